@@ -1,0 +1,431 @@
+"""The one typed, frozen configuration: a TOML file checked once, at the edge."""
+
+import datetime
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pnn_gluon.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+
+Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A frozen table of options; keys it does not know are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StoreConfig(Section):
+    """Where partitions live: a folder (relative to the configuration file) or an object-store URL."""
+
+    root: str
+
+
+class LabelRule(Section):
+    """How a row's label is read: equal to one of `positive`, or at least `at_least`."""
+
+    column: Name = "label"
+    positive: tuple[str, ...] = ("1",)
+    negative: tuple[str, ...] = ("0",)
+    at_least: float | None = None
+
+
+class SourceConfig(Section):
+    """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
+
+    Paths hold `{day}` (YYYY-MM-DD), `{yyyymmdd}` or `{yymmdd}`; they may hold wildcards. A path without
+    a day is an archive of many days: rows of other days are then counted and left out, not rejected.
+    """
+
+    preset: Name | None = None
+    kind: Literal["delimited", "parquet", "ipinyou_raw"] = "delimited"
+    logs: str
+    clicks: str | None = None
+    requests: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    quote: Annotated[str, Field(max_length=1)] = ""
+    header: bool = False
+    columns: tuple[Name, ...] = ()
+    label: LabelRule = LabelRule()
+    id_column: Name | None = None
+    time_column: Name | None = None
+    time_format: str = "%Y-%m-%d %H:%M:%S"
+    missing: tuple[str, ...] = ("",)
+    max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "delimited" and not self.header and not self.columns:
+            raise ValueError("a file without a header needs `columns`, the names in order")
+        if (self.kind == "ipinyou_raw") != (self.clicks is not None):
+            raise ValueError("`clicks` goes with kind = 'ipinyou_raw', which needs it")
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("`columns` names a column twice")
+        return self
+
+
+class _FieldConfig(Section):
+    name: Name
+    column: Name = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _column_defaults_to_name(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and not values.get("column"):
+            return {**values, "column": values.get("name", "")}
+        return values
+
+
+class CategoricalField(_FieldConfig):
+    """A field with one value a row."""
+
+    kind: Literal["categorical"] = "categorical"
+
+
+class NumericField(_FieldConfig):
+    """A number put into buckets: quantiles of the first window, floor(ln v), floor(ln(v)^2), or given edges."""
+
+    kind: Literal["numeric"]
+    bucketing: Literal["quantile", "log", "log_square", "edges"] = "quantile"
+    buckets: Annotated[int, Field(ge=2, le=4096)] = 32
+    edges: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> Self:
+        if (self.bucketing == "edges") != bool(self.edges):
+            raise ValueError("`edges` goes with bucketing = 'edges', which needs it")
+        if any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("`edges` must rise strictly")
+        if "buckets" in self.model_fields_set and self.bucketing != "quantile":
+            raise ValueError("`buckets` has an effect with bucketing = 'quantile' only")
+        return self
+
+
+class MultiField(_FieldConfig):
+    """A field with a set of values a row, written in one column with a separator."""
+
+    kind: Literal["multi"]
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = "|"
+    max_values: Annotated[int, Field(ge=1, le=256)] = 16
+
+
+AnyField = Annotated[CategoricalField | NumericField | MultiField, Field(discriminator="kind")]
+
+
+class SamplingConfig(Section):
+    """Shares of the rows, split by a hash of the row id, and the rate at which train negatives are kept."""
+
+    negative_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    salt: str = "pnn_gluon"
+    train: Share = 0.8
+    calibrate: Share = 0.1
+    gate: Share = 0.1
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        total = self.train + self.calibrate + self.gate
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train + calibrate + gate must be 1, not {total:g}")
+        return self
+
+
+class FeatureMapConfig(Section):
+    """Which values get an id of their own: those with enough impressions in the counting window."""
+
+    min_impressions: Annotated[int, Field(ge=1)] = 10
+    window_days: Annotated[int, Field(ge=1, le=400)] = 7
+
+
+MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
+    "lr": frozenset(),
+    "fm": frozenset({"embedding_size"}),
+    "fnn": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
+    "deepfm": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
+    "ipnn": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
+}
+"""The options each model takes; the registry of models is tested against it."""
+
+
+class ModelConfig(Section):
+    """The model by name and its options; an option that the model does not take is an error."""
+
+    name: Literal["lr", "fm", "fnn", "deepfm", "ipnn"]
+    embedding_size: Annotated[int, Field(ge=1, le=1024)] = 10
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (400, 400, 400)
+    activation: Literal["relu", "tanh", "elu", "selu"] = "relu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    layer_norm: bool = True
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> Self:
+        idle = sorted(self.model_fields_set - {"name"} - MODEL_OPTIONS[self.name])
+        if idle:
+            allowed = ", ".join(sorted(MODEL_OPTIONS[self.name])) or "none"
+            raise ValueError(f"model {self.name!r} has no option {idle[0]!r}; its options: {allowed}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the model's class."""
+        return {key: getattr(self, key) for key in sorted(MODEL_OPTIONS[self.name])}
+
+
+class TrainingConfig(Section):
+    """The training window, the optimizer and how training stops, checkpoints and spreads over devices.
+
+    `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
+    all of the newest day, which is then not trained on (last_day), or nothing (none: `epochs` decides).
+    """
+
+    window_days: Annotated[int, Field(ge=1, le=400)] = 7
+    warm_start: bool = False
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    optimizer: Literal["adam", "adagrad", "ftrl", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    embedding_l2: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    validation: Literal["held_out", "last_day", "none"] = "held_out"
+    patience: Annotated[int, Field(ge=1)] = 1
+    checkpoint_every: Annotated[int, Field(ge=1)] = 2000
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    device: Literal["cpu", "gpu"] = "cpu"
+    kvstore: Literal["device", "local", "none"] = "device"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.warm_start and self.window_days != 1:
+            raise ValueError("warm_start trains on one day a day: set window_days = 1")
+        if self.validation == "last_day" and self.window_days == 1:
+            raise ValueError("validation = 'last_day' leaves nothing to train on with window_days = 1")
+        if self.validation == "none" and "patience" in self.model_fields_set:
+            raise ValueError("`patience` has no effect with validation = 'none'")
+        return self
+
+
+class CalibrationConfig(Section):
+    """How corrected logits become probabilities, and when late labels count as complete."""
+
+    method: Literal["isotonic", "platt", "none"] = "isotonic"
+    window_days: Annotated[int, Field(ge=1, le=400)] = 1
+    maturity_days: Annotated[int, Field(ge=0, le=90)] = 0
+
+
+class GateConfig(Section):
+    """Limits a candidate must keep to be promoted; see pnn_gluon.evaluation.gate."""
+
+    metric: Literal["auc", "log_loss", "normalized_entropy"] = "normalized_entropy"
+    max_regression: Annotated[float, Field(ge=0)] = 0.002
+    min_auc: Annotated[float, Field(ge=0, le=1)] = 0.5
+    pcoc_low: Annotated[float, Field(gt=0)] = 0.8
+    pcoc_high: Annotated[float, Field(gt=0)] = 1.25
+    min_rows: Annotated[int, Field(ge=1)] = 100
+    window_days: Annotated[int, Field(ge=1, le=400)] = 1
+    slices: tuple[Name, ...] = ()
+    slice_max_regression: Annotated[float, Field(ge=0)] = 0.02
+    slice_min_rows: Annotated[int, Field(ge=1)] = 1000
+    bootstrap_repeats: Annotated[int, Field(ge=10, le=10_000)] = 200
+
+    @model_validator(mode="after")
+    def _range_holds(self) -> Self:
+        if self.pcoc_low >= self.pcoc_high:
+            raise ValueError(f"pcoc_low {self.pcoc_low} must be below pcoc_high {self.pcoc_high}")
+        return self
+
+
+class PublishConfig(Section):
+    """Where score tables go.
+
+    `server` is `embedded` (PostgreSQL from a pip package, in the store's neighbourhood), `env:VARIABLE` (the
+    variable holds the URI) or `connection:ID` (an Airflow connection, handed over by the DAG).
+    """
+
+    server: Annotated[str, Field(pattern=r"^(embedded|env:[A-Z_][A-Z0-9_]*|connection:[A-Za-z0-9_]+)$")] = "embedded"
+    table: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}$")] = "scores"
+    folder: str | None = None
+    port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+
+    @model_validator(mode="after")
+    def _embedded_options(self) -> Self:
+        if self.server != "embedded" and (self.folder or self.port):
+            raise ValueError("`folder` and `port` belong to server = 'embedded'")
+        return self
+
+
+class EngineConfig(Section):
+    """Limits of the SQL engine that runs in process (DuckDB)."""
+
+    memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "1GB"
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class Config(Section):
+    """One pipeline: everything that decides what a day's files hold."""
+
+    name: Name
+    first_day: datetime.date
+    store: StoreConfig
+    source: SourceConfig
+    fields: Annotated[tuple[AnyField, ...], Field(min_length=1)]
+    sampling: SamplingConfig = SamplingConfig()
+    feature_map: FeatureMapConfig = FeatureMapConfig()
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    gate: GateConfig = GateConfig()
+    publish: PublishConfig = PublishConfig()
+    engine: EngineConfig = EngineConfig()
+
+    path: Path = Field(default=Path("pipeline.toml"), exclude=True)
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _fields_are_categorical_by_default(cls, fields: Any) -> Any:
+        return [{"kind": "categorical", **f} if isinstance(f, Mapping) else f for f in fields]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        names = [field.name for field in self.fields]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"field {doubled[0]!r} is declared twice")
+        reserved = sorted({"row_id", "label", "share", "rate", "day", "line", "file"} & set(names))
+        if reserved:
+            raise ValueError(f"field name {reserved[0]!r} is taken by the pipeline; choose another and set `column`")
+        for name in self.gate.slices:
+            if name not in names:
+                raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
+        self._check_columns()
+        return self
+
+    def _check_columns(self) -> None:
+        known = set(self.source.columns)
+        if not known:
+            return
+        derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
+        used = {"label": self.source.label.column, "id": self.source.id_column, "time": self.source.time_column}
+        used |= {f"field {field.name}": field.column for field in self.fields}
+        for what, column in used.items():
+            if column and column not in known | derived:
+                raise ValueError(f"{what}: no column {column!r} in the source{_suggest(column, known | derived)}")
+
+    def resolve(self, path: str) -> str:
+        """A path of the configuration: URLs as they are, folders relative to the configuration file."""
+        return path if "://" in path else str((self.path.parent / path).resolve())
+
+    @cached_property
+    def store_root(self) -> str:
+        """Folder or URL of the store."""
+        return self.resolve(self.store.root)
+
+    def fingerprint(self, *sections: str) -> str:
+        """SHA-256 of the named sections (`name` or `section.option`), the configuration a step depends on."""
+        whole = self.model_dump(mode="json")
+        chosen: dict[str, Any] = {}
+        for section in sections:
+            head, _, option = section.partition(".")
+            chosen[section] = whole[head][option] if option else whole[head]
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and check a pipeline's TOML file.
+
+    Raises:
+        ConfigError: naming the file, the key, the value and what is allowed.
+    """
+    path = Path(path).resolve()
+    raw = _read_toml(path)
+    preset = raw.get("source", {}).get("preset") if isinstance(raw.get("source"), dict) else None
+    if preset is not None:
+        raw = _with_preset(raw, str(preset), path)
+    try:
+        return Config.model_validate({**raw, "path": path})
+    except ValidationError as error:
+        raise ConfigError(_explain(path, error)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file; ready ones are in conf/") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _with_preset(raw: dict[str, Any], preset: str, path: Path) -> dict[str, Any]:
+    known = sorted(file.stem for file in PRESETS.glob("*.toml"))
+    if preset not in known:
+        raise ConfigError(
+            f"{path}: source.preset: no preset {preset!r}{_suggest(preset, known)}; there are {', '.join(known)}"
+        )
+    base = tomllib.loads((PRESETS / f"{preset}.toml").read_text(encoding="utf-8"))
+    return {**base, **raw, "source": {**base["source"], **raw["source"]}}
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    lines = [_explain_one(item) for item in error.errors()]
+    return "\n".join(f"{path}: {line}" for line in lines)
+
+
+def _explain_one(item: Any) -> str:
+    location = [part for part in item["loc"] if part not in {"categorical", "numeric", "multi"}]
+    key = ".".join(str(part) for part in location) or "configuration"
+    if item["type"] == "extra_forbidden":
+        allowed = _keys_at(item["loc"][:-1])
+        hint = _suggest(str(location[-1]), allowed)
+        return f"{key}: unknown key{hint}; allowed here: {', '.join(allowed)}"
+    if item["type"] == "missing":
+        return f"{key}: required but missing"
+    value = item["input"]
+    shown = "" if isinstance(value, Mapping) else f" (received {value!r})"
+    return f"{key}: {item['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _keys_at(location: tuple[Any, ...]) -> list[str]:
+    """The keys allowed in the table at this place of the configuration."""
+    kinds: dict[str, type[Section]] = {"categorical": CategoricalField, "numeric": NumericField, "multi": MultiField}
+    section: type[BaseModel] = Config
+    for part in location:
+        if part in kinds:
+            section = kinds[part]
+        elif isinstance(part, str) and part in section.model_fields:
+            inner = _section_of(section.model_fields[part].annotation)
+            section = inner or section
+    return sorted(set(section.model_fields) - {"path"})
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for a in typing.get_args(annotation) if (found := _section_of(a))), None)
+
+
+def _suggest(word: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+DAY_PATTERN = re.compile(r"\{(day|yyyymmdd|yymmdd)\}")
+
+
+def day_path(pattern: str, day: datetime.date) -> str:
+    """The pattern with its day filled in."""
+    forms = {"day": day.isoformat(), "yyyymmdd": day.strftime("%Y%m%d"), "yymmdd": day.strftime("%y%m%d")}
+    return DAY_PATTERN.sub(lambda match: forms[match.group(1)], pattern)

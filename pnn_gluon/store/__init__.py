@@ -1,0 +1,1 @@
+"""Day partitions: immutable run folders and a manifest written last."""

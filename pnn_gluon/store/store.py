@@ -1,0 +1,210 @@
+"""The store: `<root>/<table>/ds=D/run=<content>/...` immutable, `<root>/<table>/ds=D.json` the manifest.
+
+The root is a local folder or an object-store URL. Readers trust only manifests. Files are made in a staging
+folder, hashed, moved (or uploaded) to their run folder, and only then does the manifest name that run.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pnn_gluon.config import Config
+from pnn_gluon.days import parse_day
+from pnn_gluon.errors import InputError
+from pnn_gluon.store.atomic import move_folder, write_atomically
+from pnn_gluon.store.manifest import Manifest, content_run, describe_files, sha256_of
+from pnn_gluon.store.remote import Remote
+
+_LOCAL_STATE = ".local"
+
+
+class Store:
+    """Partitions of every table of one pipeline.
+
+    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit.
+    """
+
+    def __init__(self, root: str, cache: Path | None = None) -> None:
+        self.remote = Remote(root) if "://" in root else None
+        self.root = root
+        self.local = (cache or _cache_of(root)) if self.remote else Path(root)
+
+    @classmethod
+    def of(cls, config: Config) -> "Store":
+        """The store of a pipeline."""
+        return cls(config.store_root)
+
+    def manifest(self, table: str, day: datetime.date) -> Manifest | None:
+        """The manifest in force of a day, or None when the day was never made."""
+        name = f"{table}/ds={day}.json"
+        try:
+            content = self.remote.read(name) if self.remote else (self.local / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Manifest.from_json(content, f"{self.root}/{name}")
+
+    def days(self, table: str) -> list[datetime.date]:
+        """The days that a table holds, in order."""
+        if self.remote:
+            names = self.remote.names(table)
+        else:
+            folder = self.local / table
+            names = [path.name for path in folder.glob("ds=*.json")] if folder.is_dir() else []
+        return sorted(
+            parse_day(name[3:-5])
+            for name in names
+            if name.startswith("ds=") and name.endswith(".json") and len(name) == 18
+        )
+
+    def folder(self, manifest: Manifest) -> Path:
+        """The local folder with a run's files."""
+        return self.run_folder(manifest.table, manifest.day, manifest.run)
+
+    def run_folder(self, table: str, day: datetime.date, run: str) -> Path:
+        """The local folder of a run by name, also of one no longer in force.
+
+        Raises:
+            InputError: when the run is not there.
+        """
+        folder = self.local / self.relative(table, day, run)
+        here = folder.is_dir() or (self.remote and self.remote.download(self.relative(table, day, run), folder))
+        if not here:
+            raise InputError(f"{folder}: run of {table} {day} is missing; rebuild the day with --force")
+        return folder
+
+    @staticmethod
+    def relative(table: str, day: datetime.date, run: str) -> str:
+        """A run's folder relative to the root."""
+        return f"{table}/ds={day}/run={run}"
+
+    @contextlib.contextmanager
+    def staging(self, table: str, day: datetime.date) -> Generator[Path, None, None]:
+        """An empty folder to make a day in, under the day's lock; what a killed run left there is removed.
+
+        Raises:
+            InputError: when another process is making the same day of the same table.
+        """
+        state = self.local / _LOCAL_STATE
+        folder = state / "staging" / f"{table}-{day}"
+        with self.lock(f"{table}-{day}"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = False) -> Generator[None, None, None]:
+        """Hold a lock of this store; the system frees it when the process ends, however it ends."""
+        path = self.local / _LOCAL_STATE / "locks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{name}: another process is at work on it; wait until it ends, then rerun") from None
+            yield
+
+    def scratch(self, table: str, day: datetime.date, key: str) -> Path:
+        """A folder that outlives a kill (checkpoints), for one table, day and set of inputs."""
+        parent = self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}"
+        for other in parent.glob("*"):
+            if other.name != key:
+                shutil.rmtree(other)
+        folder = parent / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_scratch(self, table: str, day: datetime.date) -> None:
+        """Remove the scratch folders of a day that is done."""
+        shutil.rmtree(self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}", ignore_errors=True)
+
+    def commit(
+        self,
+        table: str,
+        day: datetime.date,
+        folder: Path,
+        *,
+        rows: int,
+        inputs: Mapping[str, str | None],
+        config: str,
+        code: str,
+        details: Mapping[str, Any],
+    ) -> Manifest:
+        """Make a staged folder the day in force: move or upload the files, then write the manifest."""
+        details = json.loads(json.dumps(details))
+        files = describe_files(folder)
+        run = content_run(files, rows, details)
+        manifest = Manifest(table, day, run, rows, files, dict(inputs), config, code, details)
+        target = self.local / self.relative(table, day, run)
+        if target.is_dir() and not _intact(target, manifest):
+            shutil.rmtree(target)
+        if not target.is_dir():
+            move_folder(folder, target)
+        if self.remote:
+            self.remote.upload(target, self.relative(table, day, run))
+            self.remote.write(f"{table}/ds={day}.json", manifest.to_json())
+        else:
+            write_atomically(self.local / table / f"ds={day}.json", manifest.to_json())
+        self.clear_failure(table, day)
+        return manifest
+
+    def verify(self, manifest: Manifest) -> None:
+        """Check every file of a run against its recorded size and hash.
+
+        Raises:
+            InputError: naming the first file that differs.
+        """
+        folder = self.folder(manifest)
+        if not _intact(folder, manifest):
+            raise InputError(f"{folder}: files differ from the manifest; rebuild the day with --force")
+
+    def record_failure(self, table: str, day: datetime.date, message: str) -> None:
+        """Remember on this machine that a step failed, for `status`."""
+        write_atomically(self._failure(table, day), message.encode())
+
+    def failure(self, table: str, day: datetime.date) -> str | None:
+        """The message of the last failure since the day was last made."""
+        try:
+            return self._failure(table, day).read_text()
+        except FileNotFoundError:
+            return None
+
+    def clear_failure(self, table: str, day: datetime.date) -> None:
+        """Forget a failure that a later run mended."""
+        self._failure(table, day).unlink(missing_ok=True)
+
+    def _failure(self, table: str, day: datetime.date) -> Path:
+        return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"
+
+
+def _cache_of(url: str) -> Path:
+    """The local folder that mirrors an object store: in $PNN_GLUON_CACHE, by default the user's cache folder."""
+    base = os.environ.get("PNN_GLUON_CACHE") or Path.home() / ".cache" / "pnn_gluon"
+    return Path(base) / hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def _intact(folder: Path, manifest: Manifest) -> bool:
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if found != {file.name for file in manifest.files}:
+        return False
+    return all(
+        os.stat(folder / file.name).st_size == file.size and sha256_of(folder / file.name) == file.sha256
+        for file in manifest.files
+    )
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Put an immutable file into another folder without copying it where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
