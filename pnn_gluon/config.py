@@ -196,6 +196,9 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
     optimizer: Literal["adam", "adagrad", "ftrl", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    lazy_update: bool = True
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    l1: Annotated[float, Field(ge=0)] = 0.0
     embedding_l2: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
@@ -215,6 +218,18 @@ class TrainingConfig(Section):
             raise ValueError("validation = 'last_day' leaves nothing to train on with window_days = 1")
         if self.validation == "none" and "patience" in self.model_fields_set:
             raise ValueError("`patience` has no effect with validation = 'none'")
+        return self
+
+    @model_validator(mode="after")
+    def _optimizer_takes_its_options(self) -> Self:
+        if self.l1 and self.optimizer != "ftrl":
+            raise ValueError("`l1` has an effect with optimizer = 'ftrl' only")
+        if self.epsilon is not None and self.optimizer not in {"adam", "adagrad"}:
+            raise ValueError("`epsilon` has an effect with optimizer = 'adam' or 'adagrad' only")
+        if not self.lazy_update and self.optimizer not in {"adam", "sgd"}:
+            raise ValueError(f"optimizer {self.optimizer!r} always updates lazily: leave `lazy_update` out")
+        if self.kvstore == "none" and self.devices > 1:
+            raise ValueError("kvstore = 'none' adds no gradients up: with several devices take 'device' or 'local'")
         return self
 
 

@@ -27,6 +27,7 @@ class Manifest:
 
     `run` names the content: equal files, rows and details give the same run, wherever and whenever made.
     `inputs` maps what was read (`table/day` or `raw/file`) to the run or hash that was read; None = not there.
+    `made_by` says with what it was made (versions, threads, processor); it decides nothing.
     """
 
     table: str
@@ -36,7 +37,7 @@ class Manifest:
     files: tuple[StoredFile, ...]
     inputs: Mapping[str, str | None]
     config: str
-    code: str
+    made_by: Mapping[str, str]
     details: Mapping[str, Any]
 
     def to_json(self) -> bytes:

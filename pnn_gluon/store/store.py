@@ -136,14 +136,14 @@ class Store:
         rows: int,
         inputs: Mapping[str, str | None],
         config: str,
-        code: str,
+        made_by: Mapping[str, str],
         details: Mapping[str, Any],
     ) -> Manifest:
         """Make a staged folder the day in force: move or upload the files, then write the manifest."""
         details = json.loads(json.dumps(details))
         files = describe_files(folder)
         run = content_run(files, rows, details)
-        manifest = Manifest(table, day, run, rows, files, dict(inputs), config, code, details)
+        manifest = Manifest(table, day, run, rows, files, dict(inputs), config, dict(made_by), details)
         target = self.local / self.relative(table, day, run)
         if target.is_dir() and not _intact(target, manifest):
             shutil.rmtree(target)
@@ -156,6 +156,14 @@ class Store:
             write_atomically(self.local / table / f"ds={day}.json", manifest.to_json())
         self.clear_failure(table, day)
         return manifest
+
+    def has_files(self, manifest: Manifest) -> bool:
+        """Whether a run's files are all there with their sizes (the hashes: `verify`)."""
+        try:
+            folder = self.folder(manifest)
+            return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
+        except (InputError, FileNotFoundError):
+            return False
 
     def verify(self, manifest: Manifest) -> None:
         """Check every file of a run against its recorded size and hash.

@@ -1,0 +1,45 @@
+"""The day: raw logs of D in, calibrated scores for D+1 out.
+
+Reads top to bottom as docs/operations.md tells it. Tasks that continue yesterday's work wait for yesterday's
+(depends_on_past), so a backfill of any range gives the same bytes as the days run one by one.
+"""
+
+import pendulum
+from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag
+from pnn_gluon_tasks import DEFAULTS, job, pipeline_config
+
+config = pipeline_config()
+
+
+@dag(
+    dag_id="ctr_daily",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=pendulum.datetime(config.first_day.year, config.first_day.month, config.first_day.day, tz="UTC"),
+    catchup=False,
+    max_active_runs=4,
+    allowed_run_types=["scheduled", "backfill"],
+    default_args=DEFAULTS,
+    tags=["pnn_gluon", config.name],
+    doc_md=__doc__,
+)
+def ctr_daily() -> None:
+    """Describe the day."""
+    ingest = job("ingest", config)
+    sample = job("sample", config)
+    count = job("count", config)
+    feature_map = job("feature_map", config, depends_on_past=True)
+    encode = job("encode", config, depends_on_past=True)
+    evaluate = job("evaluate", config, depends_on_past=True)
+    train = job("train", config, depends_on_past=config.training.warm_start, pool="training")
+    calibrate = job("calibrate", config)
+    gate = job("gate", config, depends_on_past=True)
+    promote = job("promote", config, depends_on_past=True, trigger_rule=TriggerRule.NONE_FAILED)
+    score = job("score", config, trigger_rule=TriggerRule.NONE_FAILED)
+    publish = job("publish", config, trigger_rule=TriggerRule.NONE_FAILED)
+
+    ingest >> [sample, count]
+    [sample, count] >> feature_map >> encode >> train >> calibrate >> gate >> promote >> score >> publish
+    ingest >> evaluate >> promote
+
+
+ctr_daily()

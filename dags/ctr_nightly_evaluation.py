@@ -1,0 +1,27 @@
+"""Once labels have matured: measure the model that was in force again, and refit its calibrator. No retraining."""
+
+import pendulum
+from airflow.sdk import CronDataIntervalTimetable, dag
+from pnn_gluon_tasks import DEFAULTS, job, pipeline_config
+
+config = pipeline_config()
+
+
+@dag(
+    dag_id="ctr_nightly_evaluation",
+    schedule=CronDataIntervalTimetable("0 6 * * *", timezone="UTC"),
+    start_date=pendulum.datetime(config.first_day.year, config.first_day.month, config.first_day.day, tz="UTC"),
+    catchup=False,
+    max_active_runs=4,
+    allowed_run_types=["scheduled", "backfill"],
+    default_args=DEFAULTS,
+    tags=["pnn_gluon", config.name],
+    doc_md=__doc__,
+)
+def ctr_nightly_evaluation() -> None:
+    """Describe the night."""
+    mature = job("mature", config)
+    mature >> [job("reevaluate", config), job("recalibrate", config)]
+
+
+ctr_nightly_evaluation()

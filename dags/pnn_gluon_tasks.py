@@ -1,0 +1,62 @@
+"""How every DAG of ours runs a step: one shell command, with nothing from Airflow pasted into it."""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.bash import BashOperator
+
+from pnn_gluon.config import Config, load_config
+
+REFUSED = 4
+"""Exit status of a refused candidate: the task is shown as skipped and the champion stays."""
+
+DEFAULTS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=float(os.environ.get("PNN_GLUON_RETRY_SECONDS", "30"))),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=6),
+}
+
+
+def pipeline_config() -> Config:
+    """The pipeline these DAGs run: the file that PNN_GLUON_CONFIG names."""
+    return load_config(os.environ["PNN_GLUON_CONFIG"])
+
+
+def job(
+    step: str, config: Config, *arguments: str, day: str = "{{ data_interval_start | ds }}", **options: Any
+) -> BashOperator:
+    """A task that runs `python -m jobs.<step>`; its last line, one JSON object, is the task's XCom.
+
+    Everything that changes by run reaches the job through the environment, so no value is read by the shell as
+    anything but text; the job validates it.
+    """
+    environment = {"PNN_GLUON_DAY": day, "PNN_GLUON_PYTHON": sys.executable, **_score_server(config)}
+    environment.update(options.pop("env", {}))
+    command = [f'exec "$PNN_GLUON_PYTHON" -m jobs.{step}', *(arguments or ('--day "$PNN_GLUON_DAY"',))]
+    return BashOperator(
+        task_id=options.pop("task_id", step),
+        bash_command=" ".join(command),
+        cwd=str(Path(__file__).parents[1]),
+        env=environment,
+        append_env=True,
+        output_processor=last_object,
+        skip_on_exit_code=REFUSED,
+        **options,
+    )
+
+
+def last_object(line: str) -> Any:
+    """The job's JSON object."""
+    return json.loads(line)
+
+
+def _score_server(config: Config) -> dict[str, str]:
+    """The URI of the score server when it is an Airflow connection, rendered when the task runs."""
+    kind, _, name = config.publish.server.partition(":")
+    return {"PNN_GLUON_SCORES_URI": "{{ conn." + name + ".get_uri() }}"} if kind == "connection" else {}

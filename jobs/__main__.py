@@ -1,0 +1,5 @@
+"""`python -m jobs` is `pnn-gluon`."""
+
+from jobs.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The day's model, its sampling correction and a calibrator fitted on the calibrate share -> the candidate bundle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.step import Built, Report, Step
+from pnn_gluon import __version__
+from pnn_gluon.days import window
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import link_file
+
+SECTIONS = ("source", "fields", "sampling", "feature_map", "model", "training", "calibration")
+
+
+def reads(reading: Reading) -> None:
+    """The model, its map, and the encoded calibrate shares."""
+    reading.need("models")
+    reading.need("maps")
+    reading.need("shards")
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Fit the calibrator at the natural rate and put the bundle together."""
+    from pnn_gluon.evaluation.calibration import correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.metrics import ClickMetrics
+    from pnn_gluon.serving.bundle import write_bundle
+
+    config, store, model = reading.config, reading.store, reading.need("models")
+    for file in model.files:
+        link_file(store.folder(model) / file.name, folder / file.name)
+    link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
+    logit, label = _calibrate_share(reading, folder)
+    corrected = correct_sampling(logit, model.details["rate"])
+    calibrator = fit_calibrator(config.calibration.method, corrected, label)
+    summary = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
+    write_bundle(folder, _card(reading, model, summary), calibrator)
+    report(f"calibrate {reading.day}: {config.calibration.method} on {len(label):,} rows: {summary}")
+    return Built(len(label), {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)})
+
+
+def _calibrate_share(reading: Reading, folder: Path):  # type: ignore[no-untyped-def]
+    """Raw logits and labels of the calibrate shares of the calibration window."""
+    import numpy as np
+
+    from pnn_gluon.data.shards import open_shard
+    from pnn_gluon.training.export import load_exported, predict_logits
+
+    shards = reading.store.folder(reading.need("shards"))
+    days = window(reading.day, reading.config.calibration.window_days, reading.config.first_day)
+    parts, net = [], load_exported(folder)
+    for day in days:
+        with open_shard(shards / f"{day}.h5") as shard:
+            parts.append(shard.read("calibrate"))
+    logit = np.concatenate([predict_logits(net, ids) for ids, _ in parts])
+    return logit, np.concatenate([label for _, label in parts])
+
+
+def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]):  # type: ignore[no-untyped-def]
+    from pnn_gluon.serving.bundle import MAP, BundleCard
+    from pnn_gluon.training.export import PARAMETERS_FILE
+
+    feature_map = reading.need("maps")
+    whole = reading.config.model_dump(mode="json")
+    return BundleCard(
+        model=model.details["model"],
+        model_day=str(reading.day),
+        map_day=str(feature_map.day),
+        map_sha256=next(file.sha256 for file in feature_map.files if file.name == MAP),
+        parameters_sha256=next(file.sha256 for file in model.files if file.name == PARAMETERS_FILE),
+        rate=model.details["rate"],
+        metrics=summary,
+        config={section: whole[section] for section in SECTIONS},
+        pnn_gluon=__version__,
+    )
+
+
+STEP = Step("calibrate", "bundles", SECTIONS, reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

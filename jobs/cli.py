@@ -1,0 +1,177 @@
+"""pnn-gluon: the operator's commands."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
+from pnn_gluon.config import load_config
+from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.errors import PnnError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, YYYY-MM-DD.")]
+
+
+def main() -> None:
+    """Run a command; errors a user can act on end with their own status and no traceback."""
+    try:
+        app()
+    except PnnError as error:
+        report(f"error: {error}")
+        sys.exit(error.exit_status)
+
+
+@app.command()
+def run(config: ConfigOption, day: DaysOption, force: ForceOption = False) -> None:
+    """The whole day, for one or several days, without Airflow; one JSON line a step."""
+    from jobs.pipeline import DAILY, step
+
+    options = load_config(config)
+    for each in parse_days(day):
+        for name in DAILY:
+            status = print_outcome(guarded(partial(step(name).run, options, each, force, report)))
+            if status not in {0, 4}:
+                raise typer.Exit(status)
+
+
+@app.command()
+def status(config: ConfigOption, day: DaysOption) -> None:
+    """Days by steps: done, stale, missing or failed, and which model is in force."""
+    from jobs.status import print_status
+
+    print_status(load_config(config), parse_days(day))
+
+
+@app.command()
+def days(config: ConfigOption, day: DaysOption) -> None:
+    """The table of days: rows, positives, next-day metrics, the gate's decision."""
+    from rich.console import Console
+
+    from jobs.day_reports import day_reports
+    from pnn_gluon.evaluation.day_table import render_day_table
+
+    Console().print(render_day_table(day_reports(load_config(config), parse_days(day))))
+
+
+@app.command("report")
+def write_report(
+    config: ConfigOption,
+    day: DaysOption,
+    output: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
+) -> None:
+    """The same as one HTML page with charts."""
+    from jobs.day_reports import write_html
+
+    write_html(load_config(config), parse_days(day), output)
+    print(output)
+
+
+@app.command()
+def rollback(
+    config: ConfigOption,
+    day: Annotated[str, typer.Option(help="The day whose scores are to change: usually the newest.")],
+    reason: Annotated[str, typer.Option(help="Why; recorded.")],
+    to: Annotated[str | None, typer.Option(help="Day of the model to put in force.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take an earlier rollback of this day back.")] = False,
+) -> None:
+    """Put the model of another day in force (even one the gate refused), score and publish again."""
+    from jobs.rollback import roll_back
+
+    chosen = parse_day(to) if to else None
+    for outcome in roll_back(load_config(config), parse_day(day), chosen, reason, clear, report):
+        print_outcome(outcome)
+
+
+@app.command()
+def synth(
+    folder: Annotated[Path, typer.Option(help="Where logs/, requests/ and truth/ go.")],
+    day: DaysOption,
+    seed: Annotated[int, typer.Option(help="Chooses the world.")] = 1,
+    first_day: Annotated[
+        str | None, typer.Option(help="The day the world begins; default: the first of --day.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Log lines a day.")] = 150_000,
+    requests: Annotated[int, typer.Option(help="Candidates a day.")] = 50_000,
+    click_rate: Annotated[float, typer.Option(help="Mean click probability of the first day.")] = 0.08,
+    vocabulary: Annotated[str, typer.Option(help="demo or criteo: sizes of the categories.")] = "demo",
+    compression: Annotated[str, typer.Option(help="none, gz or zst.")] = "gz",
+    bad_line_share: Annotated[float, typer.Option(help="Share of damaged lines.")] = 0.0,
+) -> None:
+    """Generated Criteo-like logs with the true probability of every row beside them."""
+    from pnn_gluon.data.synthetic_options import SyntheticOptions
+
+    chosen = parse_days(day)
+    options = SyntheticOptions(
+        seed=seed,
+        first_day=parse_day(first_day) if first_day else chosen[0],
+        rows_per_day=rows,
+        request_rows_per_day=requests,
+        click_rate=click_rate,
+        vocabulary=vocabulary,
+        compression=compression,
+        bad_line_share=bad_line_share,
+    )
+    from jobs.demo import generate
+
+    generate(options, chosen, folder)
+
+
+@app.command()
+def query(
+    config: ConfigOption,
+    sql: Annotated[str, typer.Argument(help="A statement for the score server, such as: select * from scores limit 5")],
+) -> None:
+    """Ask the score server; the embedded one is started for it."""
+    from jobs.query import print_query
+
+    print_query(load_config(config), sql)
+
+
+@app.command()
+def demo(
+    work: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("work/demo"),
+    config: Annotated[Path, typer.Option(help="The demo's configuration.")] = Path("conf/demo.toml"),
+    days: Annotated[int, typer.Option(min=2, max=30, help="Days to run.")] = 4,
+) -> None:
+    """Generate logs, run the daily DAG for some days, show what came out."""
+    from jobs.demo import run_demo
+
+    run_demo(load_config(config), work, days)
+
+
+@app.command()
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="Also check this pipeline.")
+    ] = None,
+) -> None:
+    """Environment, devices, versions: what works here, and why the rest does not."""
+    from jobs.doctor import examine
+
+    if not examine(load_config(config) if config else None):
+        raise typer.Exit(1)
+
+
+@app.command()
+def up(config: ConfigOption, port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
+    """Start the local Airflow with its UI on 127.0.0.1; returns when every part is healthy."""
+    from jobs import local_airflow
+
+    local_airflow.up(local_airflow.default_home(), load_config(config).path, port=port)
+
+
+@app.command()
+def down() -> None:
+    """Stop the local Airflow."""
+    from jobs import local_airflow
+
+    local_airflow.down(local_airflow.default_home())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The command line shared by all steps: options in, progress on stderr, one JSON object on stdout."""
+
+import dataclasses
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.step import Outcome, Step
+from pnn_gluon.config import load_config
+from pnn_gluon.days import parse_day
+from pnn_gluon.errors import PnnError
+
+ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
+DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if nothing changed.")]
+
+
+def report(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(step: Step) -> None:
+    """Run a step's command and end the process with its exit status."""
+
+    def command(config: ConfigOption, day: DayOption, force: ForceOption = False) -> None:
+        end_with(lambda: step.run(load_config(config), parse_day(day), force, report))
+
+    command.__doc__ = sys.modules[step.build.__module__].__doc__
+    typer.run(command)
+
+
+def end_with(work: Callable[[], Outcome]) -> None:
+    """Print the outcome of some work as one JSON line and end the process with the status it stands for."""
+    raise typer.Exit(print_outcome(guarded(work)))
+
+
+def print_outcome(outcome: "Outcome | int") -> int:
+    """Print an outcome as one JSON line; the exit status."""
+    if isinstance(outcome, int):
+        return outcome
+    fields = dataclasses.asdict(outcome)
+    status = int(fields.pop("exit_status"))
+    print(json.dumps(fields, sort_keys=True), flush=True)
+    return status
+
+
+def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
+    """The outcome of some work, or the exit status of its failure, reported on stderr."""
+    try:
+        return work()
+    except PnnError as error:
+        report(f"error: {error}")
+        return error.exit_status
+    except Exception:
+        traceback.print_exc()
+        return 1

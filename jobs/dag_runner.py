@@ -1,0 +1,91 @@
+"""Days through a DAG in this one process, without a scheduler: the demo's and the tests' way to run Airflow."""
+
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from pnn_gluon.days import plus
+from pnn_gluon.errors import PnnError
+
+DAGS = Path(__file__).parents[1] / "dags"
+POOL = "training"
+
+TaskStarted = Callable[[str], None]
+
+
+def prepare(home: Path, config: Path) -> None:
+    """Point Airflow at a private home; must happen before anything imports airflow."""
+    os.environ.update(
+        {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "PNN_GLUON_CONFIG": str(config),
+        }
+    )
+    os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
+
+
+def load_dag(name: str) -> Any:
+    """A DAG of ours by id, with the database and the pool it needs; `prepare` comes first.
+
+    Raises:
+        PnnError: when a DAG file does not load.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.pool import Pool
+    from airflow.utils.db import initdb
+
+    initdb()
+    Pool.create_or_update_pool(POOL, 1, "one training at a time", include_deferred=False)
+    bag = DagBag(dag_folder=str(DAGS))
+    if bag.import_errors:
+        raise PnnError(f"DAG files do not load: {bag.import_errors}")
+    return bag.dags[name]
+
+
+def run_days(dag: Any, days: Sequence[datetime.date], on_task: TaskStarted = lambda task: None) -> None:
+    """Run a daily DAG for each day in order; `on_task` hears of every task that starts.
+
+    Raises:
+        PnnError: naming the day and the tasks that failed.
+    """
+    from airflow.sdk.listener import get_listener_manager
+
+    listener = _Listener(on_task)
+    get_listener_manager().add_listener(listener)
+    try:
+        for day in days:
+            run_day(dag, day)
+    finally:
+        get_listener_manager().pm.unregister(listener)
+
+
+class _Listener:
+    """Tells of every task that starts."""
+
+    def __init__(self, on_task: TaskStarted) -> None:
+        self._on_task = on_task
+
+    @pluggy.HookimplMarker("airflow")
+    def on_task_instance_running(self, task_instance: Any) -> None:
+        """Called by Airflow."""
+        self._on_task(task_instance.task_id)
+
+
+def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) -> None:
+    """One run of a DAG, whose data interval starts on that day."""
+    import pendulum
+
+    following = plus(day, 1)
+    run = dag.test(logical_date=pendulum.datetime(following.year, following.month, following.day), run_conf=conf)
+    if run.state != "success":
+        failed = [ti.task_id for ti in run.get_task_instances() if ti.state in {"failed", "upstream_failed"}]
+        raise PnnError(f"{dag.dag_id} {day}: run ended as {run.state}; failed: {', '.join(failed)}")

@@ -1,0 +1,95 @@
+"""The demo: generated logs, the daily DAG over some days, and what came out."""
+
+import datetime
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from jobs import dag_runner
+from jobs.day_reports import day_reports, write_html
+from jobs.pipeline import DAILY
+from pnn_gluon.config import Config
+from pnn_gluon.days import day_range, plus
+from pnn_gluon.evaluation.day_table import render_day_table
+
+if TYPE_CHECKING:
+    from pnn_gluon.data.synthetic_options import SyntheticOptions
+
+
+def generate(options: "SyntheticOptions", days: Sequence[datetime.date], folder: Path) -> None:
+    """Write the logs of some days and the requests of the days after them; days already there are left."""
+    from pnn_gluon.data.synthetic import write_day, write_requests
+
+    with _progress() as progress:
+        task = progress.add_task("generate logs", total=len(days))
+        for day in days:
+            progress.update(task, description=f"generate {day}")
+            if not (folder / "truth" / f"{day}.parquet").exists():
+                write_day(options, day, folder)
+            if not (folder / "truth_requests" / f"{plus(day, 1)}.parquet").exists():
+                write_requests(options, plus(day, 1), folder)
+            progress.advance(task)
+
+
+def run_demo(config: Config, work: Path, days: int) -> None:
+    """Generate, run, show. A second run finds everything done."""
+    from pnn_gluon.data.synthetic_options import SyntheticOptions
+
+    work = work.resolve()
+    wanted = day_range(config.first_day, plus(config.first_day, days - 1))
+    options = SyntheticOptions(
+        seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
+    )
+    generate(options, wanted, work / "raw")
+    _run(config, work, wanted)
+    page = work / "report.html"
+    write_html(config, wanted, page)
+    _show(config, wanted, page)
+
+
+def _run(config: Config, work: Path, days: Sequence[datetime.date]) -> None:
+    warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
+    dag_runner.prepare(work / "airflow", config.path)
+    with _progress() as progress:
+        task = progress.add_task("start Airflow", total=len(days) * len(DAILY))
+        dag = dag_runner.load_dag("ctr_daily")
+        for day in days:
+
+            def started(name: str, day: datetime.date = day) -> None:
+                progress.update(task, description=f"{day} {name}", advance=1)
+
+            dag_runner.run_days(dag, [day], started)
+
+
+def _show(config: Config, days: Sequence[datetime.date], page: Path) -> None:
+    console, shown = (
+        Console(),
+        config.path.relative_to(Path.cwd()) if config.path.is_relative_to(Path.cwd()) else config.path,
+    )
+    console.print(render_day_table(day_reports(config, days)))
+    command = (
+        f'pnn-gluon query --config {shown} "select * from {config.publish.table} order by probability desc limit 5"'
+    )
+    console.print(f"Scores of {plus(days[-1], 1)}:  .venv/bin/{command}", soft_wrap=True, highlight=False)
+    console.print(f"Report with charts:    {page}", soft_wrap=True, highlight=False)
+    console.print(
+        f"What stands, by step:  .venv/bin/pnn-gluon status --config {shown} --day {days[0]}..{days[-1]}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    console.print("Airflow with its UI:   make up   (and make down)", highlight=False)
+
+
+def _progress() -> Any:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True))

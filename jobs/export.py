@@ -1,0 +1,91 @@
+"""Chosen days scored by a chosen model, as Parquet in a table of their own: `exports_<name>`."""
+
+import datetime
+import re
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
+from jobs.reading import Reading
+from jobs.score import requests_pattern
+from jobs.step import Built, Report, Step
+from pnn_gluon.config import load_config
+from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.errors import ConfigError, PnnError
+
+Rows = Literal["logs", "requests"]
+
+
+def export_step(name: str, model_day: datetime.date, rows: Rows) -> Step:
+    """The step that scores one day for the export of this name.
+
+    Raises:
+        ConfigError: when the name cannot be a table's.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
+        raise ConfigError(f"export name {name!r}: expected a lower-case letter, then letters, digits or _, at most 31")
+    if rows not in {"logs", "requests"}:
+        raise ConfigError(f"rows {rows!r}: expected 'logs' or 'requests'")
+
+    def reads(reading: Reading) -> None:
+        reading.need("bundles", model_day)
+        if rows == "logs":
+            reading.need("rows")
+        else:
+            reading.raw(requests_pattern(reading), reading.day)
+
+    def build(reading: Reading, folder: Path, report: Report) -> Built:
+        return _score_day(reading, model_day, rows, folder)
+
+    return Step("export", f"exports_{name}", ("source", "fields"), reads, build)
+
+
+def _score_day(reading: Reading, model_day: datetime.date, rows: Rows, folder: Path) -> Built:
+    from pnn_gluon.data.ingest import ingest_requests
+    from pnn_gluon.serving.bundle import Bundle, scored_batches
+    from pnn_gluon.store.tables import TableWriter
+    from pnn_gluon.warehouse.duckdb_engine import connect
+
+    bundle = Bundle.load(reading.store.folder(reading.need("bundles", model_day)))
+    if rows == "logs":
+        table = reading.store.folder(reading.need("rows")) / "rows.parquet"
+    else:
+        ingest_requests(reading.config, reading.day, folder)
+        table = folder / "rows.parquet"
+    count = 0
+    with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
+        for batch in scored_batches(bundle.score(connection, table)):
+            writer.write(batch)
+            count += batch.num_rows
+    if rows == "requests":
+        table.unlink()
+    return Built(count, {"model_day": bundle.card.model_day, "map_day": bundle.card.map_day, "rows": rows})
+
+
+def command(
+    config: ConfigOption,
+    days: Annotated[str, typer.Option(help="The days to score, first..last.")],
+    model_day: Annotated[str, typer.Option(help="The day of the model to score with.")],
+    name: Annotated[str, typer.Option(help="Name of the export: its table is exports_<name>.")],
+    rows: Annotated[str, typer.Option(help="What to score: logs or requests.")] = "requests",
+    force: ForceOption = False,
+) -> None:
+    """Score a range of days with the model of a chosen day; one JSON line a day."""
+
+    try:
+        step, options = export_step(name, parse_day(model_day), rows), load_config(config)  # type: ignore[arg-type]
+        chosen = parse_days(days)
+    except PnnError as error:
+        report(f"error: {error}")
+        raise typer.Exit(error.exit_status) from None
+    for day in chosen:
+        status = print_outcome(guarded(partial(step.run, options, day, force, report)))
+        if status:
+            raise typer.Exit(status)
+
+
+if __name__ == "__main__":
+    typer.run(command)

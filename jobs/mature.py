@@ -1,0 +1,61 @@
+"""The logs of a past day read again once its labels have matured, beside the day as it was first read.
+
+The daily tables are left as they are, so that nothing is retrained; `pnn-gluon status` still shows a day whose raw
+files changed as stale.
+"""
+
+import datetime
+from pathlib import Path
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.step import Built, Report, Step
+from pnn_gluon.days import plus
+from pnn_gluon.store.store import link_file
+
+
+def matured_day(reading: Reading) -> datetime.date | None:
+    """The day whose labels are complete by now; None when that is before the first day."""
+    day = plus(reading.day, -reading.config.calibration.maturity_days)
+    return day if day >= reading.config.first_day else None
+
+
+def reads(reading: Reading) -> None:
+    """The raw files of the matured day."""
+    day, source = matured_day(reading), reading.config.source
+    if day is not None:
+        reading.raw(source.logs, day)
+        if source.clicks:
+            reading.raw(source.clicks, day)
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Ingest and split again; when the raw files have not changed, the first reading serves."""
+    from pnn_gluon.data.ingest import ingest_logs
+    from pnn_gluon.data.sampling import sample_rows
+
+    day = matured_day(reading)
+    if day is None:
+        report(f"mature {reading.day}: no day with matured labels yet")
+        return Built(0, {"day": None})
+    if not _link_first_reading(reading, day, folder):
+        ingest_logs(reading.config, day, folder)
+    result = sample_rows(reading.config, folder / "rows.parquet", folder)
+    return Built(result.rows, {"day": str(day)})
+
+
+def _link_first_reading(reading: Reading, day: datetime.date, folder: Path) -> bool:
+    first = reading.store.manifest("rows", day)
+    if first is None or dict(first.inputs) != reading.inputs:
+        return False
+    if first.config != reading.config.fingerprint("source", "fields"):
+        return False
+    for file in first.files:
+        link_file(reading.store.folder(first) / file.name, folder / file.name)
+    return True
+
+
+STEP = Step("mature", "matured", ("source", "fields", "sampling", "calibration.maturity_days"), reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

@@ -1,0 +1,75 @@
+"""The scores -> the score table in PostgreSQL, swapped in one transaction, and the export manifest for bidders."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.score_server import score_server
+from jobs.step import Built, Report, Step
+from pnn_gluon.days import parse_day
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+
+
+def reads(reading: Reading) -> None:
+    """The scores of the day."""
+    reading.need("scores")
+
+
+@contextmanager
+def _server(reading: Reading) -> Generator[str, None, None]:
+    with reading.store.lock("publish", wait=True), score_server(reading.config) as uri:
+        yield uri
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Replace the day's partition of the score table and write the manifest that names what is there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pnn_gluon.warehouse.score_table import publish_scores
+
+    scores, table = reading.need("scores"), reading.config.publish.table
+    scored = pq.read_table(reading.store.folder(scores) / "scores.parquet")
+    for name in ("model_day", "map_day"):
+        column = pa.array([parse_day(scores.details[name])] * scored.num_rows, pa.date32())
+        scored = scored.append_column(name, column)
+    score_day = parse_day(scores.details["score_day"])
+    with _server(reading) as uri:
+        rows = publish_scores(uri, table, score_day, scored)
+    (folder / "export.json").write_text(json.dumps(export_manifest(scores, table), indent=1, sort_keys=True) + "\n")
+    report(f"publish {reading.day}: {rows:,} rows in {table} for {score_day}")
+    return Built(rows, {"table": table, "score_day": str(score_day)})
+
+
+def export_manifest(scores: Manifest, table: str) -> dict[str, object]:
+    """What a bidding system needs to fetch the scores and know that they are whole."""
+    run = Store.relative(scores.table, scores.day, scores.run)
+    file = next(file for file in scores.files if file.name == "scores.parquet")
+    return {
+        "day": scores.details["score_day"],
+        "model_day": scores.details["model_day"],
+        "map_day": scores.details["map_day"],
+        "rows": scores.rows,
+        "table": table,
+        "columns": {"row_id": "text", "logit": "double", "probability": "double"},
+        "parquet": {"path": f"{run}/{file.name}", "size": file.size, "sha256": file.sha256},
+    }
+
+
+def _still_published(reading: Reading, manifest: Manifest) -> bool:
+    """Whether the server still has the day: a dropped table is published again."""
+    from pnn_gluon.warehouse.score_table import published_days
+
+    with _server(reading) as uri:
+        days = published_days(uri, reading.config.publish.table)
+    return parse_day(manifest.details["score_day"]) in days
+
+
+STEP = Step("publish", "published", ("publish",), reads, build, standing=_still_published)
+
+if __name__ == "__main__":
+    main(STEP)

@@ -1,0 +1,32 @@
+"""A statement for the score server, and its answer as a table."""
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.score_server import score_server
+from pnn_gluon.config import Config
+from pnn_gluon.errors import InputError
+
+
+def print_query(config: Config, sql: str) -> None:
+    """Run the statement and print at most 1,000 rows.
+
+    Raises:
+        InputError: with the server's words, when it refuses the statement.
+    """
+    import adbc_driver_postgresql.dbapi as adbc
+    from adbc_driver_manager import Error
+
+    with score_server(config) as uri, adbc.connect(uri) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(sql)
+            answer = cursor.fetch_arrow_table()
+        except Error as error:
+            raise InputError(f"the score server refused the statement: {error}") from error
+    table = Table(*answer.schema.names)
+    for row in answer.slice(0, 1000).to_pylist():
+        table.add_row(*(str(value) for value in row.values()))
+    console = Console()
+    console.print(table)
+    if answer.num_rows > 1000:
+        console.print(f"{answer.num_rows - 1000:,} more rows")

@@ -1,0 +1,102 @@
+"""What a step reads: day partitions and raw files, recorded as its inputs."""
+
+import datetime
+from typing import TYPE_CHECKING
+
+from pnn_gluon.config import Config
+from pnn_gluon.days import plus, window
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+
+if TYPE_CHECKING:
+    from pnn_gluon.data.raw_files import RawFile
+
+MAKERS = {
+    "rows": "ingest",
+    "samples": "sample",
+    "counts": "count",
+    "maps": "feature_map",
+    "shards": "encode",
+    "evaluations": "evaluate",
+    "models": "train",
+    "bundles": "calibrate",
+    "gates": "gate",
+    "champions": "promote",
+    "scores": "score",
+    "published": "publish",
+    "matured": "mature",
+    "reevaluations": "reevaluate",
+    "recalibrated": "recalibrate",
+    "overrides": "rollback",
+}
+"""The step that makes each table."""
+
+
+class Reading:
+    """One step's view of the store on one day; everything asked for is recorded in `inputs`.
+
+    With `peek`, raw files are described by size alone: enough to see that something changed, without reading it.
+    """
+
+    def __init__(self, config: Config, store: Store, day: datetime.date, peek: bool = False) -> None:
+        if day < config.first_day:
+            raise ConfigError(
+                f"day {day}: before the pipeline's first day {config.first_day} (first_day in {config.path})"
+            )
+        self.config, self.store, self.day, self.peek = config, store, day, peek
+        self.inputs: dict[str, str | None] = {}
+        self._manifests: dict[tuple[str, datetime.date], Manifest | None] = {}
+
+    def need(self, table: str, day: datetime.date | None = None) -> Manifest:
+        """A partition that must be there.
+
+        Raises:
+            InputError: with the command that makes it.
+        """
+        day = day or self.day
+        manifest = self.optional(table, day)
+        if manifest is None:
+            raise InputError(
+                f"{table} of {day} is missing, needed for {self.day}; make it first: "
+                f"python -m jobs.{MAKERS[table]} --config {self.config.path} --day {day}"
+            )
+        return manifest
+
+    def optional(self, table: str, day: datetime.date) -> Manifest | None:
+        """A partition that may be there; its absence is an input too."""
+        key = (table, day)
+        if key not in self._manifests:
+            self._manifests[key] = self.store.manifest(table, day)
+        manifest = self._manifests[key]
+        self.inputs[f"{table}/{day}"] = manifest.run if manifest else None
+        return manifest
+
+    def parent(self, table: str) -> Manifest | None:
+        """Yesterday's partition: None on the first day, an error when it is missing on any other."""
+        return self.need(table, plus(self.day, -1)) if self.day > self.config.first_day else None
+
+    def over(self, table: str, days: int) -> dict[datetime.date, Manifest]:
+        """The partitions of the window of that many days that ends today."""
+        return {day: self.need(table, day) for day in window(self.day, days, self.config.first_day)}
+
+    def raw(self, pattern: str, day: datetime.date) -> "tuple[RawFile, ...]":
+        """The raw files of a day, each an input by size and SHA-256."""
+        from pnn_gluon.data.raw_files import fingerprint, list_raw_files
+
+        files = list_raw_files(self.config, pattern, day)
+        for file in files:
+            digest = "" if self.peek else fingerprint(file)
+            self.inputs[f"raw/{file.name}"] = f"{file.size}:{digest}"
+        return files
+
+    def agrees(self, recorded: "dict[str, str | None]") -> bool:
+        """Whether the inputs read now are those recorded in a manifest."""
+        if self.inputs.keys() != recorded.keys():
+            return False
+        return all(self._same(self.inputs[key], recorded[key]) for key in recorded)
+
+    def _same(self, now: str | None, then: str | None) -> bool:
+        if self.peek and now and then and now.endswith(":"):
+            return then.startswith(now)
+        return now == then

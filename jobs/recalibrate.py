@@ -1,0 +1,65 @@
+"""The model in force with a calibrator refitted on matured labels; no retraining.
+
+The next day's promote takes the new bundle up if it keeps that model.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from jobs.command import main
+from jobs.promote import NONE
+from jobs.reading import Reading
+from jobs.serving_model import champion_folder
+from jobs.step import Built, Report, Step
+from pnn_gluon.store.store import link_file
+
+
+def reads(reading: Reading) -> None:
+    """The model in force and the matured sample."""
+    reading.need("champions")
+    reading.need("matured")
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Fit the calibrator on the calibrate share of the matured day, which no model trains on."""
+    champion, matured = reading.need("champions"), reading.need("matured")
+    source = champion_folder(reading.store, champion)
+    if source is None or matured.details["day"] is None:
+        report(f"recalibrate {reading.day}: nothing to recalibrate yet")
+        return Built(0, {"champion": None, **NONE})
+    before, after, rows = _refit(reading, source, reading.store.folder(matured) / "sample.parquet", folder)
+    report(f"recalibrate {reading.day}: pcoc {before['pcoc']} -> {after['pcoc']} on {rows:,} rows")
+    pointer = {key: champion.details[key] for key in NONE}
+    days = {key: pointer[key] for key in ("model_day", "map_day")}
+    return Built(rows, {"champion": pointer, "before": before, "after": after, **days})
+
+
+def _refit(reading: Reading, source: Path, sample: Path, folder: Path):  # type: ignore[no-untyped-def]
+    """The bundle again with a new calibrator; summaries before and after on the rows it was fitted on."""
+    import numpy as np
+
+    from pnn_gluon.evaluation.calibration import correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.metrics import ClickMetrics
+    from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
+    from pnn_gluon.warehouse.duckdb_engine import connect
+
+    bundle = Bundle.load(source)
+    with connect(reading.config.engine) as connection:
+        scored = list(bundle.score(connection, sample, ("label",), "share = 'calibrate'"))
+    logit = np.concatenate([batch.logit for batch in scored])
+    label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
+    corrected = correct_sampling(logit, bundle.card.rate)
+    calibrator = fit_calibrator(reading.config.calibration.method, corrected, label)
+    before = ClickMetrics().update(label, logit, bundle.calibrator.probability(corrected)).summary()
+    after = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
+    for path in sorted(source.iterdir()):
+        if path.name not in {CALIBRATOR, CARD}:
+            link_file(path, folder / path.name)
+    write_bundle(folder, dataclasses.replace(bundle.card, metrics=after), calibrator)
+    return before, after, len(label)
+
+
+STEP = Step("recalibrate", "recalibrated", ("calibration",), reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

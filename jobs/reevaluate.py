@@ -1,0 +1,39 @@
+"""The model that was in force during a past day, measured again now that the day's labels have matured."""
+
+from pathlib import Path
+
+from jobs.command import main
+from jobs.evaluate import evaluate_rows
+from jobs.mature import matured_day
+from jobs.reading import Reading
+from jobs.serving_model import champion_folder
+from jobs.step import Built, Report, Step
+from pnn_gluon.days import plus
+
+
+def reads(reading: Reading) -> None:
+    """The matured rows and the champion of the day before them."""
+    day = matured_day(reading)
+    reading.need("matured")
+    if day is not None and day > reading.config.first_day:
+        reading.need("champions", plus(day, -1))
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Score the matured rows through the bundle that was in force, and measure."""
+    day, matured = matured_day(reading), reading.need("matured")
+    champion = None
+    if day is not None and day > reading.config.first_day:
+        champion = champion_folder(reading.store, reading.need("champions", plus(day, -1)))
+    if champion is None:
+        report(f"reevaluate {reading.day}: no matured day with a model in force yet")
+        return Built(0, {"day": str(day) if day else None, "model_day": None, "summary": None, "reliability": []})
+    details = evaluate_rows(reading, champion, reading.store.folder(matured) / "rows.parquet", folder)
+    report(f"reevaluate {reading.day}: {day}: {details['summary']}")
+    return Built(int(details["summary"]["rows"]), {"day": str(day), **details})
+
+
+STEP = Step("reevaluate", "reevaluations", ("calibration.maturity_days",), reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

@@ -1,0 +1,48 @@
+"""Put another day's model in force by a recorded decision, then score and publish again."""
+
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.pipeline import step
+from jobs.reading import Reading
+from jobs.step import Built, Outcome, Report, Step
+from pnn_gluon.config import Config
+from pnn_gluon.errors import ConfigError
+
+
+def roll_back(
+    config: Config, day: datetime.date, to: datetime.date | None, reason: str, clear: bool, report: Report
+) -> Iterator[Outcome]:
+    """Record the override of `day`, then promote, score and publish that day.
+
+    The override is an input of promote like any other, so a rebuilt day decides the same again. With `clear` the
+    gate's own decision returns.
+
+    Raises:
+        ConfigError: without a reason, or when `to` and `clear` are both given or both missing.
+    """
+    if clear == (to is not None):
+        raise ConfigError("say either --to DAY, the model to put in force, or --clear, to take a rollback back")
+    if not reason.strip():
+        raise ConfigError("--reason: say why in a few words; it is recorded")
+    if to is not None and to > day:
+        raise ConfigError(f"--to {to}: after --day {day}; a day can only use models made up to it")
+    yield _override(to, reason).run(config, day, force=True, report=report)
+    for name in ("promote", "score", "publish"):
+        yield step(name).run(config, day, report=report)
+
+
+def _override(to: datetime.date | None, reason: str) -> Step:
+    def reads(reading: Reading) -> None:
+        if to is not None:
+            reading.need("bundles", to)
+
+    def build(reading: Reading, folder: Path, report: Report) -> Built:
+        details = {"to": str(to) if to else None, "reason": reason}
+        (folder / "override.json").write_text(json.dumps(details, indent=1, sort_keys=True) + "\n")
+        report(f"rollback {reading.day}: to the model of {to}" if to else f"rollback {reading.day}: taken back")
+        return Built(1, details)
+
+    return Step("rollback", "overrides", (), reads, build)

@@ -1,0 +1,29 @@
+"""Rows of the day -> train, calibrate and gate shares, with the train negatives down-sampled."""
+
+import dataclasses
+from pathlib import Path
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.step import Built, Report, Step
+
+
+def reads(reading: Reading) -> None:
+    """The rows of the day."""
+    reading.need("rows")
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Split by a hash of the row id and keep negatives of the train share at the configured rate."""
+    from pnn_gluon.data.sampling import sample_rows
+
+    rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
+    result = sample_rows(reading.config, rows, folder)
+    report(f"sample {reading.day}: {dataclasses.asdict(result)}")
+    return Built(result.rows, dataclasses.asdict(result))
+
+
+STEP = Step("sample", "samples", ("sampling",), reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

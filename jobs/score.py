@@ -1,0 +1,58 @@
+"""The candidates (requests) of tomorrow, scored by the model in force -> the score table as Parquet."""
+
+from pathlib import Path
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.serving_model import serving_folder
+from jobs.step import Built, Report, Step
+from pnn_gluon.days import plus
+from pnn_gluon.errors import ConfigError
+
+
+def reads(reading: Reading) -> None:
+    """Today's champion and tomorrow's requests."""
+    reading.need("champions")
+    reading.raw(requests_pattern(reading), plus(reading.day, 1))
+
+
+def requests_pattern(reading: Reading) -> str:
+    """Where requests come from.
+
+    Raises:
+        ConfigError: when the configuration does not say.
+    """
+    if reading.config.source.requests is None:
+        raise ConfigError(f"{reading.config.path}: source.requests: needed to score; say where requests of a day lie")
+    return reading.config.source.requests
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Parse the requests as ingest parses logs and score every good one; bad lines go to rejects."""
+    from pnn_gluon.data.ingest import ingest_requests
+    from pnn_gluon.serving.bundle import Bundle, scored_batches
+    from pnn_gluon.store.tables import TableWriter
+    from pnn_gluon.warehouse.duckdb_engine import connect
+
+    champion, score_day = reading.need("champions"), plus(reading.day, 1)
+    bundle = Bundle.load(serving_folder(reading.store, champion, reading.day))
+    result = ingest_requests(reading.config, score_day, folder)
+    with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
+        for batch in scored_batches(bundle.score(connection, folder / "rows.parquet")):
+            writer.write(batch)
+    (folder / "rows.parquet").unlink()
+    report(f"score {reading.day}: {result.rows:,} requests of {score_day}, {result.rejects:,} rejects")
+    details = {
+        "score_day": str(score_day),
+        "model_day": bundle.card.model_day,
+        "map_day": bundle.card.map_day,
+        "rejects": result.rejects,
+        "lines": result.lines,
+    }
+    return Built(result.rows, details)
+
+
+STEP = Step("score", "scores", ("source", "fields"), reads, build)
+
+if __name__ == "__main__":
+    main(STEP)

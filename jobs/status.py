@@ -1,0 +1,28 @@
+"""What stands in the store: days by steps."""
+
+import datetime
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.pipeline import DAILY, day_states, step
+from pnn_gluon.config import Config
+from pnn_gluon.store.store import Store
+
+MARKS = {"done": "[green]done[/]", "stale": "[yellow]stale[/]", "missing": "[dim]–[/]", "failed": "[red]failed[/]"}
+
+
+def print_status(config: Config, days: Sequence[datetime.date]) -> None:
+    """Print the state of every step on every day, the model in force, and the last error of failed steps."""
+    states, store = day_states(config, days), Store.of(config)
+    table = Table("day", *DAILY, "model in force")
+    for day, steps in states.items():
+        champion = store.manifest("champions", day)
+        model_day = champion.details["model_day"] if champion else None
+        table.add_row(str(day), *(MARKS[steps[name]] for name in DAILY), model_day or "–")
+    console = Console(width=None if Console().is_terminal else 200)
+    console.print(table)
+    for day, steps in states.items():
+        for name in (name for name in DAILY if steps[name] == "failed"):
+            console.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)

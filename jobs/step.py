@@ -1,0 +1,119 @@
+"""A step of the day: what it reads, what it makes, and how it runs once or not at all."""
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs.reading import Reading
+from pnn_gluon import __version__
+from pnn_gluon.config import Config
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+
+Report = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What a step put into its staging folder: rows, details for readers, and what it was made with."""
+
+    rows: int
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    made_by: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The one JSON object a step's command ends with. Paths are relative to the store's root."""
+
+    step: str
+    day: str
+    status: str
+    rows: int
+    run: str
+    path: str
+    seconds: float
+    details: Mapping[str, Any]
+    exit_status: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step: its name, its table, the configuration it depends on, its inputs and its work.
+
+    `reads` asks the reading for every input; `build` makes the files of the day in an empty folder.
+    `standing` may say that a finished day no longer stands outside the store (a dropped table, say).
+    `after` runs once the day is in force (to drop checkpoints, say). `refused` says whether a finished day is a refusal, which ends the command with status 4.
+    """
+
+    name: str
+    table: str
+    sections: tuple[str, ...]
+    reads: Callable[[Reading], None]
+    build: Callable[[Reading, Path, Report], Built]
+    standing: Callable[[Reading, Manifest], bool] = lambda reading, manifest: True
+    after: Callable[[Reading], None] = lambda reading: None
+    refused: Callable[[Manifest], bool] = lambda manifest: False
+
+    def fresh(self, reading: Reading, manifest: Manifest | None) -> bool:
+        """Whether the day in force was made from exactly these inputs and this configuration."""
+        return (
+            manifest is not None
+            and reading.agrees(dict(manifest.inputs))
+            and manifest.config == reading.config.fingerprint(*self.sections)
+        )
+
+    def run(
+        self, config: Config, day: datetime.date, force: bool = False, report: Report = lambda text: None
+    ) -> Outcome:
+        """Make the day unless it stands already; a failure is remembered for `status`."""
+        started = time.monotonic()
+        store = Store.of(config)
+        try:
+            reading = Reading(config, store, day)
+            self.reads(reading)
+            manifest, status = store.manifest(self.table, day), "skipped"
+            stands = self.fresh(reading, manifest) and manifest is not None and store.has_files(manifest)
+            if force or not stands or (manifest is not None and not self.standing(reading, manifest)):
+                manifest, status = self._make(reading, report), "done"
+            else:
+                store.clear_failure(self.table, day)
+        except Exception as error:
+            store.record_failure(self.table, day, f"{type(error).__name__}: {error}")
+            raise
+        assert manifest is not None
+        return self._outcome(manifest, status, time.monotonic() - started)
+
+    def _make(self, reading: Reading, report: Report) -> Manifest:
+        store = reading.store
+        with store.staging(self.table, reading.day) as folder:
+            built = self.build(reading, folder, report)
+            manifest = store.commit(
+                self.table,
+                reading.day,
+                folder,
+                rows=built.rows,
+                inputs=reading.inputs,
+                config=reading.config.fingerprint(*self.sections),
+                made_by={"pnn_gluon": __version__, **built.made_by},
+                details=built.details,
+            )
+        self.after(reading)
+        return manifest
+
+    def _outcome(self, manifest: Manifest, status: str, seconds: float) -> Outcome:
+        refused = self.refused(manifest)
+        return Outcome(
+            step=self.name,
+            day=manifest.day.isoformat(),
+            status="refused" if refused else status,
+            rows=manifest.rows,
+            run=manifest.run,
+            path=Store.relative(self.table, manifest.day, manifest.run),
+            seconds=round(seconds, 3),
+            details=manifest.details,
+            exit_status=4 if refused else 0,
+        )

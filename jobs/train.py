@@ -1,0 +1,164 @@
+"""The training window's encoded shards -> the day's model."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jobs.command import main
+from jobs.reading import Reading
+from jobs.step import Built, Report, Step
+
+if TYPE_CHECKING:
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.data.feeder import Feeder
+    from pnn_gluon.runtime import HybridBlock
+    from pnn_gluon.training.loop import Progress
+    from pnn_gluon.training.options import TrainingOptions
+
+SECTIONS = ("model", "training")
+
+
+def reads(reading: Reading) -> None:
+    """The shards, the map that encoded them and, for a warm start, yesterday's model."""
+    reading.need("shards")
+    reading.need("maps")
+    if reading.config.training.warm_start:
+        reading.parent("models")
+
+
+def build(reading: Reading, folder: Path, report: Report) -> Built:
+    """Train, from scratch or from yesterday's parameters, and export the plain graph."""
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.models.registry import create_model
+    from pnn_gluon.training.export import export_model
+    from pnn_gluon.training.loop import train
+
+    config, shards = reading.config, reading.need("shards")
+    feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
+    net = create_model(config.model.name, feature_map.layout, feature_map.size, **config.model.options)
+    _start_warm(reading, net, feature_map)
+    result = train(
+        net,
+        _feeder(reading, feature_map),
+        training_options(reading),
+        validate=_validation(reading, feature_map),
+        checkpoint_dir=reading.store.scratch("models", reading.day, _key(reading)),
+        progress=_progress(reading, report),
+    )
+    export_model(net, folder, feature_map.layout.slots)
+    details = {
+        "model": {"name": config.model.name, "options": config.model.options, "size": feature_map.size},
+        "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
+        "rate": shards.details["rate"],
+        **dataclasses.asdict(result),
+    }
+    return Built(result.examples, details, _machine())
+
+
+def training_options(reading: Reading) -> "TrainingOptions":
+    """The library's options from the configuration's."""
+    from pnn_gluon.training.options import TrainingOptions
+
+    ours = {"window_days", "warm_start", "batch_size", "validation"}
+    return TrainingOptions(**reading.config.training.model_dump(exclude=ours))
+
+
+def _days(reading: Reading) -> tuple[list[Path], list[Path]]:
+    """Shards to train on, and shards to validate on."""
+    folder = reading.store.folder(reading.need("shards"))
+    paths = sorted(folder.glob("*.h5"))
+    last_day = reading.config.training.validation == "last_day" and len(paths) > 1
+    return (paths[:-1], paths[-1:]) if last_day else (paths, paths)
+
+
+def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
+    from pnn_gluon.data.feeder import Feeder
+
+    training = reading.config.training
+    return Feeder(
+        _days(reading)[0],
+        "train",
+        batch_size=training.batch_size,
+        slots=feature_map.layout.slots,
+        size=feature_map.size,
+        seed=training.seed,
+    )
+
+
+def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[HybridBlock], float] | None":
+    """Log loss after an epoch: of the calibrate shares at the natural rate, or of the last day's train share."""
+    kind = reading.config.training.validation
+    if kind == "none":
+        return None
+    from pnn_gluon.data.shards import open_shard
+    from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+    from pnn_gluon.evaluation.metrics import LogLoss
+    from pnn_gluon.training.export import predict_logits
+
+    share = "calibrate" if kind == "held_out" else "train"
+    rate = reading.need("shards").details["rate"] if kind == "held_out" else 1.0
+
+    def log_loss(net: "HybridBlock") -> float:
+        loss = LogLoss()
+        for path in _days(reading)[1]:
+            with open_shard(path) as shard:
+                for start in range(0, shard.rows(share), CHUNK):
+                    ids, label = shard.read(share, start, start + CHUNK)
+                    loss = loss.update(label, sigmoid(correct_sampling(predict_logits(net, ids), rate)))
+        return loss.value()
+
+    return log_loss
+
+
+CHUNK = 1 << 16
+"""Rows read at once for validation."""
+
+
+def _start_warm(reading: Reading, net: "HybridBlock", feature_map: "FeatureMap") -> None:
+    """Give the network yesterday's parameters, grown to today's map."""
+    if not reading.config.training.warm_start:
+        return
+    parent = reading.parent("models")
+    if parent is None:
+        return
+    from pnn_gluon.training.growth import warm_start
+
+    new = np.arange(parent.details["model"]["size"], feature_map.size, dtype=np.int32)
+    warm_start(net, reading.store.folder(parent), feature_map.other_of(new))
+
+
+def _key(reading: Reading) -> str:
+    """Names the checkpoints of exactly these inputs and options."""
+    text = json.dumps([reading.inputs, reading.config.fingerprint(*SECTIONS)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _progress(reading: Reading, report: Report) -> "Callable[[Progress], None]":
+    def show(progress: "Progress") -> None:
+        report(
+            f"train {reading.day}: epoch {progress.epoch + 1}, {progress.examples:,} examples, "
+            f"log loss {progress.log_loss:.5f}"
+        )
+
+    return show
+
+
+def _machine() -> dict[str, str]:
+    """What the last bits of the parameters depend on besides inputs and options."""
+    from pnn_gluon.runtime import mx, processor_features
+
+    return {"mxnet": mx.__version__, "threads": os.environ["OMP_NUM_THREADS"], "processor": processor_features()}
+
+
+STEP = Step(
+    "train", "models", SECTIONS, reads, build, after=lambda reading: reading.store.drop_scratch("models", reading.day)
+)
+
+if __name__ == "__main__":
+    main(STEP)

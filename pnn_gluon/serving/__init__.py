@@ -1,0 +1,1 @@
+"""What goes out: the bundle of model, feature map and calibrator, and the tables it scores."""

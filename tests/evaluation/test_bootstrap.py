@@ -1,0 +1,113 @@
+"""Bootstrap intervals against resampled rows and against known truths."""
+
+import numpy as np
+import pytest
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.evaluation.bootstrap import bootstrap, paired_bootstrap
+from pnn_gluon.evaluation.metrics import Auc, LogLoss, NormalizedEntropy
+
+STATES = {"auc": Auc, "log_loss": LogLoss, "normalized_entropy": NormalizedEntropy}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def two_models(rows, seed, noise=(0.3, 0.6)):
+    """Labels and the probabilities of two models: the truth with a little and with more noise."""
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(-1.5, 1.2, rows)
+    label = (rng.random(rows) < sigmoid(logit)).astype(np.int8)
+    first, second = (sigmoid(logit + rng.normal(0, scale, rows)).round(3) for scale in noise)
+    return label, first, second
+
+
+@pytest.mark.parametrize("metric", STATES)
+def test_interval_equals_metrics_of_the_rows_drawn(metric):
+    label, first, second = two_models(300, seed=1)
+    found = paired_bootstrap(label, first, second, metric, repeats=40, seed=5, level=0.9)
+    generator = np.random.default_rng(5)
+    drawn = [generator.integers(300, size=300) for _ in range(40)]
+
+    def value(scores, rows):
+        return STATES[metric]().update(label[rows], scores[rows]).value()
+
+    differences = [value(first, rows) - value(second, rows) for rows in drawn]
+    everything = np.arange(300)
+    assert found.difference == pytest.approx(value(first, everything) - value(second, everything), abs=1e-12)
+    assert [found.low, found.high] == pytest.approx(np.quantile(differences, [0.05, 0.95]).tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", STATES)
+def test_single_interval_holds_the_metric(metric):
+    label, first, _ = two_models(2000, seed=2)
+    found = bootstrap(label, first, metric, repeats=100, seed=3)
+    assert found.value == pytest.approx(STATES[metric]().update(label, first).value(), abs=1e-12)
+    assert found.low < found.value < found.high
+
+
+def test_equal_seed_gives_the_equal_interval_and_another_seed_another():
+    arrays = two_models(500, seed=3)
+    first = paired_bootstrap(*arrays, "auc", 50, seed=1)
+    assert paired_bootstrap(*arrays, "auc", 50, seed=1) == first
+    assert paired_bootstrap(*arrays, "auc", 50, seed=2) != first
+
+
+def test_a_model_against_itself_differs_by_nothing():
+    label, first, _ = two_models(500, seed=4)
+    found = paired_bootstrap(label, first, first, "normalized_entropy", 50, seed=1)
+    assert (found.difference, found.low, found.high) == (0, 0, 0)
+
+
+def test_pairing_narrows_the_interval():
+    label, first, second = two_models(3000, seed=5, noise=(0.1, 0.15))
+    paired = paired_bootstrap(label, first, second, "log_loss", 200, seed=1)
+    single = bootstrap(label, first, "log_loss", 200, seed=1)
+    assert paired.high - paired.low < 0.3 * (single.high - single.low)
+
+
+def test_interval_covers_the_true_difference_about_as_often_as_it_says():
+    truth = paired_bootstrap(*two_models(400_000, seed=0), "auc", 1, seed=0).difference
+    covered = 0
+    for trial in range(100):
+        found = paired_bootstrap(*two_models(400, seed=1000 + trial), "auc", 100, seed=trial, level=0.9)
+        covered += found.low <= truth <= found.high
+    assert 80 <= covered <= 98
+
+
+def test_few_positives_leave_out_the_repeats_without_any():
+    label = np.zeros(200)
+    label[:3] = 1  # about one repeat in twenty draws none of the three
+    scores = np.linspace(0.2, 0.1, 200)
+    found = bootstrap(label, scores, "auc", 200, seed=1)
+    assert np.isfinite([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("metric", ["auc", "normalized_entropy"])
+def test_one_class_is_refused(metric):
+    with pytest.raises(InputError, match=f"bootstrap of {metric}: nan on 50 rows with 0 positives"):
+        bootstrap(np.zeros(50), np.full(50, 0.1), metric, 10, seed=1)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(InputError, match="on 0 rows"):
+        bootstrap([], [], "log_loss", 10, seed=1)
+
+
+def test_infinite_log_loss_is_refused_with_its_count():
+    with pytest.raises(InputError, match="1 of 3 probabilities are exactly 0 or 1 against the label"):
+        bootstrap([0, 1, 1], [0.1, 0.0, 1.0], "log_loss", 10, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "accuracy"}, "received 'accuracy'"),
+        ({"repeats": 0}, "expected repeats >= 1"),
+        ({"level": 1.0}, "0 < level < 1, received 10 and 1.0"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        bootstrap([0, 1], [0.1, 0.2], **{"metric": "auc", "repeats": 10, "seed": 1, **options})

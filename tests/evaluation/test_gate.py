@@ -1,0 +1,191 @@
+"""The gate: each limit alone refuses, names number, limit and slice, and noise alone does not refuse."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.evaluation.gate import GateRules, Scores, judge
+
+RULES = GateRules(
+    metric="normalized_entropy",
+    max_regression=0.002,
+    min_auc=0.6,
+    pcoc_range=(0.8, 1.25),
+    min_rows=1000,
+    slice_max_regression=0.02,
+    slice_min_rows=500,
+    bootstrap_repeats=100,
+    seed=3,
+    level=0.95,
+)
+ROWS = 6000
+_rng = np.random.default_rng(11)
+TRUTH = _rng.normal(-1.5, 1.2, ROWS)
+LABEL = (_rng.random(ROWS) < 1 / (1 + np.exp(-TRUTH))).astype(np.int8)
+SITE = np.array(["a", "b", "c"], dtype=object)[np.arange(ROWS) % 3]
+NOISE = _rng.normal(0, 1, ROWS)
+
+
+def scores(logit):
+    return Scores(logit, 1 / (1 + np.exp(-logit)))
+
+
+GOOD = scores(TRUTH + 0.1 * NOISE)
+BAD = scores(TRUTH + 0.8 * NOISE - 0.2)
+
+
+def only_reason(decision):
+    assert not decision.accepted
+    assert len(decision.reasons) == 1
+    return decision.reasons[0]
+
+
+def test_good_candidate_without_champion_is_accepted_and_the_lack_recorded():
+    decision = judge(RULES, LABEL, GOOD, None, {"site": SITE})
+    assert (decision.accepted, decision.reasons) == (True, ())
+    assert decision.measures["baseline"] == "none"
+    assert decision.measures["candidate"]["rows"] == ROWS
+    assert "regression" not in decision.measures
+
+
+def test_better_candidate_is_accepted_with_its_interval():
+    decision = judge(RULES, LABEL, GOOD, BAD, {"site": SITE})
+    assert (decision.accepted, decision.reasons) == (True, ())
+    measures = decision.measures
+    assert measures["baseline"] == "champion"
+    gain = measures["candidate"]["normalized_entropy"] - measures["champion"]["normalized_entropy"]
+    assert measures["regression"]["difference"] == pytest.approx(gain, abs=1e-12)
+    assert measures["regression"]["high"] < 0
+    assert set(measures["slices"]) == {"site=a", "site=b", "site=c"}
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss", "normalized_entropy"])
+def test_worse_candidate_is_refused_with_number_limit_and_place(metric):
+    decision = judge(replace(RULES, metric=metric), LABEL, BAD, GOOD, {})
+    found = decision.measures["regression"]
+    assert only_reason(decision) == (
+        f"{metric}: worse than the champion by {found['difference']:.6g} "
+        f"(interval {found['low']:.6g} to {found['high']:.6g}), limit 0.002; all rows"
+    )
+    assert 0.002 < found["low"] < found["difference"] < found["high"]
+
+
+def test_regression_within_the_limit_or_the_noise_is_accepted():
+    found = judge(RULES, LABEL, BAD, GOOD, {}).measures["regression"]
+    between = (found["low"] + found["difference"]) / 2  # the estimate is beyond the limit, the interval is not
+    assert judge(replace(RULES, max_regression=between), LABEL, BAD, GOOD, {}).accepted
+    assert not judge(replace(RULES, max_regression=found["low"] - 1e-9), LABEL, BAD, GOOD, {}).accepted
+
+
+def test_regression_on_one_slice_is_refused_by_its_name():
+    logit = np.where(SITE == "b", BAD.logit, TRUTH)
+    rules = replace(RULES, max_regression=1.0)
+    assert only_reason(judge(rules, LABEL, scores(logit), GOOD, {"site": SITE})).endswith("limit 0.02; slice site=b")
+
+
+def test_slice_limit_is_its_own():
+    rules = replace(RULES, max_regression=1.0, slice_max_regression=1.0)
+    assert judge(rules, LABEL, BAD, GOOD, {"site": SITE}).accepted
+
+
+def test_small_slices_and_slices_of_one_class_are_skipped_on_record():
+    site = np.where(np.arange(ROWS) < 499, "small", "large")
+    outcome = np.where(LABEL == 1, "clicked", "not")
+    decision = judge(replace(RULES, max_regression=1.0), LABEL, BAD, GOOD, {"site": site, "outcome": outcome})
+    assert decision.measures["slices_skipped"] == {
+        "site=small": "499 rows, limit at least 500",
+        "outcome=clicked": f"{LABEL.sum()} positives in {LABEL.sum()} rows, limit at least 10 of each class",
+        "outcome=not": f"0 positives in {ROWS - LABEL.sum()} rows, limit at least 10 of each class",
+    }
+    assert set(decision.measures["slices"]) == {"site=large"}
+
+
+def test_many_slices_share_the_chance_of_error():
+    measures = judge(RULES, LABEL, GOOD, GOOD, {"site": SITE, "all": np.zeros(ROWS)}).measures
+    assert measures["slice_level"] == pytest.approx(1 - 0.05 / 4)
+    one = judge(RULES, LABEL, GOOD, BAD, {"all": np.zeros(ROWS)}).measures
+    four = judge(RULES, LABEL, GOOD, BAD, {"site": SITE, "all": np.zeros(ROWS)}).measures
+    assert four["slices"]["all=0.0"]["low"] < one["slices"]["all=0.0"]["low"]
+
+
+def test_too_few_rows_are_refused():
+    assert only_reason(judge(replace(RULES, min_rows=6001), LABEL, GOOD, None, {})) == (
+        "rows: 6000, limit at least 6001; all rows"
+    )
+
+
+def test_low_auc_is_refused():
+    decision = judge(RULES, LABEL, Scores(NOISE, GOOD.probability), None, {})
+    auc = decision.measures["candidate"]["auc"]
+    assert only_reason(decision) == f"auc: {auc:.6g}, limit at least 0.6; all rows"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_pcoc_outside_its_range_is_refused(factor):
+    decision = judge(RULES, LABEL, Scores(GOOD.logit, np.minimum(GOOD.probability * factor, 0.99)), None, {})
+    pcoc = decision.measures["candidate"]["pcoc"]
+    assert only_reason(decision) == f"pcoc: {pcoc:.6g}, limit 0.8 to 1.25; all rows"
+
+
+@pytest.mark.parametrize("clicked", [0, 1])
+def test_one_class_proves_nothing_and_is_refused(clicked):
+    decision = judge(RULES, np.full(ROWS, clicked), GOOD, GOOD, {})
+    reason = f"auc: undefined with {clicked * ROWS} positives in 6000 rows, limit 0.6; all rows"
+    assert reason in decision.reasons
+    assert decision.measures["regression"] == {
+        "skipped": f"{clicked * ROWS} positives in 6000 rows, limit at least 10 of each class"
+    }
+
+
+@pytest.mark.parametrize("champion", [None, GOOD])
+def test_no_rows_are_refused(champion):
+    nothing = np.zeros(0)
+    champion = champion and Scores(nothing, nothing)
+    decision = judge(RULES, nothing, Scores(nothing, nothing), champion, {})
+    assert decision.reasons[0] == "rows: 0, limit at least 1000; all rows"
+
+
+@pytest.mark.parametrize(
+    ("logit", "probability", "reason"),
+    [
+        (np.nan, 0.5, "candidate: 1 logits that are NaN or infinite, limit 0; all rows"),
+        (-np.inf, 0.5, "candidate: 1 logits that are NaN or infinite, limit 0; all rows"),
+        (0.0, np.nan, "candidate: 1 probabilities that are NaN or outside [0, 1], limit 0; all rows"),
+        (0.0, np.inf, "candidate: 1 probabilities that are NaN or outside [0, 1], limit 0; all rows"),
+        (
+            0.0,
+            1.0 - LABEL[5],
+            "candidate: 1 probabilities of exactly 0 or 1 against the label (infinite log loss), limit 0; all rows",
+        ),
+    ],
+)
+def test_one_number_that_is_no_number_refuses(logit, probability, reason):
+    candidate = Scores(GOOD.logit.copy(), GOOD.probability.copy())
+    candidate.logit[5], candidate.probability[5] = logit, probability
+    assert only_reason(judge(RULES, LABEL, candidate, BAD, {})) == reason
+
+
+def test_broken_champion_is_recorded_and_does_not_refuse_the_candidate():
+    decision = judge(RULES, LABEL, GOOD, Scores(np.full(ROWS, np.nan), GOOD.probability), {})
+    assert decision.accepted
+    assert decision.measures["baseline"] == "unusable: 6000 logits that are NaN or infinite, limit 0"
+
+
+def test_every_broken_limit_has_its_reason():
+    rules = replace(RULES, min_rows=7000, min_auc=0.99, pcoc_range=(3.0, 4.0))
+    reasons = judge(rules, LABEL, BAD, GOOD, {"site": SITE}).reasons
+    assert [reason.split(":")[0] for reason in reasons] == ["rows", "auc", "pcoc"] + ["normalized_entropy"] * 4
+
+
+def test_decision_is_repeatable_and_fits_strict_json():
+    decision = judge(RULES, LABEL, BAD, GOOD, {"site": SITE})
+    assert decision == judge(RULES, LABEL, BAD, GOOD, {"site": SITE})
+    json.dumps(decision.measures, allow_nan=False)
+
+
+def test_slice_of_another_length_is_refused():
+    with pytest.raises(InputError, match="slice site: expected 6000 values, one for each row, received 5"):
+        judge(RULES, LABEL, GOOD, BAD, {"site": SITE[:5]})
