@@ -23,7 +23,7 @@ def examine(config: Config | None) -> bool:
         ("python", lambda: f"{platform.python_version()} on {platform.platform()}"),
         ("processors", lambda: f"{len(os.sched_getaffinity(0))} usable; {_features()}"),
         ("mxnet", _mxnet),
-        *((name, lambda name=name: importlib.metadata.version(name)) for name in PACKAGES),  # type: ignore[misc]
+        *((name, lambda name=name: importlib.metadata.version(name)) for name in PACKAGES),
         ("operators", _operators),
     ]
     if config is not None:
@@ -43,7 +43,7 @@ def examine(config: Config | None) -> bool:
 
 
 def _features() -> str:
-    from pnn_gluon.runtime import processor_features
+    from pnn_gluon.processor import processor_features
 
     return processor_features() or "no vector extensions that matter"
 

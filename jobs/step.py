@@ -46,7 +46,8 @@ class Step:
 
     `reads` asks the reading for every input; `build` makes the files of the day in an empty folder.
     `standing` may say that a finished day no longer stands outside the store (a dropped table, say).
-    `after` runs once the day is in force (to drop checkpoints, say). `refused` says whether a finished day is a refusal, which ends the command with status 4.
+    `after` runs once the day is in force (to drop checkpoints, say).
+    `refused` says whether a finished day is a refusal, which ends the command with status 4.
     """
 
     name: str

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -151,7 +151,8 @@ def _progress(reading: Reading, report: Report) -> "Callable[[Progress], None]":
 
 def _machine() -> dict[str, str]:
     """What the last bits of the parameters depend on besides inputs and options."""
-    from pnn_gluon.runtime import mx, processor_features
+    from pnn_gluon.processor import processor_features
+    from pnn_gluon.runtime import mx
 
     return {"mxnet": mx.__version__, "threads": os.environ["OMP_NUM_THREADS"], "processor": processor_features()}
 

@@ -47,7 +47,7 @@ class TableWriter:
     def _flush(self, everything: bool) -> None:
         if self._writer is None:
             return
-        table = pa.Table.from_batches(self._waiting)
+        table = pa.Table.from_batches(self._waiting, self._writer.schema)
         whole = table.num_rows if everything else table.num_rows // self.group_rows * self.group_rows
         for start in range(0, whole, self.group_rows):
             group = table.slice(start, min(self.group_rows, whole - start)).combine_chunks()

@@ -1,0 +1,63 @@
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11 with headers, a C++ compiler, make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+CONFIG ?= conf/demo.toml
+PORT ?= 8080
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help demo test lint types imports up down clean lock
+
+help:
+	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
+	@echo "make test    lint, types, import contract, tests"
+	@echo "make up      local Airflow with its UI on 127.0.0.1:$(PORT)   (CONFIG=conf/demo.toml PORT=8080)"
+	@echo "make down    stop it"
+	@echo "make clean   remove what the demo made (work/)"
+
+.venv/cpu.stamp: requirements/build.lock requirements/cpu.lock setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
+	@echo "Installing the locked packages into .venv (1.4 GB, one to two minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(LOCKED) -r requirements/build.lock
+	@$(LOCKED) --no-build-isolation -r requirements/cpu.lock
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/cpu.stamp requirements/test.lock
+	@$(LOCKED) --no-build-isolation -r requirements/test.lock
+	@touch $@
+
+demo: .venv/cpu.stamp
+	@$(BIN)/pnn-gluon demo
+
+test: lint types imports
+	$(BIN)/python -m pytest
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check --config .ci/ruff.toml .
+	$(BIN)/ruff format --config .ci/ruff.toml --check .
+
+types: .venv/test.stamp
+	$(BIN)/mypy
+
+imports: .venv/test.stamp
+	$(BIN)/lint-imports --no-cache
+
+up: .venv/cpu.stamp
+	@$(BIN)/pnn-gluon up --config $(CONFIG) --port $(PORT)
+
+down: .venv/cpu.stamp
+	@$(BIN)/pnn-gluon down
+
+clean:
+	rm -rf work
+
+# Needs uv; keeps the versions of the present locks unless setup.cfg asks for others.
+LOCK := uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" setup.cfg
+lock:
+	$(LOCK) --extra cpu --output-file requirements/cpu.lock
+	$(LOCK) --extra cpu --extra test --constraint requirements/cpu.lock --output-file requirements/test.lock
+	$(LOCK) --extra cu112 --constraint requirements/cpu.lock --output-file requirements/cu112.lock

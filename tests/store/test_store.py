@@ -1,0 +1,168 @@
+"""A day is there whole or not at all, whatever happens while it is made."""
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.store.atomic import write_atomically
+from pnn_gluon.store.manifest import Manifest, content_run, describe_files
+from pnn_gluon.store.store import Store
+
+DAY = datetime.date(2026, 11, 2)
+
+
+def make(store: Store, text: str, day: datetime.date = DAY, **details: object) -> Manifest:
+    with store.staging("rows", day) as folder:
+        (folder / "part").mkdir()
+        (folder / "part" / "a.txt").write_text(text)
+        return store.commit(
+            "rows", day, folder, rows=len(text), inputs={"raw/a": "1"}, config="c", made_by={}, details=details
+        )
+
+
+@pytest.fixture(params=["folder", "object store"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return Store(str(tmp_path / "store"))
+    return Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "cache")
+
+
+def test_a_committed_day_is_read_back(store: Store) -> None:
+    made = make(store, "one", answer=[1, 2.5, None])
+    found = store.manifest("rows", DAY)
+    assert found == made
+    assert (store.folder(found) / "part/a.txt").read_text() == "one"
+    assert store.days("rows") == [DAY]
+    store.verify(found)
+
+
+def test_a_day_never_made_is_none(store: Store) -> None:
+    assert store.manifest("rows", DAY) is None
+    assert store.days("rows") == []
+
+
+def test_equal_content_is_the_same_run_and_other_content_another(store: Store) -> None:
+    first, again, other = make(store, "one"), make(store, "one"), make(store, "two")
+    assert first == again
+    assert other.run != first.run
+    assert store.manifest("rows", DAY) == other
+    assert (store.run_folder("rows", DAY, first.run) / "part/a.txt").read_text() == "one"
+
+
+def test_details_belong_to_the_content(store: Store) -> None:
+    assert make(store, "one", threshold=1).run != make(store, "one", threshold=2).run
+
+
+def test_another_machine_reads_the_object_store(tmp_path: Path) -> None:
+    root = f"memory://{uuid.uuid4().hex}/store"
+    made = make(Store(root, cache=tmp_path / "here"), "one")
+    there = Store(root, cache=tmp_path / "there")
+    assert (there.folder(made) / "part/a.txt").read_text() == "one"
+
+
+def test_a_failure_while_making_leaves_yesterdays_word(store: Store) -> None:
+    before = make(store, "one")
+    with pytest.raises(ZeroDivisionError), store.staging("rows", DAY) as folder:
+        (folder / "half").write_text(str(1 / 0))
+    assert store.manifest("rows", DAY) == before
+    assert make(store, "two").files[0].name == "part/a.txt"
+
+
+KILLED = """
+import datetime, os, signal, sys
+from pnn_gluon.store.store import Store
+store = Store(sys.argv[1])
+with store.staging("rows", datetime.date(2026, 11, 2)) as folder:
+    (folder / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_leaves_the_old_day_and_no_lock(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    before = make(store, "one")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert store.manifest("rows", DAY) == before
+    assert [file.name for file in make(store, "two").files] == ["part/a.txt"]
+
+
+def test_two_writers_of_a_day_are_told(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with (
+        store.staging("rows", DAY),
+        pytest.raises(InputError, match="another process is at work"),
+        store.staging("rows", DAY),
+    ):
+        pass
+
+
+def test_a_damaged_run_is_noticed_and_mended(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    (store.folder(made) / "part/a.txt").write_text("xxx")
+    assert store.has_files(made)
+    with pytest.raises(InputError, match="differ from the manifest"):
+        store.verify(made)
+    (store.folder(made) / "part/a.txt").unlink()
+    assert not store.has_files(made)
+    store.verify(make(store, "one"))
+
+
+def test_a_broken_manifest_is_an_error_that_names_it(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    make(store, "one")
+    (tmp_path / f"rows/ds={DAY}.json").write_text('{"table": "rows"}')
+    with pytest.raises(InputError, match=r"ds=2026-11-02\.json: not a partition manifest"):
+        store.manifest("rows", DAY)
+
+
+def test_a_missing_run_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run of rows 2026-11-02 is missing"):
+        Store(str(tmp_path)).run_folder("rows", DAY, "0" * 16)
+
+
+def test_manifest_bytes_hold_no_time_and_no_place(tmp_path: Path) -> None:
+    make(Store(str(tmp_path / "a")), "one")
+    make(Store(str(tmp_path / "b")), "one")
+    name = f"rows/ds={DAY}.json"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_run_is_named_by_names_and_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    one = content_run(describe_files(tmp_path), 1, {})
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert content_run(describe_files(tmp_path), 1, {}) != one
+
+
+def test_failures_are_remembered_until_the_day_is_made(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.record_failure("rows", DAY, "no disk")
+    assert store.failure("rows", DAY) == "no disk"
+    make(store, "one")
+    assert store.failure("rows", DAY) is None
+
+
+def test_scratch_of_other_inputs_is_dropped(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    (store.scratch("models", DAY, "one") / "checkpoint").write_text("1")
+    assert (store.scratch("models", DAY, "one") / "checkpoint").exists()
+    assert not list(store.scratch("models", DAY, "two").iterdir())
+    assert not (store.scratch("models", DAY, "two").parent / "one").exists()
+
+
+def test_an_atomic_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("no")))
+    with pytest.raises(OSError, match="no"):
+        write_atomically(tmp_path / "a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"

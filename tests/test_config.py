@@ -1,0 +1,128 @@
+"""The configuration is checked once, at the edge, and says what is wrong where."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.config import MODEL_OPTIONS, Config, day_path, load_config
+from pnn_gluon.errors import ConfigError
+
+BASE = """
+name = "test"
+first_day = 2026-11-01
+fields = [{ name = "c1" }, { name = "i1", kind = "numeric" }]
+[store]
+root = "store"
+[source]
+logs = "logs/{day}.tsv"
+columns = ["label", "i1", "c1"]
+[model]
+name = "fm"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "pipeline.toml"
+    path.write_text(text)
+    return path
+
+
+def load(folder: Path, text: str) -> Config:
+    return load_config(write(folder, text))
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, BASE)
+    assert config.store_root == str(tmp_path / "store")
+    assert config.resolve("s3://bucket/logs") == "s3://bucket/logs"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("[model]", "[modle]\n[model]"), "modle: unknown key, did you mean 'model'?"),
+        (
+            ('name = "fm"', 'name = "fm"\nembeding_size = 3'),
+            "model.embeding_size: unknown key, did you mean 'embedding_size'?",
+        ),
+        (('name = "fm"', 'name = "fmm"'), "model.name: Input should be 'lr', 'fm'"),
+        (('name = "fm"', 'name = "lr"\nembedding_size = 3'), "model 'lr' has no option 'embedding_size'"),
+        (('kind = "numeric"', 'kind = "numeric", bukets = 3'), "fields.1.bukets: unknown key, did you mean 'buckets'?"),
+        (('kind = "numeric"', 'kind = "numeric", bucketing = "log", buckets = 3'), "`buckets` has an effect with"),
+        (('kind = "numeric"', 'kind = "numeric", bucketing = "edges"'), "`edges` goes with bucketing = 'edges'"),
+        (('{ name = "c1" }', '{ name = "c2" }'), "field c2: no column 'c2' in the source"),
+        (('{ name = "c1" }', '{ name = "c1" }, { name = "c1" }'), "field 'c1' is declared twice"),
+        (('{ name = "c1" }', '{ name = "rate", column = "c1" }'), "field name 'rate' is taken"),
+        (("[model]", "[sampling]\ntrain = 0.5\n[model]"), "train + calibrate + gate must be 1, not 0.7"),
+        (
+            ("[model]", "[sampling]\nnegative_rate = 0\n[model]"),
+            "sampling.negative_rate: Input should be greater than 0",
+        ),
+        (("[model]", "[training]\nwarm_start = true\n[model]"), "set window_days = 1"),
+        (("[model]", '[training]\nvalidation = "last_day"\nwindow_days = 1\n[model]'), "leaves nothing to train on"),
+        (("[model]", "[training]\nl1 = 0.1\n[model]"), "`l1` has an effect with optimizer = 'ftrl' only"),
+        (("[model]", '[gate]\nslices = ["c3"]\n[model]'), "gate.slices: no field 'c3'"),
+        (("[model]", '[publish]\ntable = "x; drop table y"\n[model]'), "publish.table: String should match pattern"),
+        (
+            ("[model]", '[publish]\nserver = "postgresql://me:secret@db"\n[model]'),
+            "publish.server: String should match",
+        ),
+        (('root = "store"', ""), "store.root: required but missing"),
+        (("[source]", '[source]\npreset = "critoe"'), "no preset 'critoe', did you mean 'criteo'?"),
+        (("first_day = 2026-11-01", "first_day = 1"), "first_day:"),
+        (("[source]", "[source"), "not valid TOML"),
+    ],
+)
+def test_an_error_names_the_key_and_what_is_allowed(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    path = write(tmp_path, BASE.replace(*change, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_a_preset_gives_what_the_file_leaves_out(tmp_path: Path) -> None:
+    text = BASE.replace('fields = [{ name = "c1" }, { name = "i1", kind = "numeric" }]\n', "")
+    text = text.replace('columns = ["label", "i1", "c1"]', 'preset = "criteo"\nmax_reject_share = 0.5')
+    config = load(tmp_path, text)
+    assert len(config.fields) == 39
+    assert config.source.columns[:2] == ("label", "i1")
+    assert config.source.max_reject_share == 0.5
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[1].glob("conf/*.toml")), ids=lambda path: path.stem)
+def test_ready_configurations_are_valid(path: Path) -> None:
+    assert load_config(path).name
+
+
+def test_only_the_sections_asked_for_decide_a_fingerprint(tmp_path: Path) -> None:
+    one = load(tmp_path, BASE)
+    other = load(tmp_path, BASE + "embedding_size = 20\n")
+    assert one.fingerprint("source", "fields") == other.fingerprint("source", "fields")
+    assert one.fingerprint("model") != other.fingerprint("model")
+    assert one.fingerprint("model.name") == other.fingerprint("model.name")
+    assert one.fingerprint("model.embedding_size") != other.fingerprint("model.embedding_size")
+
+
+def test_the_configuration_is_frozen(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(tmp_path, BASE).name = "other"
+
+
+def test_model_options_are_those_of_the_models() -> None:
+    from pnn_gluon.models.registry import MODELS, model_options
+
+    assert set(MODEL_OPTIONS) == set(MODELS)
+    for name, options in MODEL_OPTIONS.items():
+        assert options <= set(model_options(name)), name
+
+
+def test_day_patterns() -> None:
+    day = datetime.date(2026, 11, 2)
+    assert day_path("a/{day}/b{yyyymmdd}-{yymmdd}", day) == "a/2026-11-02/b20261102-261102"
