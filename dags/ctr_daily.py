@@ -1,7 +1,8 @@
 """The day: raw logs of D in, calibrated scores for D+1 out.
 
 Reads top to bottom as docs/operations.md tells it. Tasks that continue yesterday's work wait for yesterday's
-(depends_on_past), so a backfill of any range gives the same bytes as the days run one by one.
+(depends_on_past; those that read yesterday's champion also for its promotion: wait_for_downstream), so a backfill
+of any range gives the same bytes as the days run one by one.
 """
 
 import pendulum
@@ -29,10 +30,10 @@ def ctr_daily() -> None:
     count = job("count", config)
     feature_map = job("feature_map", config, depends_on_past=True)
     encode = job("encode", config, depends_on_past=True)
-    evaluate = job("evaluate", config, depends_on_past=True)
+    evaluate = job("evaluate", config, depends_on_past=True, wait_for_downstream=True)
     train = job("train", config, depends_on_past=config.training.warm_start, pool="training")
     calibrate = job("calibrate", config)
-    gate = job("gate", config, depends_on_past=True)
+    gate = job("gate", config, depends_on_past=True, wait_for_downstream=True)
     promote = job("promote", config, depends_on_past=True, trigger_rule=TriggerRule.NONE_FAILED)
     score = job("score", config, trigger_rule=TriggerRule.NONE_FAILED)
     publish = job("publish", config, trigger_rule=TriggerRule.NONE_FAILED)

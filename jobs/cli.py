@@ -50,12 +50,11 @@ def status(config: ConfigOption, day: DaysOption) -> None:
 @app.command()
 def days(config: ConfigOption, day: DaysOption) -> None:
     """The table of days: rows, positives, next-day metrics, the gate's decision."""
-    from rich.console import Console
-
     from jobs.day_reports import day_reports
+    from jobs.terminal import console
     from pnn_gluon.evaluation.day_table import render_day_table
 
-    Console().print(render_day_table(day_reports(load_config(config), parse_days(day))))
+    console().print(render_day_table(day_reports(load_config(config), parse_days(day))))
 
 
 @app.command("report")
@@ -158,11 +157,15 @@ def doctor(
 
 
 @app.command()
-def up(config: ConfigOption, port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080) -> None:
+def up(
+    config: ConfigOption,
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080,
+    user: Annotated[list[str] | None, typer.Option(help="name:role; with it, the UI asks for a login.")] = None,
+) -> None:
     """Start the local Airflow with its UI on 127.0.0.1; returns when every part is healthy."""
     from jobs import local_airflow
 
-    local_airflow.up(local_airflow.default_home(), load_config(config).path, port=port)
+    local_airflow.up(config=load_config(config).path, port=port, users=user or ())
 
 
 @app.command()
@@ -170,7 +173,19 @@ def down() -> None:
     """Stop the local Airflow."""
     from jobs import local_airflow
 
-    local_airflow.down(local_airflow.default_home())
+    local_airflow.down()
+
+
+@app.command()
+def services() -> None:
+    """How the local Airflow is: its parts, their health, its address."""
+    from jobs import local_airflow
+
+    found = local_airflow.status()
+    for name, state in {**found.parts, **{f"health of {part}": word for part, word in found.health.items()}}.items():
+        print(f"{name}: {state}")
+    print(f"address: {found.address or 'none'}")
+    raise typer.Exit(0 if found.healthy else 1)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 import datetime
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
+from jobs.pipeline import DAILY, NIGHTLY, step
+from pnn_gluon.config import load_config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import PnnError
+from pnn_gluon.store.store import Store
 
 DAGS = Path(__file__).parents[1] / "dags"
 POOL = "training"
@@ -25,12 +29,14 @@ def prepare(home: Path, config: Path) -> None:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "PNN_GLUON_CONFIG": str(config),
         }
     )
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
+    if str(DAGS) not in sys.path:
+        sys.path.append(str(DAGS))  # as Airflow's own processes have it
 
 
 def load_dag(name: str) -> Any:
@@ -59,13 +65,13 @@ def run_days(dag: Any, days: Sequence[datetime.date], on_task: TaskStarted = lam
     """
     from airflow.sdk.listener import get_listener_manager
 
-    listener = _Listener(on_task)
-    get_listener_manager().add_listener(listener)
+    listener, plugins = _Listener(on_task), get_listener_manager().pm
+    plugins.register(listener)
     try:
         for day in days:
             run_day(dag, day)
     finally:
-        get_listener_manager().pm.unregister(listener)
+        plugins.unregister(listener)
 
 
 class _Listener:
@@ -87,5 +93,12 @@ def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) ->
     following = plus(day, 1)
     run = dag.test(logical_date=pendulum.datetime(following.year, following.month, following.day), run_conf=conf)
     if run.state != "success":
-        failed = [ti.task_id for ti in run.get_task_instances() if ti.state in {"failed", "upstream_failed"}]
-        raise PnnError(f"{dag.dag_id} {day}: run ended as {run.state}; failed: {', '.join(failed)}")
+        failed = [ti.task_id for ti in run.get_task_instances() if ti.state == "failed"]
+        raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *_reasons(failed, day)]))
+
+
+def _reasons(tasks: Sequence[str], day: datetime.date) -> list[str]:
+    """What the failed steps said last."""
+    store = Store.of(load_config(os.environ["PNN_GLUON_CONFIG"]))
+    said = {task: store.failure(step(task).table, day) for task in tasks if task in DAILY + NIGHTLY}
+    return [f"{task}: {said.get(task) or 'see the log of the task'}" for task in tasks]

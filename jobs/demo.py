@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from jobs import dag_runner
 from jobs.day_reports import day_reports, write_html
 from jobs.pipeline import DAILY
+from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.day_table import render_day_table
@@ -66,22 +67,15 @@ def _run(config: Config, work: Path, days: Sequence[datetime.date]) -> None:
 
 
 def _show(config: Config, days: Sequence[datetime.date], page: Path) -> None:
-    console, shown = (
-        Console(),
-        config.path.relative_to(Path.cwd()) if config.path.is_relative_to(Path.cwd()) else config.path,
-    )
-    console.print(render_day_table(day_reports(config, days)))
-    command = (
-        f'pnn-gluon query --config {shown} "select * from {config.publish.table} order by probability desc limit 5"'
-    )
-    console.print(f"Scores of {plus(days[-1], 1)}:  .venv/bin/{command}", soft_wrap=True, highlight=False)
-    console.print(f"Report with charts:    {page}", soft_wrap=True, highlight=False)
-    console.print(
-        f"What stands, by step:  .venv/bin/pnn-gluon status --config {shown} --day {days[0]}..{days[-1]}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    console.print("Airflow with its UI:   make up   (and make down)", highlight=False)
+    console().print(render_day_table(day_reports(config, days)))
+    here, path = Path.cwd(), config.path
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    sql = f"select * from {config.publish.table} order by probability desc limit 5"
+    print(f"""
+Scores of {plus(days[-1], 1)}:   .venv/bin/pnn-gluon query --config {shown} "{sql}"
+Report with charts:     {page}
+What stands, by step:   .venv/bin/pnn-gluon status --config {shown} --day {days[0]}..{days[-1]}
+Airflow with its UI:    make up     (make down)""")
 
 
 def _progress() -> Any:

@@ -6,10 +6,10 @@ import platform
 import shutil
 from collections.abc import Callable
 
-from rich.console import Console
 from rich.table import Table
 
 from jobs.score_server import server_uri
+from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.errors import PnnError
 from pnn_gluon.store.store import Store
@@ -38,7 +38,7 @@ def examine(config: Config | None) -> bool:
             good = False
             table.add_row(name, f"[red]{error}[/]")
     table.add_row("GPU", _gpu())
-    Console().print(table)
+    console().print(table)
     return good
 
 

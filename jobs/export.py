@@ -10,7 +10,6 @@ import typer
 
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from jobs.reading import Reading
-from jobs.score import requests_pattern
 from jobs.step import Built, Report, Step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
@@ -35,7 +34,7 @@ def export_step(name: str, model_day: datetime.date, rows: Rows) -> Step:
         if rows == "logs":
             reading.need("rows")
         else:
-            reading.raw(requests_pattern(reading), reading.day)
+            reading.raw("requests", reading.day)
 
     def build(reading: Reading, folder: Path, report: Report) -> Built:
         return _score_day(reading, model_day, rows, folder)

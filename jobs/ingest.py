@@ -10,10 +10,7 @@ from jobs.step import Built, Report, Step
 
 def reads(reading: Reading) -> None:
     """The raw files of the day."""
-    source = reading.config.source
-    reading.raw(source.logs, reading.day)
-    if source.clicks:
-        reading.raw(source.clicks, reading.day)
+    reading.raw_logs(reading.day)
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:

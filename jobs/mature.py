@@ -22,11 +22,9 @@ def matured_day(reading: Reading) -> datetime.date | None:
 
 def reads(reading: Reading) -> None:
     """The raw files of the matured day."""
-    day, source = matured_day(reading), reading.config.source
+    day = matured_day(reading)
     if day is not None:
-        reading.raw(source.logs, day)
-        if source.clicks:
-            reading.raw(source.clicks, day)
+        reading.raw_logs(day)
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:

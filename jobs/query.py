@@ -1,9 +1,9 @@
 """A statement for the score server, and its answer as a table."""
 
-from rich.console import Console
 from rich.table import Table
 
 from jobs.score_server import score_server
+from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
 
@@ -26,7 +26,7 @@ def print_query(config: Config, sql: str) -> None:
     table = Table(*answer.schema.names)
     for row in answer.slice(0, 1000).to_pylist():
         table.add_row(*(str(value) for value in row.values()))
-    console = Console()
-    console.print(table)
+    out = console()
+    out.print(table)
     if answer.num_rows > 1000:
-        console.print(f"{answer.num_rows - 1000:,} more rows")
+        out.print(f"{answer.num_rows - 1000:,} more rows")

@@ -1,7 +1,7 @@
 """What a step reads: day partitions and raw files, recorded as its inputs."""
 
 import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus, window
@@ -80,15 +80,28 @@ class Reading:
         """The partitions of the window of that many days that ends today."""
         return {day: self.need(table, day) for day in window(self.day, days, self.config.first_day)}
 
-    def raw(self, pattern: str, day: datetime.date) -> "tuple[RawFile, ...]":
-        """The raw files of a day, each an input by size and SHA-256."""
+    def raw(self, kind: Literal["logs", "clicks", "requests"], day: datetime.date) -> "tuple[RawFile, ...]":
+        """The raw files of a kind and day, each an input by size and SHA-256.
+
+        Raises:
+            ConfigError: when the configuration does not say where files of this kind lie.
+        """
         from pnn_gluon.data.raw_files import fingerprint, list_raw_files
 
+        pattern: str | None = getattr(self.config.source, kind)
+        if pattern is None:
+            raise ConfigError(f"{self.config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
         files = list_raw_files(self.config, pattern, day)
         for file in files:
             digest = "" if self.peek else fingerprint(file)
-            self.inputs[f"raw/{file.name}"] = f"{file.size}:{digest}"
+            self.inputs[f"raw/{kind}/{file.name}"] = f"{file.size}:{digest}"
         return files
+
+    def raw_logs(self, day: datetime.date) -> None:
+        """The raw files that ingest reads: logs and, where clicks lie apart, those."""
+        self.raw("logs", day)
+        if self.config.source.clicks is not None:
+            self.raw("clicks", day)
 
     def agrees(self, recorded: "dict[str, str | None]") -> bool:
         """Whether the inputs read now are those recorded in a manifest."""

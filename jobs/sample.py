@@ -19,8 +19,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
     result = sample_rows(reading.config, rows, folder)
-    report(f"sample {reading.day}: {dataclasses.asdict(result)}")
-    return Built(result.rows, dataclasses.asdict(result))
+    report(f"sample {reading.day}: {result.train:,} train, {result.calibrate:,} calibrate, {result.gate:,} gate")
+    return Built(result.rows, {**dataclasses.asdict(result), "rate": reading.config.sampling.negative_rate})
 
 
 STEP = Step("sample", "samples", ("sampling",), reads, build)

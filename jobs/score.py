@@ -7,24 +7,12 @@ from jobs.reading import Reading
 from jobs.serving_model import serving_folder
 from jobs.step import Built, Report, Step
 from pnn_gluon.days import plus
-from pnn_gluon.errors import ConfigError
 
 
 def reads(reading: Reading) -> None:
     """Today's champion and tomorrow's requests."""
     reading.need("champions")
-    reading.raw(requests_pattern(reading), plus(reading.day, 1))
-
-
-def requests_pattern(reading: Reading) -> str:
-    """Where requests come from.
-
-    Raises:
-        ConfigError: when the configuration does not say.
-    """
-    if reading.config.source.requests is None:
-        raise ConfigError(f"{reading.config.path}: source.requests: needed to score; say where requests of a day lie")
-    return reading.config.source.requests
+    reading.raw("requests", plus(reading.day, 1))
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:

@@ -3,10 +3,10 @@
 import datetime
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from jobs.pipeline import DAILY, day_states, step
+from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.store.store import Store
 
@@ -21,8 +21,8 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
         champion = store.manifest("champions", day)
         model_day = champion.details["model_day"] if champion else None
         table.add_row(str(day), *(MARKS[steps[name]] for name in DAILY), model_day or "–")
-    console = Console(width=None if Console().is_terminal else 200)
-    console.print(table)
+    out = console()
+    out.print(table)
     for day, steps in states.items():
         for name in (name for name in DAILY if steps[name] == "failed"):
-            console.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)
+            out.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)

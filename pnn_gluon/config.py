@@ -72,6 +72,8 @@ class SourceConfig(Section):
             raise ValueError("a file without a header needs `columns`, the names in order")
         if (self.kind == "ipinyou_raw") != (self.clicks is not None):
             raise ValueError("`clicks` goes with kind = 'ipinyou_raw', which needs it")
+        if self.kind == "ipinyou_raw" and self.id_column is None:
+            raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("`columns` names a column twice")
         return self
@@ -329,11 +331,15 @@ class Config(Section):
         return self
 
     def _check_columns(self) -> None:
+        leaking = [field.name for field in self.fields if field.column == self.source.label.column]
+        if leaking:
+            raise ValueError(f"field {leaking[0]!r} reads the label column {self.source.label.column!r}; remove it")
         known = set(self.source.columns)
         if not known:
             return
         derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
-        used = {"label": self.source.label.column, "id": self.source.id_column, "time": self.source.time_column}
+        label = None if self.source.kind == "ipinyou_raw" else self.source.label.column
+        used = {"label": label, "id": self.source.id_column, "time": self.source.time_column}
         used |= {f"field {field.name}": field.column for field in self.fields}
         for what, column in used.items():
             if column and column not in known | derived:

@@ -3,8 +3,20 @@
 -- The first 15 hexadecimal digits of md5 as a 60-bit integer: the same number on every engine.
 create or replace macro h60(s) as cast(concat('0x', substr(md5(s), 1, 15)) as bigint);
 
--- A number written in decimal or scientific notation, else NULL.
-create or replace macro try_number(s) as case when regexp_full_match(s, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?') then cast(s as double) end;
+-- A finite number written in decimal or scientific notation, else NULL.
+create or replace macro try_number(s) as case when regexp_full_match(s, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?') and isfinite(try_cast(s as double)) then cast(s as double) end;
+
+-- A UTC time written in a strptime form, and one written as seconds since 1970; NULL when it is not one.
+create or replace macro try_time(s, form) as cast(try_strptime(s, form) as timestamp);
+create or replace macro try_epoch(s) as case when regexp_full_match(s, '[0-9]{1,11}([.][0-9]*)?') then make_timestamp(cast(split_part(s, '.', 1) as bigint) * 1000000) end;
+
+-- The hour, 0 to 23, and the ISO day of the week, 1 (Monday) to 7, as text.
+create or replace macro hour_text(t) as cast(hour(t) as varchar);
+create or replace macro weekday_text(t) as cast(isodow(t) as varchar);
+
+-- How many cells a line has, and the n-th, from 1.
+create or replace macro cell_count(cells) as len(cells);
+create or replace macro cell_at(cells, n) as cells[n];
 
 -- The values of a multi-valued field.
 create or replace macro split_values(s, separator) as string_split(s, separator);

@@ -2,23 +2,29 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pnn_gluon.errors import InputError
 
+GROUP_ROWS = 131_072
+"""Rows of a row group."""
+
 
 class TableWriter:
-    """A Parquet file that grows by record batches; the first batch fixes the schema.
+    """A Parquet file that grows by record batches; without a schema, the first batch fixes it.
 
     Rows are regrouped into row groups of `group_rows`, so that the bytes do not depend on how they arrived.
+    Columns named in `plain`, whose values hardly repeat, are written without a dictionary.
     """
 
-    def __init__(self, path: Path, group_rows: int = 131_072) -> None:
-        self.path, self.group_rows = path, group_rows
-        self._writer: pq.ParquetWriter | None = None
+    def __init__(
+        self, path: Path, group_rows: int = GROUP_ROWS, plain: tuple[str, ...] = (), schema: Any = None
+    ) -> None:
+        self.path, self.group_rows, self.plain = path, group_rows, plain
+        self._writer: pq.ParquetWriter | None = None if schema is None else self._open(schema)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -38,11 +44,15 @@ class TableWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, batch.schema, compression="zstd")
+            self._writer = self._open(batch.schema)
         self._waiting.append(batch)
         self._rows += batch.num_rows
         if self._rows >= self.group_rows:
             self._flush(everything=False)
+
+    def _open(self, schema: Any) -> pq.ParquetWriter:
+        coded = [name for name in schema.names if name not in self.plain]
+        return pq.ParquetWriter(self.path, schema, compression="zstd", use_dictionary=coded)
 
     def _flush(self, everything: bool) -> None:
         if self._writer is None:

@@ -24,6 +24,7 @@ def connect(engine: EngineConfig) -> Generator[duckdb.DuckDBPyConnection, None, 
         connection.execute(f"set memory_limit = '{engine.memory_limit}'")
         connection.execute(f"set threads = {engine.threads}")
         connection.execute("set preserve_insertion_order = true")
+        connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"set temp_directory = {literal(spill)}")
         connection.execute(statement("prelude_duckdb"))
         yield connection

@@ -1,0 +1,1 @@
+"""Gluon blocks: embeddings, products, interactions, multilayer perceptrons. Tensors in, tensors out."""

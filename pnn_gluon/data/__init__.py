@@ -1,0 +1,1 @@
+"""Sources, ingest, sampling, feature map, encoding, and the feeder of training batches."""

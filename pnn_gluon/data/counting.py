@@ -1,0 +1,75 @@
+"""Rows of a day -> impressions and clicks of every value; a window is a sum of days."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pnn_gluon.config import Config
+from pnn_gluon.errors import InputError
+from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
+from pnn_gluon.warehouse.duckdb_engine import connect, statement
+
+COUNTS = pa.schema(
+    [("field", pa.string()), ("value", pa.string()), ("impressions", pa.int64()), ("clicks", pa.int64())]
+)
+
+
+@dataclass(frozen=True)
+class CountReport:
+    """What was counted.
+
+    Attributes:
+        values: pairs of a field and a value.
+        fields: how many values each field has.
+    """
+
+    values: int
+    fields: dict[str, int]
+
+
+def count_values(config: Config, rows: Path, folder: Path) -> CountReport:
+    """Write counts.parquet: field, value, impressions, clicks, by the order of the fields, then by the values' bytes.
+
+    Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
+    missing values are not.
+
+    Raises:
+        InputError: the rows are not there or lack a field.
+    """
+    fields = [
+        {"position": i, "name": field.name, "kind": field.kind, "separator": getattr(field, "separator", "")}
+        for i, field in enumerate(config.fields)
+        if field.kind != "numeric"
+    ]
+    values: Counter[str] = Counter({str(field["name"]): 0 for field in fields})
+    with connect(config.engine) as connection, TableWriter(folder / "counts.parquet", schema=COUNTS) as writer:
+        if fields:
+            for batch in _counted(connection, statement("count", rows=str(rows), fields=fields), rows):
+                writer.write(batch.cast(COUNTS))
+                for pair in pc.value_counts(batch.column("field")).to_pylist():
+                    values[pair["values"]] += pair["counts"]
+    return CountReport(sum(values.values()), dict(values))
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, query: str, rows: Path) -> Any:
+    try:
+        return connection.sql(query).to_arrow_reader(GROUP_ROWS)
+    except (duckdb.IOException, duckdb.BinderException) as error:
+        raise InputError(f"{rows}: can't be counted: {error}; ingest the day with the present fields again") from error
+
+
+def merge_counts(paths: Sequence[Path]) -> str:
+    """The statement that sums the counts of several days: field, value, impressions, clicks, in no order.
+
+    Raises:
+        InputError: no paths.
+    """
+    if not paths:
+        raise InputError("counts: no day to sum; run count for the days of the window first")
+    return statement("window_counts", paths=[str(path) for path in paths])

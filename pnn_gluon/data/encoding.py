@@ -1,0 +1,254 @@
+"""Raw rows to ids: the one code path of training shards, evaluation and scoring."""
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
+from pnn_gluon.data.feature_map import FeatureMap, Ids
+from pnn_gluon.data.shards import SHARES, ShardWriter
+from pnn_gluon.errors import InputError
+from pnn_gluon.warehouse.duckdb_engine import identifier, literal, statement
+
+Source: TypeAlias = str | Path | Sequence[Path]
+"""The name of a relation of the connection, or one or more Parquet files."""
+
+BATCH_ROWS = 65536
+ID_LIMIT = 2**31
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Rows in the order of their source.
+
+    Attributes:
+        ids: int32 (B, S), the slots of the map's layout.
+        columns: Arrow array (B,) of each column that was asked for, unchanged.
+    """
+
+    ids: Ids
+    columns: Mapping[str, Any]
+
+
+def register_map(connection: duckdb.DuckDBPyConnection, feature_map: FeatureMap) -> list[str]:
+    """Make the map's dictionaries known to a connection without copying them; a second call does nothing.
+
+    Returns the name of each field's dictionary, empty for fields that are not categorical.
+    """
+    prefix = f"map_{feature_map.fingerprint[:16]}_"
+    wanted = [f"{prefix}{j}" if f.kind == "categorical" else "" for j, f in enumerate(feature_map.fields)]
+    query = f"select view_name from duckdb_views() where starts_with(view_name, {literal(prefix)})"
+    there = {name for (name,) in connection.execute(query).fetchall()}
+    for position, name in enumerate(wanted):
+        if name and name not in there:
+            connection.register(name, feature_map.dictionary(position))
+    return wanted
+
+
+def encode_rows(
+    connection: duckdb.DuckDBPyConnection,
+    feature_map: FeatureMap,
+    source: Source,
+    columns: Sequence[str] = (),
+    where: str = "true",
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[EncodedBatch]:
+    """The ids of the source's rows, in its order (Parquet: file after file, by row number), batch by batch.
+
+    An unknown value is *other*, NULL is *missing*; a number goes to its bucket, NULL and NaN to *missing*.
+    A multi-valued field is split, blanks around values trimmed, empty ones and duplicates dropped, the
+    unknown ones together one *other*; the first `width` remain in order of appearance, then padding; if
+    none remains, *missing* stands in the first slot.
+
+    Args:
+        columns: names of columns to carry along, such as label or row_id; a field's raw value too.
+        where: SQL condition on the source's columns, part of the program and not of its input.
+
+    Don't use the connection for other queries before the last batch: that ends the stream.
+
+    Raises:
+        InputError: a file or a column is missing.
+    """
+    dictionaries = register_map(connection, feature_map)
+    for relation, row_position in _relations(source):
+        query = _query(feature_map, dictionaries, relation, row_position, columns, where)
+        try:
+            reader = connection.sql(query).to_arrow_reader(batch_rows)
+        except UNREADABLE as error:
+            raise InputError(
+                f"{source}: can't be encoded with the feature map of {feature_map.day}: {error}; "
+                "make these rows again with the present configuration"
+            ) from error
+        for batch in reader:
+            if batch.num_rows:
+                yield _encoded(feature_map, batch, columns)
+
+
+def clip_to_map(ids: Ids, size: int, other_of: Callable[[Ids], Ids]) -> Ids:
+    """Ids as an older map of the same lineage has them: those it did not know yet become *other*.
+
+        id < size: id;  id >= size: other_of(id)
+
+    Where that gives a row the same id twice (several new values in one multi-valued field), the first stays
+    and the others become padding, as the older map would have had one *other*.
+
+    Args:
+        ids: int32 (B, S) or (S,) by the newer map.
+        size: V of the older map.
+        other_of: `FeatureMap.other_of` of the newer map.
+    """
+    new = ids >= size
+    if not new.any():
+        return ids
+    clipped: Ids = np.where(new, other_of(ids), ids).astype(np.int32)
+    rows = clipped.reshape(-1, ids.shape[-1])  # (B, S), a view
+    ordered = np.sort(rows, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any(axis=1)
+    if twice.any():
+        rows[twice] = _without_repeats(rows[twice])
+    return clipped
+
+
+def write_shard(
+    connection: duckdb.DuckDBPyConnection,
+    feature_map: FeatureMap,
+    sample_path: Path,
+    shard_path: Path,
+    day: datetime.date,
+) -> dict[str, int]:
+    """Encode the train and calibrate shares of a day's sample into one shard; the gate share never is.
+
+    Returns the number of rows of each share.
+
+    Raises:
+        InputError: the sample is missing, or its train share has more than one rate.
+    """
+    rate = _train_rate(connection, sample_path)
+    rows = dict.fromkeys(SHARES, 0)
+    slots, size = feature_map.layout.slots, feature_map.size
+    with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
+        for batch in encode_rows(connection, feature_map, sample_path, ("label", "share"), f"share in {SHARES}"):
+            label = batch.columns["label"].to_numpy()
+            for share in SHARES:
+                chosen = pc.equal(batch.columns["share"], share).to_numpy(zero_copy_only=False)
+                shard.append(share, batch.ids[chosen], label[chosen])
+                rows[share] += int(chosen.sum())
+    return rows
+
+
+def _train_rate(connection: duckdb.DuckDBPyConnection, sample_path: Path) -> float:
+    """The rate at which the train share's negatives were kept, which all its rows carry; 1 if it has no rows."""
+    query = statement("train_rate", sample=str(sample_path))
+    try:
+        rates = [float(rate) for (rate,) in connection.execute(query).fetchall()]
+    except UNREADABLE as error:
+        raise InputError(f"{sample_path}: can't be read as a sample: {error}; run sample again") from error
+    if len(rates) > 1:
+        raise InputError(
+            f"{sample_path}: expected a train share of one rate, received {rates}; run sample for that day again"
+        )
+    return rates[0] if rates else 1.0
+
+
+def _relations(source: Source) -> Iterator[tuple[str, str]]:
+    """What to read from, and the expression that numbers its rows."""
+    if isinstance(source, str):
+        yield identifier(source), "row_number() over ()"
+        return
+    for path in [source] if isinstance(source, Path) else source:
+        yield f"read_parquet({literal(path)}, file_row_number = true)", "file_row_number"
+
+
+def _query(
+    feature_map: FeatureMap,
+    dictionaries: Sequence[str],
+    relation: str,
+    row_position: str,
+    columns: Sequence[str],
+    where: str,
+) -> str:
+    fields = [
+        {
+            "position": position,
+            "name": field.name,
+            "kind": field.kind,
+            "missing": feature_map.missing_id(position),
+            "other": feature_map.other_id(position),
+            "dictionary": dictionaries[position],
+        }
+        for position, field in enumerate(feature_map.fields)
+    ]
+    return statement(
+        "encode", fields=fields, relation=relation, row_position=row_position, columns=columns, where=where
+    )
+
+
+def _encoded(feature_map: FeatureMap, batch: Any, columns: Sequence[str]) -> EncodedBatch:
+    ids: Ids = np.zeros((batch.num_rows, feature_map.layout.slots), np.int32)
+    for position, (field, start) in enumerate(zip(feature_map.fields, feature_map.layout.starts, strict=True)):
+        column = batch.column(position)
+        if field.kind == "numeric":
+            ids[:, start] = _bucket_ids(feature_map, position, column)
+        elif field.kind == "multi":
+            _fill_sets(ids[:, start : start + field.width], feature_map, position, column)
+        else:
+            ids[:, start] = column.to_numpy()
+    carried = {name: batch.column(len(feature_map.fields) + k) for k, name in enumerate(columns)}
+    return EncodedBatch(ids, carried)
+
+
+def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
+    values: npt.NDArray[np.float64] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)  # NULL is NaN
+    edges = np.asarray(feature_map.fields[position].edges, np.float64)
+    ids = bucket_of(edges, values) + np.int32(feature_map.first_bucket(position))
+    return np.where(np.isnan(values), np.int32(feature_map.missing_id(position)), ids)
+
+
+def _fill_sets(slots: Ids, feature_map: FeatureMap, position: int, texts: Any) -> None:
+    """Write the ids of each row's set into its slots (B, width), which are all padding.
+
+    Taken apart here and not in SQL: there, splitting and grouping again costs six times as much.
+    """
+    lists = pc.split_pattern(pc.cast(texts, pa.large_string()), feature_map.fields[position].separator)
+    words = pc.utf8_trim(lists.flatten(), " ")
+    kept = pc.not_equal(words, "")
+    rows = pc.list_parent_indices(lists).filter(kept).to_numpy()  # (W,), rising
+    ids = _look_up(words.filter(kept), feature_map.dictionary(position), feature_map.other_id(position))  # (W,)
+    _, first = np.unique(rows * ID_LIMIT + ids, return_index=True)
+    first.sort()  # back to the order of appearance
+    rows, ids = rows[first], ids[first]
+    found = np.bincount(rows, minlength=len(slots))  # (B,)
+    places = np.arange(len(rows)) - (np.cumsum(found) - found)[rows]
+    fit = places < slots.shape[1]
+    slots[rows[fit], places[fit]] = ids[fit]
+    slots[found == 0, 0] = feature_map.missing_id(position)
+
+
+def _look_up(words: Any, dictionary: Any, other: int) -> Ids:
+    """The id of each word; `other` for those the dictionary does not have.
+
+    The dictionary is sought in the words: that hashes only this batch's distinct words, however large it is.
+    """
+    encoded = words.dictionary_encode()
+    match = pc.index_in(dictionary["value"], value_set=encoded.dictionary)
+    known = pc.is_valid(match)
+    ids: Ids = np.full(len(encoded.dictionary), other, np.int32)
+    ids[match.filter(known).to_numpy()] = dictionary["id"].filter(known).to_numpy()
+    found: Ids = ids[encoded.indices.to_numpy()]
+    return found
+
+
+def _without_repeats(rows: Ids) -> Ids:
+    """Rows (B, S) with every id that stands further left in its row replaced by padding."""
+    repeated = np.zeros(rows.shape, bool)
+    for slot in range(1, rows.shape[1]):
+        repeated[:, slot] = (rows[:, :slot] == rows[:, slot : slot + 1]).any(axis=1)
+    return np.where(repeated, np.int32(0), rows)

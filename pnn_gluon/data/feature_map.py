@@ -1,0 +1,398 @@
+"""The feature map: which id each value of each field has. It grows day by day and never moves an id.
+
+Ids are int32. 0 is padding. Then come two reserved ids per field in field order, *missing* and *other*
+(field j has 1 + 2j and 2 + 2j). Then, ordered by (day first admitted, field, count descending, h60(value),
+value), the values; on the first day a numeric field's buckets stand where another field's values would.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import duckdb
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.config import MODEL_OPTIONS, AnyField, Config, MultiField, NumericField
+from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
+from pnn_gluon.data.counting import merge_counts
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.warehouse.duckdb_engine import connect, statement
+
+Ids = npt.NDArray[np.int32]
+
+FORMAT_VERSION = 1
+TENSOR_LIMIT = 2**31
+EPOCH = datetime.date(1970, 1, 1)
+ENTRY = pa.schema({"field": pa.int16(), "value": pa.large_string(), "impressions": pa.int64(), "clicks": pa.int64()})
+
+
+@dataclass(frozen=True)
+class MapField:
+    """What gives the ids of one field their meaning; it is fixed for the life of a map.
+
+    Attributes:
+        width: id slots of a row, 1 unless multi-valued.
+        separator: between the values of a multi-valued field, else empty.
+        bucketing, buckets: the rule of a numeric field and its number of quantile buckets, else empty and 0.
+        edges: rising bucket edges of a numeric field; see `pnn_gluon.data.bucketing`.
+    """
+
+    name: str
+    kind: Literal["categorical", "numeric", "multi"]
+    width: int = 1
+    separator: str = ""
+    bucketing: str = ""
+    buckets: int = 0
+    edges: Edges = ()
+
+    @classmethod
+    def from_config(cls, field: AnyField) -> Self:
+        """The field as configured; quantile edges are still to be fitted."""
+        if isinstance(field, NumericField):
+            buckets = field.buckets if field.bucketing == "quantile" else 0
+            return cls(field.name, "numeric", bucketing=field.bucketing, buckets=buckets, edges=rule_edges(field))
+        if isinstance(field, MultiField):
+            return cls(field.name, "multi", field.max_values, field.separator)
+        return cls(field.name, "categorical")
+
+    @property
+    def unfitted(self) -> Self:
+        """The field without what was learnt from data: two fields equal in this give ids the same meaning."""
+        return dataclasses.replace(self, edges=()) if self.bucketing == "quantile" else self
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """All ids of one day; every array has one entry per id, V in all, and is read-only.
+
+    Attributes:
+        fields: the field table.
+        day: the day whose window admitted the newest values.
+        parent_hash: SHA-256 of the file of the map this one grew from, empty for the first.
+        threshold: least impressions in the window for a value to get an id.
+        values: the value of each id, large_string; empty for padding, reserved ids and buckets.
+        field_of: index of the field of each id, int16; -1 for padding.
+        impressions, clicks: counts in the window that admitted the value, int64; 0 where there is no value.
+        first_day: day of admission, int32 days since 1970-01-01.
+    """
+
+    fields: tuple[MapField, ...]
+    day: datetime.date
+    parent_hash: str
+    threshold: int
+    values: Any
+    field_of: npt.NDArray[np.int16]
+    impressions: npt.NDArray[np.int64]
+    clicks: npt.NDArray[np.int64]
+    first_day: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        for array in (self.field_of, self.impressions, self.clicks, self.first_day):
+            array.flags.writeable = False
+
+    @property
+    def size(self) -> int:
+        """Number of ids V, padding included."""
+        return len(self.field_of)
+
+    @cached_property
+    def layout(self) -> FieldLayout:
+        """How the S slots of an encoded row are divided into fields."""
+        return FieldLayout(tuple(f.name for f in self.fields), tuple(f.width for f in self.fields))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides how rows are encoded."""
+        digest = hashlib.sha256(repr(self.fields).encode())
+        for part in (*_text_parts(self.values), self.field_of):
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+    def missing_id(self, field: int) -> int:
+        """The id of a field that a row leaves empty."""
+        return 1 + 2 * field
+
+    def other_id(self, field: int) -> int:
+        """The id of the field's rare and unseen values."""
+        return 2 + 2 * field
+
+    def first_bucket(self, field: int) -> int:
+        """The id of a numeric field's bucket 0; the others follow it."""
+        return self._runs[field][0][0]
+
+    def other_of(self, ids: Ids) -> Ids:
+        """For each id the *other* id of its field, same shape; padding stays padding.
+
+        A value that is new in a grown map was read as *other* before: its row starts from there.
+        """
+        owners: Ids = self.field_of[ids].astype(np.int32)
+        return 2 + 2 * owners
+
+    def dictionary(self, field: int) -> Any:
+        """Arrow table (value large_string, id int32) of one field's values, without copying any."""
+        return self._dictionaries[field]
+
+    def known_values(self) -> Any:
+        """Arrow table (field int16, value large_string) of all values, without copying any."""
+        start = _reserved(self.fields)
+        return pa.table({"field": self.field_of[start:], "value": self.values.slice(start)})
+
+    @cached_property
+    def _dictionaries(self) -> tuple[Any, ...]:
+        every = pa.table({"value": self.values, "id": np.arange(self.size, dtype=np.int32)})
+        none = every.slice(0, 0)
+        return tuple(pa.concat_tables([none, *(every.slice(a, b - a) for a, b in runs)]) for runs in self._runs)
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Per field, the id ranges [first, end) of its buckets or values: one for each day that admitted some."""
+        start = _reserved(self.fields)
+        cuts = np.flatnonzero(np.diff(self.field_of[start:])) + start + 1
+        bounds = [start, *cuts.tolist(), self.size]
+        runs: list[list[tuple[int, int]]] = [[] for _ in self.fields]
+        for a, b in pairwise(bounds):
+            if a < b:
+                runs[self.field_of[a]].append((a, b))
+        return tuple(map(tuple, runs))
+
+    def save(self, path: Path) -> None:
+        """Write the map as HDF5; equal maps give equal bytes. The id of an entry is its position."""
+        offsets, content = _text_parts(self.values)
+        table = [{**dataclasses.asdict(field), "edges": None} for field in self.fields]
+        with h5py.File(path, "w", libver=("v110", "v110"), track_order=False) as file:
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["day"] = self.day.isoformat()
+            file.attrs["parent_hash"] = self.parent_hash
+            file.attrs["threshold"] = self.threshold
+            _put(file, "fields", np.frombuffer(json.dumps(table).encode(), np.uint8))
+            for field in self.fields:
+                _put(file, f"edges/{field.name}", np.asarray(field.edges, np.float64))
+            _put(file, "value_offsets", offsets)
+            _put(file, "value_bytes", content)
+            _put(file, "field", self.field_of)
+            _put(file, "impressions", self.impressions)
+            _put(file, "clicks", self.clicks)
+            _put(file, "first_day", self.first_day)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a map written by `save`.
+
+        Raises:
+            InputError: no such file, or not a feature map of this format.
+        """
+        try:
+            with h5py.File(path, "r") as file:
+                _check_format(file, path)
+                return cls._read(file)
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path}: expected a feature map (HDF5): {error}; build that day's map again") from error
+
+    @classmethod
+    def _read(cls, file: Any) -> Self:
+        table = json.loads(file["fields"][:].tobytes())
+        fields = [MapField(**{**entry, "edges": tuple(file[f"edges/{entry['name']}"][:].tolist())}) for entry in table]
+        offsets, content = file["value_offsets"][:], file["value_bytes"][:]
+        return cls(
+            fields=tuple(fields),
+            day=datetime.date.fromisoformat(file.attrs["day"]),
+            parent_hash=file.attrs["parent_hash"],
+            threshold=int(file.attrs["threshold"]),
+            values=pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(content)),
+            field_of=file["field"][:],
+            impressions=file["impressions"][:],
+            clicks=file["clicks"][:],
+            first_day=file["first_day"][:],
+        )
+
+
+def grow_map(
+    parent: FeatureMap | None,
+    config: Config,
+    day: datetime.date,
+    counts: Sequence[Path],
+    first_rows: Path | None,
+    parent_hash: str,
+) -> FeatureMap:
+    """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
+
+    Args:
+        parent: the map of the day before, None for the first.
+        day: last day of the window.
+        counts: files of counts (field, value, impressions, clicks) of the days of the window.
+        first_rows: rows that quantile edges are fitted to; read for the first map only, and only if a field
+            has quantile buckets.
+        parent_hash: SHA-256 of the parent's file, empty without a parent.
+
+    Raises:
+        InputError: counts or rows are missing, or the fields are not the parent's.
+        ConfigError: ids times embedding size pass the limit of a tensor.
+    """
+    base = _skeleton(config, day) if parent is None else _same_lineage(parent, config, day)
+    threshold = config.feature_map.min_impressions
+    with connect(config.engine) as connection:
+        if parent is None:
+            base = _fit(connection, base, config, first_rows)
+        admitted = _admitted(connection, base, counts, threshold)
+    if parent is None:
+        admitted = _with_buckets(base.fields, admitted)
+    grown = _append(base, admitted, day, threshold, parent_hash)
+    has_embedding = "embedding_size" in MODEL_OPTIONS[config.model.name]
+    check_tensor_limit(grown.size, config.model.embedding_size if has_embedding else 1)
+    return grown
+
+
+def check_tensor_limit(size: int, embedding_size: int) -> None:
+    """Refuse an embedding that MXNet can't hold: its tensors have fewer than 2^31 elements.
+
+    Raises:
+        ConfigError: V * K >= 2^31, with the numbers.
+    """
+    if size * embedding_size >= TENSOR_LIMIT:
+        most = (TENSOR_LIMIT - 1) // embedding_size
+        raise ConfigError(
+            f"feature map: {size:,} ids x embedding size {embedding_size} = {size * embedding_size:,} numbers, "
+            f"a tensor holds fewer than {TENSOR_LIMIT:,} (2^31): at most {most:,} ids of this size; "
+            "raise feature_map.min_impressions, lower model.embedding_size or leave out the largest field"
+        )
+
+
+def _reserved(fields: Sequence[MapField]) -> int:
+    """How many ids come before the first bucket or value."""
+    return 1 + 2 * len(fields)
+
+
+def _skeleton(config: Config, day: datetime.date) -> FeatureMap:
+    """A map with padding and reserved ids only."""
+    fields = tuple(MapField.from_config(field) for field in config.fields)
+    size = _reserved(fields)
+    return FeatureMap(
+        fields=fields,
+        day=day,
+        parent_hash="",
+        threshold=config.feature_map.min_impressions,
+        values=pa.array([""] * size, pa.large_string()),
+        field_of=((np.arange(size) + 1) // 2 - 1).astype(np.int16),
+        impressions=np.zeros(size, np.int64),
+        clicks=np.zeros(size, np.int64),
+        first_day=np.full(size, (day - EPOCH).days, np.int32),
+    )
+
+
+def _fit(
+    connection: duckdb.DuckDBPyConnection, base: FeatureMap, config: Config, first_rows: Path | None
+) -> FeatureMap:
+    """The map with the quantile edges of its fields."""
+    quantile = [f for f in config.fields if isinstance(f, NumericField) and f.bucketing == "quantile"]
+    if not quantile:
+        return base
+    if first_rows is None:
+        raise InputError(
+            f"feature map of {base.day}: field {quantile[0].name!r} has quantile buckets, which are fitted to "
+            f"the rows of the first day, and there are none; run ingest for {base.day} first"
+        )
+    edges = fit_quantiles(connection, quantile, first_rows)
+    fitted = tuple(dataclasses.replace(f, edges=edges.get(f.name, f.edges)) for f in base.fields)
+    return dataclasses.replace(base, fields=fitted)
+
+
+def _same_lineage(parent: FeatureMap, config: Config, day: datetime.date) -> FeatureMap:
+    """The parent, if its ids mean what the configuration says and it is of an earlier day."""
+    if parent.day >= day:
+        raise InputError(f"feature map of {day}: its parent must be of an earlier day, received {parent.day}")
+    ours = [MapField.from_config(field).unfitted for field in config.fields]
+    theirs = [field.unfitted for field in parent.fields]
+    if ours == theirs:
+        return parent
+    expected, received = next(pair for pair in zip_longest(theirs, ours) if pair[0] != pair[1])
+    raise InputError(
+        f"feature map of {day}: the configured fields are not those of its parent of {parent.day}: "
+        f"expected {_describe(expected)}, received {_describe(received)}. Ids would change their meaning: put the "
+        f"fields back, or start a new lineage with another store.root and first_day = {day}"
+    )
+
+
+def _describe(field: MapField | None) -> str:
+    if field is None:
+        return "no further field"
+    details = [f"{field.kind} field {field.name!r}"]
+    if field.kind == "multi":
+        details.append(f"separator {field.separator!r}, {field.width} values at most")
+    if field.kind == "numeric":
+        details.append(f"bucketing {field.bucketing}, {field.buckets or len(field.edges) + 1} buckets")
+    return ", ".join(details)
+
+
+def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int) -> Any:
+    """Arrow table (field int16, value, impressions, clicks) of the values that get an id, in the order of ids."""
+    names = [field.name for field in base.fields]
+    positions = pa.array(range(len(names)), pa.int16())
+    connection.register("map_fields", pa.table({"name": pa.array(names, pa.string()), "position": positions}))
+    connection.register("parent_values", base.known_values())
+    try:
+        counted = connection.sql(statement("counted_fields", window=merge_counts(counts))).fetchall()
+        query = statement("grow_map", window=merge_counts(counts), threshold=threshold)
+        found = connection.sql(query).to_arrow_table()
+    except UNREADABLE as error:
+        raise InputError(f"feature map: can't read the counts of the window: {error}; run count again") from error
+    unknown = sorted({field for (field,) in counted} - set(names))
+    if unknown:
+        raise InputError(
+            f"feature map: the counts of the window have the field {unknown[0]!r}, expected {', '.join(names)}; "
+            "run count again for every day of the window"
+        )
+    return found.rename_columns(ENTRY.names).cast(ENTRY)
+
+
+def _with_buckets(fields: Sequence[MapField], admitted: Any) -> Any:
+    """The entries of the first day: a numeric field's buckets where another field's values would stand."""
+    sizes = [len(field.edges) + 1 if field.kind == "numeric" else 0 for field in fields]
+    owners = np.repeat(np.arange(len(fields), dtype=np.int16), sizes)
+    zeros = np.zeros(len(owners), np.int64)
+    buckets = pa.table([owners, pa.array([""] * len(owners), pa.large_string()), zeros, zeros], schema=ENTRY)
+    entries = pa.concat_tables([buckets, admitted])
+    return entries.take(np.argsort(entries["field"].to_numpy(), kind="stable"))
+
+
+def _append(base: FeatureMap, entries: Any, day: datetime.date, threshold: int, parent_hash: str) -> FeatureMap:
+    first_day = np.full(entries.num_rows, (day - EPOCH).days, np.int32)
+    return FeatureMap(
+        fields=base.fields,
+        day=day,
+        parent_hash=parent_hash,
+        threshold=threshold,
+        values=pa.concat_arrays([base.values, *entries["value"].chunks]),
+        field_of=np.concatenate([base.field_of, entries["field"].to_numpy()]),
+        impressions=np.concatenate([base.impressions, entries["impressions"].to_numpy()]),
+        clicks=np.concatenate([base.clicks, entries["clicks"].to_numpy()]),
+        first_day=np.concatenate([base.first_day, first_day]),
+    )
+
+
+def _text_parts(values: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Offsets (V + 1,) and bytes of a large_string array that starts at offset 0 and has no NULL."""
+    _, offsets, content = values.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(values) + 1)
+    empty = np.empty(0, np.uint8)
+    return ends, empty if content is None else np.frombuffer(content, np.uint8, int(ends[-1]))
+
+
+def _put(file: Any, name: str, array: npt.NDArray[Any]) -> None:
+    file.create_dataset(name, data=array, track_times=False)
+
+
+def _check_format(file: Any, path: Path) -> None:
+    version = file.attrs.get("format_version")
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path}: feature map format {version}, expected {FORMAT_VERSION}; build that day's map again")

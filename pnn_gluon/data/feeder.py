@@ -1,0 +1,231 @@
+"""Batches for training and evaluation, streamed from encoded shards.
+
+A pass reads whole chunks, in windows of several chunks that are shuffled in memory. One thread reads ahead.
+Every order is drawn from (seed, epoch), so a pass can be begun again in its middle and goes on unchanged.
+"""
+
+import hashlib
+import queue
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
+from pnn_gluon.errors import ConfigError, InputError
+
+Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Ids (B, S) and labels (B,) of one batch."""
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Rows first <= row < first + rows of shard number `shard`."""
+
+    shard: int
+    first: int
+    rows: int
+
+
+class Feeder:
+    """Streams the rows of one share of several shards in batches, each row once a pass.
+
+    In `shuffled` order the chunks of all shards come in an order drawn from (seed, epoch); windows of at least one
+    chunk and at most `window_rows` rows are shuffled whole. In `sequential` order rows come as written, shard
+    after shard. The last batch of a pass may be short.
+
+    Args:
+        paths: The shards, in a fixed order (it is part of what the order of rows depends on).
+        share: Group to read, such as `train`.
+        batch_size: Rows B of a batch.
+        seed: Decides the order, with the epoch.
+        window_rows: Rows that are shuffled together; more is better mixed and takes more memory,
+            about 3 x 4 S bytes a row.
+        slots: Expected width S of a row.
+        size: Number of ids V of the model; every id must be below it.
+        order: `shuffled` or `sequential`.
+
+    Raises:
+        ConfigError: an option out of range.
+        InputError: a shard is missing, has another width, or (while reading) an id outside [0, size) or a label
+            other than 0 and 1; the message names file and row.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        share: str,
+        *,
+        batch_size: int,
+        slots: int,
+        size: int,
+        seed: int = 0,
+        window_rows: int = 8 * CHUNK_ROWS,
+        order: Literal["shuffled", "sequential"] = "shuffled",
+    ) -> None:
+        if batch_size < 1 or window_rows < 1 or seed < 0:
+            raise ConfigError(
+                f"a feeder needs batch_size >= 1, window_rows >= 1 and seed >= 0, "
+                f"not {batch_size}, {window_rows} and {seed}"
+            )
+        if order not in {"shuffled", "sequential"}:
+            raise ConfigError(f"order must be 'shuffled' or 'sequential', not {order!r}")
+        self._paths, self._share, self._order = tuple(paths), share, order
+        self._batch_size, self._window_rows = batch_size, window_rows
+        self._seed, self._slots, self._size = seed, slots, size
+        self._shard_rows = tuple(self._rows(path) for path in self._paths)
+
+    def _rows(self, path: Path) -> int:
+        with open_shard(path) as shard:
+            if shard.slots != self._slots:
+                raise InputError(f"{path}: rows of {shard.slots} ids, expected {self._slots}; encode the day again")
+            return shard.rows(self._share)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of a pass."""
+        return sum(self._shard_rows)
+
+    @property
+    def batch_count(self) -> int:
+        """Number of batches of a pass."""
+        return -(-self.rows // self._batch_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything the order of rows depends on, except the bytes of the shards."""
+        what = (self._share, self._order, self._batch_size, self._window_rows, self._seed, self._shard_rows)
+        names = tuple(path.name for path in self._paths)
+        return hashlib.sha256(repr((what, names)).encode()).hexdigest()
+
+    def batches(self, epoch: int = 0, start_batch: int = 0) -> Generator[Batch, None, None]:
+        """The batches of a pass from number `start_batch` on: ids int32 (B, S), labels float32 (B,).
+
+        What is yielded does not depend on `start_batch`: earlier batches are left out, and windows that hold
+        only rows of earlier batches are not read. Closing the iterator early stops the thread and closes the files.
+        """
+        windows = _windows(self._chunks(epoch), self._window_rows)
+        skip = start_batch * self._batch_size
+        first = 0
+        while first < len(windows) and (rows := sum(chunk.rows for chunk in windows[first])) <= skip:
+            skip -= rows
+            first += 1
+        return self._cut(epoch, list(enumerate(windows))[first:], skip)
+
+    def _chunks(self, epoch: int) -> list[_Chunk]:
+        """All chunks in the order of this pass."""
+        chunks = [
+            _Chunk(number, first, min(CHUNK_ROWS, rows - first))
+            for number, rows in enumerate(self._shard_rows)
+            for first in range(0, rows, CHUNK_ROWS)
+        ]
+        if self._order == "sequential":
+            return chunks
+        return [chunks[i] for i in np.random.default_rng((self._seed, epoch)).permutation(len(chunks))]
+
+    def _cut(self, epoch: int, windows: list[tuple[int, list[_Chunk]]], skip: int) -> Generator[Batch, None, None]:
+        """Batches out of the stream of windows, without its first `skip` rows."""
+        ids, label = np.empty((0, self._slots), np.int32), np.empty(0, np.float32)
+        reader = _ReadAhead(self, epoch, windows)
+        try:
+            for window_ids, window_label in reader:
+                rest = slice(min(skip, len(window_ids)), None)
+                skip = 0
+                ids, label = _joined((ids, label), (window_ids[rest], window_label[rest]))
+                whole = len(ids) // self._batch_size * self._batch_size
+                for start, stop in pairwise(range(0, whole + 1, self._batch_size)):
+                    yield ids[start:stop], label[start:stop]
+                ids, label = ids[whole:], label[whole:]
+            if len(ids):
+                yield ids, label
+        finally:
+            reader.close()
+
+    def _read_window(self, shards: list[Shard], epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
+        """One window, checked and shuffled."""
+        rows = sum(chunk.rows for chunk in chunks)
+        ids, label = np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32)
+        at = 0
+        for chunk in chunks:
+            part = slice(at, at + chunk.rows)
+            ids[part], label[part] = self._read_chunk(shards[chunk.shard], chunk)
+            at += chunk.rows
+        if self._order == "sequential":
+            return ids, label
+        order = np.random.default_rng((self._seed, epoch, number)).permutation(rows)
+        return ids.take(order, axis=0), label.take(order)
+
+    def _read_chunk(self, shard: Shard, chunk: _Chunk) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        ids, label = shard.read(self._share, chunk.first, chunk.first + chunk.rows)
+        bad = first_bad_row(ids, label, self._size)
+        if bad is not None:
+            message = bad_row_message(ids, label, self._size, bad, chunk.first)
+            raise InputError(f"{shard.path} {self._share} {message}")
+        return ids, label
+
+
+def _joined(left: Batch, right: Batch) -> Batch:
+    if not len(left[0]):
+        return right
+    return np.concatenate((left[0], right[0])), np.concatenate((left[1], right[1]))
+
+
+def _windows(chunks: list[_Chunk], window_rows: int) -> list[list[_Chunk]]:
+    """Neighbouring chunks together up to `window_rows` rows, at least one chunk each."""
+    windows: list[list[_Chunk]] = []
+    room = 0
+    for chunk in chunks:
+        if chunk.rows > room or not windows:
+            windows.append([])
+            room = window_rows
+        windows[-1].append(chunk)
+        room -= chunk.rows
+    return windows
+
+
+class _ReadAhead:
+    """Reads the windows of a pass in a thread, one window ahead of the one in use."""
+
+    def __init__(self, feeder: Feeder, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> None:
+        self._ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(feeder, epoch, windows), name="feeder", daemon=True)
+        self._thread.start()
+
+    def _run(self, feeder: Feeder, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> None:
+        last: BaseException | None = None
+        try:
+            with ExitStack() as files:
+                shards = [files.enter_context(open_shard(path)) for path in feeder._paths]
+                for number, chunks in windows:
+                    if self._stop.is_set():
+                        return
+                    self._put(feeder._read_window(shards, epoch, number, chunks))
+        except BaseException as error:  # noqa: BLE001 - raised again where the batches are used
+            last = error
+        self._put(last)
+
+    def _put(self, item: Batch | BaseException | None) -> None:
+        while not self._stop.is_set():
+            with suppress(queue.Full):
+                self._ready.put(item, timeout=_POLL_SECONDS)
+                return
+
+    def __iter__(self) -> Iterator[Batch]:
+        while (item := self._ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        """Stop the thread and wait until it has closed its files."""
+        self._stop.set()
+        self._thread.join()

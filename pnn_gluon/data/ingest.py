@@ -1,0 +1,276 @@
+"""Raw logs or requests of a day -> typed rows, and rejects with their reasons.
+
+rows.parquet, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1), `label` (0 or 1;
+absent for requests), then a column for each field: text for categorical and multi-valued fields (blanks around it
+removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23 and `weekday`
+1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text`.
+
+A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
+`<preset or kind>|<logs or requests>|<file>:<line>`, the file's name without the suffix of a compression.
+"""
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pnn_gluon.config import Config
+from pnn_gluon.data.log_files import Log, LogBlock, open_log
+from pnn_gluon.data.raw_files import list_raw_files
+from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement, wanted_columns
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
+from pnn_gluon.warehouse.duckdb_engine import connect, statement
+
+_REASON, _TEXT, _DAY = "its reason", "its text", "its day"
+_REJECTS = "create temp table rejects (file varchar, line bigint, reason varchar, text varchar)"
+_CLICKS = "create temp table clicks (row_id varchar, file varchar, line bigint, its_day date, text varchar)"
+_COMMONEST = 5
+_SHOWN_REASONS = 100
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of every line: lines = rows + joined + rejects + other_days.
+
+    Attributes:
+        lines: lines of all files but headers.
+        rows: lines that became rows.
+        positives: rows with label 1.
+        rejects: lines set aside.
+        other_days: lines of other days in an archive of many days.
+        reasons: rejects by reason, the commonest first; beyond 100 reasons, the rest as one.
+        headers: header lines.
+        clicks: of the lines, those of separate click files.
+        joined: click lines that gave a row its label.
+    """
+
+    lines: int
+    rows: int
+    positives: int
+    rejects: int
+    other_days: int
+    reasons: dict[str, int]
+    headers: int = 0
+    clicks: int = 0
+    joined: int = 0
+
+
+def ingest_logs(config: Config, day: datetime.date, folder: Path) -> IngestReport:
+    """Read the logs of a day into rows.parquet and rejects.parquet of the folder.
+
+    Raises:
+        InputError: files are missing or damaged, their columns are not the configured ones, no line is good, or
+            more than `source.max_reject_share` of the lines are rejects.
+    """
+    clicks = Stream("clicks", config.source.clicks) if config.source.clicks else None
+    return _ingest(config, day, folder, Stream("logs", config.source.logs), clicks)
+
+
+def ingest_requests(config: Config, day: datetime.date, folder: Path) -> IngestReport:
+    """Read the requests of a day, lines like those of the logs but without a label, in the same way.
+
+    Raises:
+        ConfigError: `source.requests` is not given.
+        InputError: as for logs.
+    """
+    if config.source.requests is None:
+        raise ConfigError(f"{config.path}: source.requests: needed; say where the requests of a day lie")
+    return _ingest(config, day, folder, Stream("requests", config.source.requests), None)
+
+
+def _ingest(config: Config, day: datetime.date, folder: Path, stream: Stream, clicks: Stream | None) -> IngestReport:
+    with connect(config.engine) as connection:
+        reading = _Reading(config, day, connection)
+        if clicks:
+            reading.read_clicks(clicks)
+        reading.write_rows(stream, folder / "rows.parquet")
+        if config.source.id_column:
+            reading.drop_repeats(stream, folder / "rows.parquet")
+        if clicks:
+            reading.settle_clicks(clicks, folder / "rows.parquet")
+        report = reading.report(folder / "rows.parquet", labelled=stream.kind == "logs")
+        _refuse_bad_day(config, stream, day, report, reading.examples())
+        reading.write_rejects(folder / "rejects.parquet")
+    return report
+
+
+class _Reading:
+    """One reading of a day: its connection, with the tables of rejects and clicks, and its sums."""
+
+    def __init__(self, config: Config, day: datetime.date, connection: duckdb.DuckDBPyConnection) -> None:
+        self.config, self.day, self.connection = config, day, connection
+        self.lines = self.headers = self.other_days = self.clicks = self.joined = 0
+        connection.execute(_REJECTS)
+        connection.execute(_CLICKS)
+        self._check_time_format()
+
+    def _check_time_format(self) -> None:
+        form = self.config.source.time_format
+        try:
+            self.connection.execute("select try_time('', $1)", [form]).fetchall()
+        except duckdb.Error as error:
+            raise ConfigError(f"{self.config.path}: source.time_format: {form!r}: {error}") from error
+
+    def read_clicks(self, stream: Stream) -> None:
+        """Put the good click lines into the table clicks."""
+        self._read(stream, lambda table: self._insert("clicks", self._click_table(table)))
+        self.clicks = self.lines
+
+    def _click_table(self, table: Any) -> Any:
+        if _DAY not in table.column_names:
+            table = table.append_column(_DAY, pa.nulls(table.num_rows, pa.date32()))
+        return table.select(["row_id", "file", "line", _DAY, _TEXT])
+
+    def write_rows(self, stream: Stream, path: Path) -> None:
+        """Write the good lines, in order."""
+        schema = row_schema(self.config, labelled=stream.kind == "logs")
+        with TableWriter(path, plain=("row_id",), schema=schema) as writer:
+            self._read(stream, lambda table: _write(writer, table.select(schema.names).cast(schema)))
+
+    def _read(self, stream: Stream, sink: Callable[[Any], None]) -> None:
+        for log in self._logs(stream):
+            query = rows_statement(self.config, stream, log, self.day)
+            self.headers += log.headers
+            for block in log.blocks():
+                sink(self._good_lines(block, query, log))
+
+    def _logs(self, stream: Stream) -> list[Log]:
+        wanted = wanted_columns(self.config, stream)
+        files = list_raw_files(self.config, stream.pattern, self.day)
+        return [open_log(self.config, file, wanted) for file in files]
+
+    def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
+        """The typed rows of a block; its bad lines go to the rejects."""
+        self.connection.register("lines", block.lines)
+        table = self.connection.sql(query).to_arrow_table()
+        self.lines += block.size
+        self.other_days += block.lines.num_rows - table.num_rows
+        if block.rejected.num_rows:
+            self._reject(block.rejected.add_column(0, "file", pa.repeat(log.raw.name, block.rejected.num_rows)))
+        reasons = table[_REASON]
+        if reasons.null_count == table.num_rows:
+            return table
+        bad = table.filter(reasons.is_valid())
+        self._reject(bad.select(["file", "line", _REASON, _TEXT]))
+        return table.filter(reasons.is_null())
+
+    def _reject(self, table: Any) -> None:
+        self._insert("rejects", table)
+
+    def _insert(self, name: str, table: Any) -> None:
+        self.connection.register("inserted", table)
+        self.connection.execute(f"insert into {name} select * from inserted")
+
+    def drop_repeats(self, stream: Stream, path: Path) -> None:
+        """Set aside rows whose id an earlier row has."""
+        repeats = self.connection.sql(statement("ingest_repeats", rows=str(path))).to_arrow_table()
+        if not repeats.num_rows:
+            return
+        for log in self._logs(stream):
+            lines = repeats["line"].filter(pc.equal(repeats["file"], log.raw.name))
+            if len(lines):
+                self._reject_repeats(log, lines)
+        whole = path.rename(path.with_name("with_repeats.parquet"))
+        _copy_without(whole, path, repeats["position"].to_numpy())
+        whole.unlink()
+
+    def _reject_repeats(self, log: Log, lines: Any) -> None:
+        for block in log.blocks():
+            found = block.lines.filter(pc.is_in(block.lines["line"], lines))
+            reason = pa.repeat(f"{self.config.source.id_column}: repeated id", found.num_rows)
+            self._reject(found.select(["file", "line", "text"]).add_column(2, "reason", reason))
+
+    def settle_clicks(self, stream: Stream, path: Path) -> None:
+        """Count the clicks that were joined to rows, and set aside those that could not be."""
+        archive = stream.archive and self.config.source.time_column is not None
+        query = statement("ingest_clicks", rows=str(path), archive=archive, day=self.day.isoformat())
+        self.connection.execute(query)
+        verdicts = self.connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
+        counts = dict(verdicts)
+        self.joined = counts.get("joined", 0)
+        self.other_days += counts.get("other day", 0)
+        self.connection.execute(
+            "insert into rejects select file, line, verdict, text from settled "
+            "where verdict not in ('joined', 'other day')"
+        )
+
+    def report(self, path: Path, labelled: bool) -> IngestReport:
+        """The sums of the day."""
+        label = "label" if labelled else "0"
+        query = f"select count(*), coalesce(sum({label}), 0) from read_parquet($1)"
+        rows, positives = self.connection.execute(query, [str(path)]).fetchall()[0]
+        reasons = {reason: count for reason, count, _ in self.examples()}
+        shown = dict(list(reasons.items())[:_SHOWN_REASONS])
+        rest = sum(reasons.values()) - sum(shown.values())
+        return IngestReport(
+            lines=self.lines,
+            rows=rows,
+            positives=int(positives),
+            rejects=sum(reasons.values()),
+            other_days=self.other_days,
+            reasons=shown | ({"other reasons": rest} if rest else {}),
+            headers=self.headers,
+            clicks=self.clicks,
+            joined=self.joined,
+        )
+
+    def examples(self) -> list[tuple[str, int, str]]:
+        """Every reason with its number of lines and one of them, the commonest first."""
+        query = (
+            "select reason, count(*), min(concat(file, ':', line)) from rejects "
+            "group by reason order by count(*) desc, reason"
+        )
+        return self.connection.execute(query).fetchall()
+
+    def write_rejects(self, path: Path) -> None:
+        """Write the lines set aside, in order."""
+        query = "select file, line, reason, text from rejects order by file, line, reason, text"
+        reader = self.connection.sql(query).to_arrow_reader(GROUP_ROWS)
+        with TableWriter(path, plain=("text",), schema=reader.schema) as writer:
+            for batch in reader:
+                writer.write(batch)
+
+
+def _write(writer: TableWriter, table: Any) -> None:
+    for batch in table.to_batches():
+        writer.write(batch)
+
+
+def _copy_without(source: Path, target: Path, dropped: Any) -> None:
+    """Copy a file of rows but for those at the given positions, which rise."""
+    start = 0
+    with (
+        pq.ParquetFile(source) as file,
+        TableWriter(target, plain=("row_id",), schema=file.schema_arrow) as writer,
+    ):
+        for batch in file.iter_batches(GROUP_ROWS):
+            kept = np.ones(batch.num_rows, bool)
+            first, last = np.searchsorted(dropped, [start, start + batch.num_rows])
+            kept[dropped[first:last] - start] = False
+            writer.write(batch.filter(pa.array(kept)))
+            start += batch.num_rows
+
+
+def _refuse_bad_day(
+    config: Config, stream: Stream, day: datetime.date, report: IngestReport, examples: list[tuple[str, int, str]]
+) -> None:
+    said = "; ".join(f"{reason} ({count:,}, such as {where})" for reason, count, where in examples[:_COMMONEST])
+    if report.rejects > config.source.max_reject_share * report.lines:
+        raise InputError(
+            f"{stream.kind} of {day}: {report.rejects:,} of {report.lines:,} lines are rejects, more than "
+            f"source.max_reject_share = {config.source.max_reject_share:g} allows: {said}; "
+            "correct [source] or the files, or allow more"
+        )
+    if not report.rows:
+        raise InputError(
+            f"{stream.kind} of {day}: no row in {report.lines:,} lines ({report.other_days:,} of other days); "
+            f"expected lines of {day} in {stream.pattern}" + (f": {said}" if said else "")
+        )

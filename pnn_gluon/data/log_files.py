@@ -1,0 +1,219 @@
+"""Log files of every kind as blocks of numbered texts whose columns have names."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pnn_gluon.config import Config
+from pnn_gluon.data.lines import REJECTED, LineBlock, read_lines
+from pnn_gluon.data.parquet_text import as_text, is_time
+from pnn_gluon.data.raw_files import RawFile, open_stored
+from pnn_gluon.errors import InputError
+
+SLICE_ROWS = 8192
+"""Rows of the pieces that an engine's threads take from a block one by one."""
+
+PARQUET_ROWS = 65536
+_CELLS = pa.list_(pa.string())
+_NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTED)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that a reading of the logs needs.
+
+    Attributes:
+        used: columns that are read, in any order.
+        declared: every column of a file in order, as configured; empty when the files say it.
+        optional: a column that may be there or not (the label, in requests).
+        separators: what joins the values of a list in a Parquet file, by column.
+    """
+
+    used: tuple[str, ...]
+    declared: tuple[str, ...]
+    optional: str | None
+    separators: Mapping[str, str]
+
+
+class LogBlock(NamedTuple):
+    """Neighbouring lines of a log.
+
+    Attributes:
+        lines: table of file, line, text and, for lines with quotes, cells; or the named columns of a Parquet file.
+        rejected: record batch of line, reason, text.
+    """
+
+    lines: Any
+    rejected: Any
+
+    @property
+    def size(self) -> int:
+        """Lines, good and bad."""
+        return int(self.lines.num_rows + self.rejected.num_rows)
+
+
+@dataclass(frozen=True)
+class DelimitedLog:
+    """A text file of lines whose columns are set apart by one character.
+
+    Attributes:
+        raw: the file.
+        columns: names in order.
+        quote: the character that encloses columns, or nothing.
+        delimiter: the character between columns.
+        headers: lines before the first row, 0 or 1.
+    """
+
+    raw: RawFile
+    columns: tuple[str, ...]
+    delimiter: str
+    quote: str
+    headers: int
+
+    named = False
+    times: frozenset[str] = frozenset()
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """The lines below the header."""
+        for lines, rejected in read_lines(self.raw):
+            if self.headers and lines.num_rows and lines["line"][0].as_py() == 1:
+                lines = lines.slice(1)
+            yield LogBlock(_sliced(self._with_cells(lines), self.raw.name), rejected)
+
+    def _with_cells(self, lines: Any) -> Any:
+        if not self.quote:
+            return lines
+        return lines.append_column("cells", _quoted_cells(lines["text"], self.delimiter, self.quote))
+
+
+@dataclass(frozen=True)
+class ParquetLog:
+    """A Parquet file; a line is a row, numbered from 1, and its text is its used columns joined by tabs.
+
+    Attributes:
+        raw: the file.
+        columns: names of its columns, in lower case.
+        wanted: the columns to read.
+        times: the columns of a time type, whose text has the form `parquet_text.TIME_FORMAT`.
+    """
+
+    raw: RawFile
+    columns: tuple[str, ...]
+    wanted: Wanted
+    times: frozenset[str]
+
+    named = True
+    headers = 0
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """The rows."""
+        first = 1
+        with _open_parquet(self.raw) as file:
+            stored = {name.strip().lower(): name for name in file.schema_arrow.names}
+            used = [name for name in self.wanted.used if name in stored]
+            for batch in file.iter_batches(PARQUET_ROWS, columns=[stored[name] for name in used]):
+                columns = {name: self._text_of(batch, name, stored[name]) for name in used}
+                yield LogBlock(_sliced(_numbered(columns, first), self.raw.name), _NO_REJECTS)
+                first += batch.num_rows
+
+    def _text_of(self, batch: Any, name: str, stored: str) -> Any:
+        return as_text(batch.column(stored), f"{self.raw.path}: column {name}", self.wanted.separators.get(name, "|"))
+
+
+Log = DelimitedLog | ParquetLog
+
+
+def open_log(config: Config, raw: RawFile, wanted: Wanted) -> Log:
+    """The log in a file, its columns checked.
+
+    Raises:
+        InputError: the file's columns are not those that are needed, naming the differences.
+    """
+    if config.source.kind == "parquet":
+        with _open_parquet(raw) as file:
+            types = {field.name.strip().lower(): field.type for field in file.schema_arrow}
+            names = tuple(name.strip().lower() for name in file.schema_arrow.names)
+        _check_columns(raw, names, wanted)
+        return ParquetLog(raw, names, wanted, frozenset(name for name in types if is_time(types[name])))
+    source = config.source
+    if not source.header:
+        return DelimitedLog(raw, wanted.declared, source.delimiter, source.quote, 0)
+    header = _header(raw, source.delimiter, source.quote)
+    if header is None:
+        return DelimitedLog(raw, wanted.used, source.delimiter, source.quote, 0)
+    _check_columns(raw, header, wanted)
+    return DelimitedLog(raw, header, source.delimiter, source.quote, 1)
+
+
+def _open_parquet(raw: RawFile) -> Any:
+    try:
+        return pq.ParquetFile(open_stored(raw))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{raw.path}: not a whole Parquet file: {error}; deliver it again") from error
+
+
+def _header(raw: RawFile, delimiter: str, quote: str) -> tuple[str, ...] | None:
+    """Column names of the first line, in lower case; None for an empty file."""
+    block: LineBlock | None = next(read_lines(raw, 1 << 16), None)
+    if block is None:
+        return None
+    if not block.lines.num_rows or block.lines["line"][0].as_py() != 1:
+        raise InputError(f"{raw.path}: line 1: expected column names, received {block.rejected['text'][0]}")
+    text = block.lines["text"][0].as_py().removeprefix("\ufeff")
+    names = split_quoted(text, delimiter, quote) if quote and quote in text else text.split(delimiter)
+    return tuple(name.strip().lower() for name in names)
+
+
+def _check_columns(raw: RawFile, found: Sequence[str], wanted: Wanted) -> None:
+    """Compare a file's columns with those needed: all the declared ones in any order, or the used ones."""
+    needed = set(wanted.declared or wanted.used) - {wanted.optional}
+    allowed = needed | {wanted.optional} if wanted.declared else set(found)
+    differences = {
+        "missing": sorted(needed - set(found)),
+        "unexpected": sorted(set(found) - allowed),
+        "there twice": sorted({name for name in found if found.count(name) > 1}),
+    }
+    said = "; ".join(f"{what}: {', '.join(map(repr, names))}" for what, names in differences.items() if names)
+    if said:
+        raise InputError(
+            f"{raw.path}: its columns are not those of [source] and [[fields]]: {said}; correct `columns`, or the file"
+        )
+
+
+def split_quoted(text: str, delimiter: str, quote: str) -> list[str]:
+    """The columns of a line with quotes; none at all when its quotes don't match."""
+    try:
+        return next(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _quoted_cells(texts: Any, delimiter: str, quote: str) -> Any:
+    """The columns of the lines that hold a quote, null for all others."""
+    chosen = pc.match_substring(texts, quote).to_numpy(zero_copy_only=False)
+    rows = [split_quoted(text, delimiter, quote) for text in texts.filter(pa.array(chosen)).to_pylist()]
+    offsets = np.zeros(len(chosen) + 1, np.int32)
+    offsets[1:][chosen] = [len(row) for row in rows]
+    cells = pa.array([cell for row in rows for cell in row], pa.string())
+    return pa.ListArray.from_arrays(pa.array(np.cumsum(offsets, dtype=np.int32)), cells, _CELLS, mask=pa.array(~chosen))
+
+
+def _numbered(columns: dict[str, Any], first: int) -> Any:
+    arrays = list(columns.values())
+    text = pc.binary_join_element_wise(*arrays, "\t", null_handling="replace", null_replacement="")
+    numbers = pa.array(np.arange(first, first + len(text)))
+    return pa.record_batch([numbers, text, *arrays], names=["line", "text", *(f"column_{name}" for name in columns)])
+
+
+def _sliced(lines: Any, name: str) -> Any:
+    """A table of the lines and their file, in pieces."""
+    batch = lines.add_column(0, "file", pa.repeat(name, lines.num_rows))
+    cuts = [*range(0, batch.num_rows, SLICE_ROWS), batch.num_rows]
+    return pa.Table.from_batches([batch.slice(a, b - a) for a, b in pairwise(cuts)], batch.schema)

@@ -1,0 +1,145 @@
+"""Raw files of a day: listed by a pattern in a local folder or an object store, opened, and fingerprinted."""
+
+import datetime
+import fnmatch
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs
+
+from pnn_gluon.config import DAY_PATTERN, Config, day_path
+from pnn_gluon.errors import InputError
+from pnn_gluon.store.filesystem import open_filesystem
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+"""Suffixes of files that are decompressed as they are read."""
+
+_URL_OPTIONS = re.compile(r"\?\w+=.*$")
+_WILDCARD = re.compile(r"[*?\[]")
+_CHUNK = 8 << 20
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file of raw lines.
+
+    Attributes:
+        name: path relative to the pattern's fixed folder (the part before the first wildcard or day): the same
+            wherever the data lie.
+        path: where the file is: a local path or a URL.
+        size: bytes, as stored.
+        folder: the fixed folder, a local path or a URL.
+    """
+
+    name: str
+    path: str
+    size: int
+    folder: str
+
+    @property
+    def plain_name(self) -> str:
+        """The name without the suffix of a compression, so that compressing a file changes no row id."""
+        return next((self.name.removesuffix(s) for s in COMPRESSIONS if self.name.endswith(s)), self.name)
+
+    @property
+    def compression(self) -> str | None:
+        """How the file is compressed, by its suffix."""
+        return next((codec for suffix, codec in COMPRESSIONS.items() if self.name.endswith(suffix)), None)
+
+
+def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[RawFile, ...]:
+    """The files of a day, sorted by name.
+
+    The pattern is a path of the configuration: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
+    `[...]` stand for characters within one folder or file name; names that begin with a dot match no wildcard.
+
+    Raises:
+        InputError: no file matches, or a file is there twice, compressed in two ways.
+    """
+    folder, parts, query = _split(pattern)
+    folder = config.resolve(folder)
+    filesystem, base = _open_folder(folder + query)
+    wanted = [day_path(part, day) for part in parts]
+    found = sorted(_matches(filesystem, base, wanted))
+    files = tuple(RawFile(name, f"{folder}/{name}{query}", size, folder + query) for name, size in found)
+    if not files:
+        raise InputError(
+            f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
+            "deliver the day's files, or correct the path under [source]"
+        )
+    _refuse_twins(files)
+    return files
+
+
+def fingerprint(raw_file: RawFile) -> str:
+    """SHA-256 of the file as stored, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open_stored(raw_file) as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def open_stored(raw_file: RawFile) -> Any:
+    """The file's bytes as stored: a pyarrow file to read from, with random access.
+
+    Raises:
+        InputError: the file can't be opened.
+    """
+    filesystem, base = _open_folder(raw_file.folder)
+    try:
+        return filesystem.open_input_file(f"{base}/{raw_file.name}")
+    except OSError as error:
+        raise InputError(f"{raw_file.path}: can't be opened: {error}; deliver the file again") from error
+
+
+def open_text(raw_file: RawFile) -> Any:
+    """The file's bytes, decompressed where its suffix says so: a pyarrow stream."""
+    stream = open_stored(raw_file)
+    return pa.CompressedInputStream(stream, raw_file.compression) if raw_file.compression else stream
+
+
+def _split(pattern: str) -> tuple[str, list[str], str]:
+    """The fixed folder, the parts below it, and a URL's options (`?endpoint_override=...`)."""
+    options = _URL_OPTIONS.search(pattern) if "://" in pattern else None
+    query = options.group() if options else ""
+    parts = pattern.removesuffix(query).split("/")
+    moving = (i for i, part in enumerate(parts) if _WILDCARD.search(part) or DAY_PATTERN.search(part))
+    first = next(moving, len(parts) - 1)
+    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else "."), parts[first:], query
+
+
+def _open_folder(folder: str) -> tuple[Any, str]:
+    return open_filesystem(folder) if "://" in folder else (pyarrow.fs.LocalFileSystem(), folder)
+
+
+def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> list[tuple[str, int]]:
+    """Name and size of every file below the base whose path matches part by part."""
+    found, last = [], len(wanted) == 1
+    for part, info in _children(filesystem, base, name, wanted[0]):
+        below = f"{name}/{part}" if name else part
+        if last and info.is_file:
+            found.append((below, int(info.size)))
+        elif not last and info.type == pyarrow.fs.FileType.Directory:
+            found += _matches(filesystem, base, wanted[1:], below)
+    return found
+
+
+def _children(filesystem: Any, base: str, name: str, part: str) -> list[tuple[str, Any]]:
+    folder = f"{base}/{name}" if name else base
+    if not _WILDCARD.search(part):
+        return [(part, filesystem.get_file_info(f"{folder}/{part}"))]
+    infos = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
+    named = [(info.base_name, info) for info in infos if not info.base_name.startswith(".")]
+    return [(child, info) for child, info in named if fnmatch.fnmatchcase(child, part)]
+
+
+def _refuse_twins(files: tuple[RawFile, ...]) -> None:
+    seen: dict[str, str] = {}
+    for file in files:
+        twin = seen.setdefault(file.plain_name, file.name)
+        if twin != file.name:
+            raise InputError(f"{file.path}: the same file as {twin}, compressed in another way; keep one of them")

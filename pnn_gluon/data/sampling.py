@@ -1,0 +1,89 @@
+"""Rows of a day -> train, calibrate and gate shares, the train negatives down-sampled.
+
+Both decisions are hashes of the row id, so they are the same on every engine and whenever the day is made again.
+With h60(s) the first 15 hexadecimal digits of md5(s) as a number:
+
+    u = h60(salt|share|row_id) mod 10^6:  train if u < 10^6 train, else calibrate if u < 10^6 (train + calibrate)
+    a train negative is kept if  h60(salt|negative|row_id) < 2^60 negative_rate
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pnn_gluon.config import Config, SamplingConfig
+from pnn_gluon.errors import InputError
+from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
+from pnn_gluon.warehouse.duckdb_engine import connect, statement
+
+SHARES = ("train", "calibrate", "gate")
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """What became of the rows: rows + dropped = rows read.
+
+    Attributes:
+        rows: rows of the sample.
+        train: of them, rows of the train share.
+        calibrate: of them, rows of the calibrate share.
+        gate: of them, rows of the gate share.
+        positives: of them, rows with label 1.
+        dropped: negatives of the train share that were left out.
+    """
+
+    rows: int
+    train: int
+    calibrate: int
+    gate: int
+    positives: int
+    dropped: int
+
+
+def sample_rows(config: Config, rows: Path, folder: Path) -> SampleReport:
+    """Write sample.parquet: the rows kept, in order, with `share` and `rate`.
+
+    `rate` is the probability with which a negative of the row's share was kept: `negative_rate` in the train
+    share, 1 in the others.
+
+    Raises:
+        InputError: the rows are not there or have no label.
+    """
+    shares: Counter[str] = Counter()
+    positives = 0
+    total, query = _query(config.sampling, rows)
+    with connect(config.engine) as connection:
+        reader = connection.sql(query).to_arrow_reader(GROUP_ROWS)
+        with TableWriter(folder / "sample.parquet", plain=("row_id",), schema=reader.schema) as writer:
+            for batch in reader:
+                writer.write(batch)
+                positives += pc.sum(batch.column("label")).as_py() or 0
+                for pair in pc.value_counts(batch.column("share")).to_pylist():
+                    shares[pair["values"]] += pair["counts"]
+    train, calibrate, gate = (shares[share] for share in SHARES)
+    kept = train + calibrate + gate
+    return SampleReport(kept, train, calibrate, gate, positives, total - kept)
+
+
+def _query(sampling: SamplingConfig, rows: Path) -> tuple[int, str]:
+    """The number of rows there are, and the statement."""
+    try:
+        with pq.ParquetFile(rows) as file:
+            total, columns = file.metadata.num_rows, file.schema_arrow.names
+    except OSError as error:
+        raise InputError(f"{rows}: can't be read as rows: {error}; ingest the day again") from error
+    if "label" not in columns or "row_id" not in columns:
+        raise InputError(f"{rows}: expected the columns row_id and label; ingest the day's logs again")
+    return total, statement(
+        "sample",
+        rows=str(rows),
+        columns=columns,
+        salt=sampling.salt,
+        rate=repr(sampling.negative_rate),
+        train_end=round(sampling.train * 10**6),
+        calibrate_end=round((sampling.train + sampling.calibrate) * 10**6),
+        negative_end=int(sampling.negative_rate * 2**60),
+    )

@@ -1,0 +1,217 @@
+"""Encoded shards: the ids and labels of one sample day in one HDF5 file.
+
+Layout of the file: one group for each share, with the datasets `ids` int32 (rows, S) and `label` uint8 (rows,),
+uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if the share is smaller); root attributes `day`, `slots` (S),
+`rate` (share of the train negatives that were kept) and `size` (number of ids of the map that encoded it).
+Equal rows give equal bytes, however they were split into batches.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.errors import InputError
+
+CHUNK_ROWS = 65536
+"""Rows that are written and read at once."""
+
+SHARES = ("train", "calibrate")
+"""Groups of a shard unless the writer is told otherwise."""
+
+Ids = NDArray[np.int32]
+Labels = NDArray[np.uint8]
+
+
+class ShardWriter:
+    """Writes a shard; the file appears under its name only when it is whole.
+
+    >>> with ShardWriter(path, day="2026-01-31", slots=39, rate=0.1, size=1000) as shard:  # doctest: +SKIP
+    ...     shard.append("train", ids, label)
+
+    Args:
+        path: File to write; an existing one is replaced at the end.
+        day: UTC date of the sample.
+        slots: Width S of a row of ids.
+        rate: Share of the train negatives that were kept, in (0, 1].
+        size: Number of ids V of the feature map; ids are below it.
+        shares: Names of the groups.
+
+    Raises:
+        InputError: a rate or size out of range, or, when appending, rows of another shape, type or range.
+    """
+
+    def __init__(
+        self, path: Path, *, day: str, slots: int, rate: float, size: int, shares: Sequence[str] = SHARES
+    ) -> None:
+        if not 0 < rate <= 1 or slots < 1 or size < 1:
+            raise InputError(
+                f"{path}: a shard needs slots >= 1, 0 < rate <= 1 and size >= 1, not {slots}, {rate}, {size}"
+            )
+        self._path, self._partial = path, path.with_name(path.name + ".partial")
+        self._slots, self._size = slots, size
+        self._waiting: dict[str, list[tuple[Ids, Labels]]] = {share: [] for share in shares}
+        self._file: Any = h5py.File(self._partial, "w")
+        self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size})
+        for share in shares:
+            self._file.create_group(share)
+
+    def append(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
+        """Add rows to a share: ids int32 (rows, S) and labels 0 or 1 (rows,)."""
+        self._check(share, ids, label)
+        self._waiting[share].append((np.array(ids), label.astype(np.uint8)))
+        if sum(len(rows) for rows, _ in self._waiting[share]) >= CHUNK_ROWS:
+            self._flush(share, whole_chunks=True)
+
+    def _check(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
+        if share not in self._waiting:
+            raise InputError(f"{self._path}: no share {share!r}; this shard has {', '.join(self._waiting)}")
+        if ids.dtype != np.int32 or ids.ndim != 2 or ids.shape[1] != self._slots or label.shape != ids.shape[:1]:
+            raise InputError(
+                f"{self._path} {share}: expected int32 ids (rows, {self._slots}) and labels (rows,), "
+                f"not {ids.dtype} {ids.shape} and {label.shape}"
+            )
+        bad = first_bad_row(ids, label, self._size)
+        if bad is not None:
+            raise InputError(f"{self._path} {share}: {bad_row_message(ids, label, self._size, bad)}")
+
+    def _flush(self, share: str, whole_chunks: bool) -> None:
+        ids = np.concatenate([rows for rows, _ in self._waiting[share]] or [np.empty((0, self._slots), np.int32)])
+        label = np.concatenate([labels for _, labels in self._waiting[share]] or [np.empty(0, np.uint8)])
+        end = len(ids) // CHUNK_ROWS * CHUNK_ROWS if whole_chunks else len(ids)
+        for start in range(0, end, CHUNK_ROWS):
+            stop = min(start + CHUNK_ROWS, end)
+            _extend(self._file[share], ids[start:stop], label[start:stop])
+        self._waiting[share] = [(ids[end:], label[end:])]
+
+    def close(self) -> None:
+        """Write what is waiting, sync the file to disk and give it its name."""
+        for share in self._waiting:
+            self._flush(share, whole_chunks=False)
+            if "ids" not in self._file[share]:
+                _extend(self._file[share], np.empty((0, self._slots), np.int32), np.empty(0, np.uint8))
+        self._file.close()
+        with self._partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        self._partial.replace(self._path)
+        _sync_folder(self._path.parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        self._file.close()
+        self._partial.unlink()
+
+
+def _extend(group: Any, ids: Ids, label: Labels) -> None:
+    rows = len(ids)
+    if "ids" not in group:
+        chunk = max(1, min(CHUNK_ROWS, rows))
+        shape = (0, ids.shape[1])
+        group.create_dataset("ids", shape, "<i4", maxshape=(None, shape[1]), chunks=(chunk, shape[1]))
+        group.create_dataset("label", (0,), "u1", maxshape=(None,), chunks=(chunk,))
+    start = group["ids"].shape[0]
+    for name, values in (("ids", ids), ("label", label)):
+        group[name].resize(start + rows, axis=0)
+        group[name][start:] = values
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def first_bad_row(ids: Ids, label: NDArray[Any], size: int) -> int | None:
+    """Number of the first row with an id outside [0, size) or a label other than 0 and 1; None if all are good."""
+    if not len(ids) or (ids.min() >= 0 and ids.max() < size and bool(((label == 0) | (label == 1)).all())):
+        return None
+    bad = ((ids < 0) | (ids >= size)).any(axis=1) | ((label != 0) & (label != 1))
+    return int(bad.argmax())
+
+
+def bad_row_message(ids: Ids, label: NDArray[Any], size: int, row: int, first: int = 0) -> str:
+    """What is wrong with a bad row; `first` is the number of the first row of `ids` in its file."""
+    wrong = [int(i) for i in ids[row] if not 0 <= i < size]
+    found = f"id {wrong[0]}" if wrong else f"label {label[row]}"
+    expected = f"ids in [0, {size})" if wrong else "0 or 1"
+    return f"row {first + row}: {found}, expected {expected}; encode the day again with this feature map"
+
+
+class Shard:
+    """An open shard; get it from `open_shard` and close it, or use it in a `with`.
+
+    Attributes:
+        path: The file.
+        day: UTC date of the sample.
+        slots: Width S of a row of ids.
+        rate: Share of the train negatives that were kept.
+        size: Number of ids of the feature map that encoded it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file: Any = h5py.File(path, "r")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read as an encoded shard ({error}); encode the day again") from error
+        missing = {"day", "slots", "rate", "size"} - set(self._file.attrs)
+        if missing:
+            self._file.close()
+            raise InputError(f"{path}: not an encoded shard, it lacks the attributes {', '.join(sorted(missing))}")
+        attributes = self._file.attrs
+        self.day, self.slots = str(attributes["day"]), int(attributes["slots"])
+        self.rate, self.size = float(attributes["rate"]), int(attributes["size"])
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Names of the groups, sorted."""
+        return tuple(sorted(self._file))
+
+    def rows(self, share: str) -> int:
+        """Number of rows of a share."""
+        return int(self._group(share)["label"].shape[0])
+
+    def read(self, share: str, start: int = 0, stop: int | None = None) -> tuple[Ids, Labels]:
+        """Rows start <= row < stop of a share: ids int32 (rows, S), labels uint8 (rows,)."""
+        group = self._group(share)
+        return group["ids"][start:stop], group["label"][start:stop]
+
+    def _group(self, share: str) -> Any:
+        if share not in self._file:
+            raise InputError(f"{self.path}: no share {share!r}; it has {', '.join(self.shares) or 'none'}")
+        return self._file[share]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_shard(path: Path) -> Shard:
+    """Open a shard to read.
+
+    Raises:
+        InputError: the file is missing, is not HDF5, or lacks the attributes of a shard.
+    """
+    return Shard(path)

@@ -1,0 +1,60 @@
+"""Models by name; only the module of the model asked for is imported."""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pnn_gluon.runtime import HybridBlock
+
+MODELS = {"lr": "LR", "fm": "FM", "fnn": "FNN", "deepfm": "DeepFM", "ipnn": "IPNN"}
+"""Name of each model, which is also its module, and its class."""
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """The options that the model takes, with their defaults.
+
+    Raises:
+        ConfigError: no model has this name.
+    """
+    parameters = inspect.signature(_model_class(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "HybridBlock":
+    """The model as a HybridBlock: ids int32 (B, S) -> logits float32 (B,); parameters have no values yet.
+
+    Parameter names begin with the model's name and do not depend on what the process built before.
+
+    Args:
+        name: A key of `MODELS`.
+        layout: The fields of a row.
+        size: Number of ids V; every id is below it.
+        **options: See `model_options`.
+
+    Raises:
+        ConfigError: an unknown name or option, or a value that the model refuses.
+    """
+    known = model_options(name)
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"model {name!r} has no option {option!r}{_suggestion(option, known)}")
+    model: HybridBlock = _model_class(name)(layout, size, prefix=f"{name}_", **options)
+    return model
+
+
+def _model_class(name: str) -> Any:
+    if name not in MODELS:
+        raise ConfigError(f"there is no model {name!r}{_suggestion(name, MODELS)}")
+    return getattr(import_module(f"pnn_gluon.models.{name}"), MODELS[name])
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{meant} (known: {', '.join(known) or 'none'})"

@@ -1,0 +1,1 @@
+"""Training: options, devices, optimizers, the loop, checkpoints, warm starts and exports."""

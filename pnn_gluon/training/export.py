@@ -1,0 +1,68 @@
+"""The plain graph of a trained network as files, and scoring with bits that do not depend on the company of a row.
+
+The bits of a dense layer's output depend on the number of rows of the batch (another number takes another path
+through the matrix product) but not on the place of a row in it. So `predict_logits` gives every batch the same
+number of rows, filling up the last one with padding.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.runtime import HybridBlock, mx
+
+SYMBOL_FILE = "model-symbol.json"
+PARAMETERS_FILE = "model-0000.params"
+
+SCORING_ROWS = 4096
+"""Rows of a scoring batch; part of what decides the last bits of a logit."""
+
+
+def export_model(net: HybridBlock, folder: Path, slots: int) -> tuple[Path, Path]:
+    """Write `model-symbol.json` and `model-0000.params` into an existing folder; equal networks give equal bytes.
+
+    Args:
+        net: Trained network of `create_model`: ids int32 (B, S) -> logits (B,). It is hybridized.
+        folder: Where to write.
+        slots: S.
+    """
+    net.hybridize(static_alloc=True)
+    predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
+    net.export(str(folder / "model"), epoch=0)
+    return folder / SYMBOL_FILE, folder / PARAMETERS_FILE
+
+
+def load_exported(folder: Path, context: Any = None) -> HybridBlock:
+    """The exported network on a device (the CPU if not told), hybridized, for inference.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    try:
+        symbol = mx.sym.load(str(folder / SYMBOL_FILE))
+        net: HybridBlock = mx.gluon.SymbolBlock(symbol, mx.sym.var("data", dtype="int32"))
+        net.collect_params().load(str(folder / PARAMETERS_FILE), ctx=context or mx.cpu())
+    except (mx.MXNetError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(f"{folder}: cannot be read as an exported model ({reason}); export it again") from error
+    net.hybridize(static_alloc=True)
+    return net
+
+
+def predict_logits(net: HybridBlock, ids: NDArray[np.int32], batch_size: int = SCORING_ROWS) -> NDArray[np.float32]:
+    """Logits (rows,) of ids int32 (rows, S), without dropout.
+
+    A row's logit is the same bits whatever other rows come with it, for equal `batch_size` and thread count.
+    """
+    context = next(iter(net.collect_params().values())).list_ctx()[0]
+    logits = np.empty(len(ids), np.float32)
+    for start in range(0, len(ids), batch_size):
+        rows = ids[start : start + batch_size]
+        full = np.zeros((batch_size, ids.shape[1]), np.int32)
+        full[: len(rows)] = rows
+        scored = net(mx.nd.array(full, dtype="int32", ctx=context)).asnumpy()
+        logits[start : start + len(rows)] = scored[: len(rows)]
+    return logits

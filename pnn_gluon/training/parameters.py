@@ -1,0 +1,64 @@
+"""Values of a network's parameters: taken, put back, saved, checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pnn_gluon.errors import InputError, PnnError
+from pnn_gluon.runtime import HybridBlock, Tensor, mx
+
+Values = dict[str, Tensor]
+"""Parameter values by structural name, as in a file of Gluon's `save_parameters`."""
+
+
+def named_parameters(net: HybridBlock) -> dict[str, Any]:
+    """Parameters by structural name, such as `embedding.embedding_weight`."""
+    parameters: dict[str, Any] = net._collect_params_with_prefix()
+    return parameters
+
+
+def take_values(net: HybridBlock) -> Values:
+    """Copies of the values on the first device."""
+    return {name: parameter.list_data()[0].copy() for name, parameter in named_parameters(net).items()}
+
+
+def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "given values") -> None:
+    """Set every parameter of an initialized network, on all its devices.
+
+    Raises:
+        InputError: a parameter is missing, left over, or of another shape; the message names `source`.
+    """
+    parameters = named_parameters(net)
+    if parameters.keys() != values.keys():
+        odd = sorted(parameters.keys() ^ values.keys())
+        raise InputError(f"{source}: not the parameters of this model; these are only in one of the two: {odd}")
+    for name, parameter in parameters.items():
+        if tuple(values[name].shape) != tuple(parameter.shape):
+            raise InputError(
+                f"{source}: {name} has the shape {tuple(values[name].shape)}, the model {tuple(parameter.shape)}"
+            )
+        parameter.set_data(values[name])
+
+
+def read_values(path: Path) -> Values:
+    """Values from a file of `save_parameters` or of a checkpoint.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        values: Values = mx.nd.load(str(path))
+    except mx.MXNetError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(f"{path}: cannot be read as parameters ({reason})") from error
+    return values
+
+
+def check_finite(net: HybridBlock, where: str) -> None:
+    """Raise PnnError if any parameter holds NaN or infinity."""
+    for name, parameter in named_parameters(net).items():
+        value = parameter.list_data()[0]
+        if not np.isfinite(mx.nd.multi_sum_sq(value, num_arrays=1).asscalar()):
+            raise PnnError(f"training diverged {where}: {name} is not finite; lower learning_rate or set clip_norm")

@@ -1,0 +1,63 @@
+"""One training step: a batch divided over the devices, gradients added up, parameters updated."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.runtime import HybridBlock, Tensor, mx
+
+
+class TrainingStep:
+    """Forward, backward and update of one batch; calling it gives the loss sums of the devices, not yet computed.
+
+    The loss is log loss on logits; the update is that of the mean over the batch, however it was divided.
+
+    Args:
+        net: Initialized network: ids (B, S) -> logits (B,).
+        trainer: Trainer of its parameters, with `update_on_kvstore` off.
+        places: The devices the parameters are on.
+        clip_norm: Largest norm of the gradient; None for no limit.
+    """
+
+    def __init__(self, net: HybridBlock, trainer: Any, places: Sequence[Any], clip_norm: float | None) -> None:
+        self._net, self._trainer, self._places, self._clip_norm = net, trainer, places, clip_norm
+        self._loss = mx.gluon.loss.SigmoidBCELoss()
+        self._loss.hybridize(static_alloc=True)
+
+    def __call__(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> list[Tensor]:
+        """Take one step; ids int32 (B, S), label float32 (B,)."""
+        with mx.autograd.record():
+            losses = [self._loss(self._net(x), y) * share for x, y, share in self._divide(ids, label)]
+        mx.autograd.backward(losses)
+        self._update(len(label))
+        return [loss.sum() for loss in losses]
+
+    def _divide(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Rows for each device; a device that gets none computes the first row with weight 0."""
+        parts = np.array_split(np.arange(len(label)), len(self._places))
+        for place, part in zip(self._places, parts, strict=True):
+            rows = slice(part[0], part[-1] + 1) if len(part) else slice(0, 1)
+            x = mx.nd.array(ids[rows], dtype="int32", ctx=place)
+            yield x, mx.nd.array(label[rows], dtype="float32", ctx=place), float(len(part) > 0)
+
+    def _update(self, rows: int) -> None:
+        if self._clip_norm is None:
+            self._trainer.step(rows)
+            return
+        self._trainer.allreduce_grads()
+        norm = gradient_norm(self._net.collect_params().values()) / rows
+        self._trainer.update(rows * max(1.0, norm / self._clip_norm))
+
+
+def gradient_norm(parameters: Any) -> float:
+    """2-norm of the gradients on the first device, over all parameters, after they were added up.
+
+    Reads only the rows that row-sparse gradients hold; `gluonnlp.utils.clip_grad_global_norm` would make them dense.
+    """
+    grads = [parameter.list_grad()[0] for parameter in parameters if parameter.grad_req != "null"]
+    held = [grad if grad.stype == "default" else grad.data for grad in grads]
+    squares = mx.nd.multi_sum_sq(*held, num_arrays=len(held)).asnumpy()
+    return math.sqrt(float(squares.sum(dtype=np.float64)))

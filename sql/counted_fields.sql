@@ -1,0 +1,4 @@
+-- The fields that the counts of the window name.
+select distinct field
+from ({{ window }}) as summed
+order by field

@@ -1,0 +1,123 @@
+-- One block of lines -> typed rows in line order. A line that fails a check has its first reason and its text;
+-- its other columns mean nothing. Lines of other days are left out when the source is an archive of many days.
+with cells as (
+    select file, line, text
+{% if named %}
+    {% for column in columns %}
+        , {{ ("column_" ~ column.name) | name }} as cell_{{ column.position }}
+    {% endfor %}
+{% else %}
+    {% if quote %}
+        , coalesce(lines.cells, split_values(text, {{ delimiter | text }})) as cells
+    {% else %}
+        , split_values(text, {{ delimiter | text }}) as cells
+    {% endif %}
+        -- Whether any cell may have blanks around it: one look at the line spares a look at each of its cells.
+        , {{ "lines.cells is not null or " if quote }}starts_with(text, ' ') or ends_with(text, ' ')
+            or contains(text, {{ (" " ~ delimiter) | text }}) or contains(text, {{ (delimiter ~ " ") | text }}) as padded
+{% endif %}
+    from lines
+),
+trimmed as (
+    select file, line, text
+{% if not named %}
+        , cell_count(cells) as width
+{% endif %}
+{% for column in columns %}
+    {% if named %}
+        , trim(cell_{{ column.position }}, ' ') as raw_{{ column.position }}
+    {% else %}
+        , case when padded then trim(cell_at(cells, {{ column.position }}), ' ') else cell_at(cells, {{ column.position }}) end as raw_{{ column.position }}
+    {% endif %}
+{% endfor %}
+    from cells
+),
+present as (
+    select file, line, text{{ "" if named else ", width" }}
+{% for column in columns %}
+    {% if missing and not (label and label.position == column.position) %}
+        , case when raw_{{ column.position }} in ({{ missing | map("text") | join(", ") }}) then null else raw_{{ column.position }} end as raw_{{ column.position }}
+    {% else %}
+        , raw_{{ column.position }}
+    {% endif %}
+{% endfor %}
+    from trimmed
+),
+typed as (
+    select *
+{% for number in numbers %}
+        , try_number(raw_{{ number.position }}) as number_{{ number.position }}
+{% endfor %}
+{% if time %}
+    {% if time.form == "epoch" %}
+        , try_epoch(raw_{{ time.position }}) as moment
+    {% else %}
+        , try_time(raw_{{ time.position }}, {{ time.form | text }}) as moment
+    {% endif %}
+{% endif %}
+{% if id %}
+        , md5(concat({{ id_prefix | text }}, raw_{{ id.position }})) as row_id
+{% else %}
+        , md5(concat({{ id_prefix | text }}, line)) as row_id
+{% endif %}
+    from present
+),
+labelled as (
+    select *
+{% if label and label.at_least is not none %}
+        , case when try_number(raw_{{ label.position }}) >= cast({{ label.at_least | text }} as double) then 1
+            when try_number(raw_{{ label.position }}) < cast({{ label.at_least | text }} as double) then 0 end as label
+{% elif label %}
+        , case when raw_{{ label.position }} in ({{ label.positive | map("text") | join(", ") }}) then 1
+            when raw_{{ label.position }} in ({{ label.negative | map("text") | join(", ") }}) then 0 end as label
+{% elif clicked %}
+        , case when row_id in (select row_id from clicks) then 1 else 0 end as label
+{% endif %}
+    from typed
+),
+checked as (
+    select *
+        , case
+{% if not named %}
+            when text = '' then {{ (prefix ~ "empty line") | text }}
+            when width = 0 then {{ (prefix ~ "quotes do not match") | text }}
+            when width <> {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ width }}')
+{% endif %}
+{% if time %}
+            when moment is null then {{ time.reason | text }}
+    {% if other_days == "reject" %}
+            when cast(moment as date) <> date {{ day | text }} then {{ time.other_day | text }}
+    {% endif %}
+{% endif %}
+{% if id %}
+            when raw_{{ id.position }} is null then {{ id.reason | text }}
+{% endif %}
+{% if label %}
+            when label is null then {{ label.reason | text }}
+{% endif %}
+{% for number in numbers %}
+            when raw_{{ number.position }} is not null and number_{{ number.position }} is null then {{ number.reason | text }}
+{% endfor %}
+        end as reason
+    from labelled
+{% if time and other_days == "leave out" %}
+    where {% if not named %}width <> {{ width }} or {% endif %}moment is null or cast(moment as date) = date {{ day | text }}
+{% endif %}
+)
+select row_id, file, line
+{% if label or clicked %}
+    , cast(label as tinyint) as label
+{% endif %}
+{% for field in fields %}
+    , {{ field.expression }} as {{ field.name | name }}
+{% endfor %}
+{% if time and clicks %}
+    , cast(moment as date) as "its day"
+{% endif %}
+    , reason as "its reason"
+    , {{ "text" if clicks else "case when reason is not null then text end" }} as "its text"
+from checked
+{% if clicked %}
+-- A look-up may reorder rows.
+order by line
+{% endif %}

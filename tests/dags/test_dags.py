@@ -1,0 +1,109 @@
+"""The DAGs in real Airflow: they load light, run days in order, and let no value into a shell."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import dag_runner
+from jobs.pipeline import DAILY
+from pnn_gluon.config import Config
+from pnn_gluon.errors import PnnError
+from pnn_gluon.store.store import Store
+from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
+from tests.jobs.small_pipeline import build, tree
+
+ROOT = Path(__file__).parents[2]
+
+LOADED = """
+import sys
+from pathlib import Path
+from jobs import dag_runner
+dag_runner.prepare(Path(sys.argv[1]), Path(sys.argv[2]))
+before = set(sys.modules)
+import ctr_daily, ctr_export, ctr_nightly_evaluation
+heavy = {"mxnet", "duckdb", "pyarrow", "h5py", "sklearn", "pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.models"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_dag_files_load_nothing_heavy(dag_pipeline: Config, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOADED, str(tmp_path), str(dag_pipeline.path)]
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'dags'}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
+    dag = dags["ctr_daily"]
+    assert set(dag.task_ids) == set(DAILY)
+    for task in dag.tasks:
+        assert task.retries == 2
+        assert task.execution_timeout is not None
+    assert dag.get_task("train").pool == "training"
+
+
+@pytest.mark.parametrize("name", ["feature_map", "evaluate", "gate", "promote"])
+def test_tasks_that_continue_yesterday_wait_for_yesterday(dags: dict[str, Any], name: str) -> None:
+    assert dags["ctr_daily"].get_task(name).depends_on_past
+
+
+@pytest.mark.parametrize("name", ["evaluate", "gate"])
+def test_tasks_that_read_yesterdays_champion_wait_for_its_promotion(dags: dict[str, Any], name: str) -> None:
+    task = dags["ctr_daily"].get_task(name)
+    assert task.wait_for_downstream
+    assert "promote" in task.downstream_task_ids
+
+
+def test_the_dag_makes_the_same_bytes_as_the_steps_by_hand(ran: Config, tmp_path: Path) -> None:
+    by_hand = fresh_copy(ran, tmp_path)
+    build(by_hand, DAG_DAYS)
+    assert tree(Path(by_hand.store_root)) == tree(Path(ran.store_root))
+
+
+def test_the_night_runs_after_the_day(ran: Config, dags: dict[str, Any]) -> None:
+    dag_runner.run_day(dags["ctr_nightly_evaluation"], LAST)
+    store = Store.of(ran)
+    made = store.manifest("reevaluations", LAST)
+    assert made is not None
+    assert made.details["day"] == str(LAST)
+    assert store.manifest("recalibrated", LAST) is not None
+
+
+def test_the_export_form_exports(ran: Config, dags: dict[str, Any]) -> None:
+    form = {
+        "first_day": str(DAG_DAYS[0]),
+        "last_day": str(LAST),
+        "model_day": str(LAST),
+        "rows": "logs",
+        "name": "form",
+    }
+    dag_runner.run_day(dags["ctr_export"], LAST, form)
+    assert Store.of(ran).days("exports_form") == DAG_DAYS
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"name": "x; touch {mark}"},
+        {"name": "$(touch {mark})"},
+        {"first_day": "2026-11-01$(touch {mark})"},
+        {"first_day": "2026-11-01", "last_day": '2026-11-01" ; touch {mark} ; "'},
+        {"model_day": "`touch {mark}`"},
+        {"rows": "logs' && touch {mark} && '"},
+        {"rows": "everything"},
+    ],
+)
+def test_a_hostile_form_is_refused_and_runs_nothing(
+    ran: Config, dags: dict[str, Any], tmp_path: Path, form: dict[str, str]
+) -> None:
+    mark = tmp_path / "mark"
+    values = {key: value.replace("{mark}", str(mark)) for key, value in form.items()}
+    base = {"first_day": str(LAST), "last_day": str(LAST), "model_day": str(LAST), "rows": "logs", "name": "bad"}
+    with pytest.raises((PnnError, ValueError)):
+        dag_runner.run_day(dags["ctr_export"], LAST, {**base, **values})
+    assert not mark.exists()
+    assert not Store.of(ran).days("exports_bad")

@@ -1,0 +1,126 @@
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipelines import CSV, FIELDS, pipeline
+
+from pnn_gluon.data.counting import CountReport, count_values, merge_counts
+from pnn_gluon.errors import InputError
+from pnn_gluon.warehouse.duckdb_engine import connect
+
+NAMES = ("site", "tags", "hour_of_day", "weekday")
+Count = tuple[str, str, int, int]
+Row = dict[str, Any]
+
+
+def row(site: str | None, tags: str | None, label: int) -> Row:
+    return {"label": label, "site": site, "price": 1.5, "tags": tags, "hour_of_day": "13", "weekday": None}
+
+
+def expected(rows: list[Row]) -> list[Count]:
+    """The definition, one row and one value after the other."""
+    impressions: Counter[tuple[str, str]] = Counter()
+    clicks: Counter[tuple[str, str]] = Counter()
+    for each in rows:
+        for name in NAMES:
+            content = each[name]
+            values = set() if content is None else {content}
+            if name == "tags":
+                values = {part.strip(" ") for value in values for part in value.split("|")} - {""}
+            for value in values:
+                impressions[name, value] += 1
+                clicks[name, value] += each["label"]
+    order = sorted(impressions, key=lambda pair: (NAMES.index(pair[0]), pair[1].encode()))
+    return [(name, value, impressions[name, value], clicks[name, value]) for name, value in order]
+
+
+def count(folder: Path, rows: list[Row], threads: int = 2) -> tuple[CountReport, list[Count]]:
+    text = pa.string()
+    types = {
+        "label": pa.int8(),
+        "site": text,
+        "price": pa.float64(),
+        "tags": text,
+        "hour_of_day": text,
+        "weekday": text,
+    }
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(types)), folder / "rows.parquet")
+    config = pipeline(folder, CSV, FIELDS, f"[engine]\nthreads = {threads}")
+    report = count_values(config, folder / "rows.parquet", folder)
+    found = [tuple(each.values()) for each in pq.read_table(folder / "counts.parquet").to_pylist()]
+    assert report.values == len(found) == sum(report.fields.values())
+    return report, found
+
+
+values = st.one_of(st.none(), st.text(alphabet="abAé€ '", max_size=3))
+sets = st.one_of(st.none(), st.text(alphabet="ab |é", max_size=8))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.builds(row, values, sets, st.integers(0, 1)), min_size=1, max_size=60))
+def test_counts_are_those_of_the_definition(rows: list[Row]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert count(Path(folder), rows)[1] == expected(rows)
+
+
+def test_a_value_counts_once_for_a_row_however_often_the_row_has_it(tmp_path: Path) -> None:
+    report, found = count(tmp_path, [row("x", "b|a|b", 1), row("x", "b", 0), row(None, None, 0)])
+    assert found == [
+        ("site", "x", 2, 1),
+        ("tags", "a", 1, 1),
+        ("tags", "b", 2, 1),
+        ("hour_of_day", "13", 3, 1),
+    ]
+    assert report.fields == {"site": 1, "tags": 2, "hour_of_day": 1, "weekday": 0}
+
+
+def test_types_are_whole_numbers_also_without_values(tmp_path: Path) -> None:
+    fields = 'fields = [{ name = "price", kind = "numeric" }]'
+    pq.write_table(pa.table({"label": [1], "price": [1.5]}), tmp_path / "rows.parquet")
+    report = count_values(pipeline(tmp_path, CSV, fields), tmp_path / "rows.parquet", tmp_path)
+    schema = pq.read_schema(tmp_path / "counts.parquet")
+    assert [(name, str(schema.field(name).type)) for name in schema.names] == [
+        ("field", "string"),
+        ("value", "string"),
+        ("impressions", "int64"),
+        ("clicks", "int64"),
+    ]
+    assert report == CountReport(0, {})
+
+
+def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    rows = [row(f"s{i * 7919 % 30011}", f"a{i % 501}|b{i % 13}", i % 2) for i in range(150_000)]
+    contents = []
+    for threads in (1, 2):
+        count(tmp_path, rows, threads)
+        contents.append((tmp_path / "counts.parquet").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_merged_counts_of_days_are_the_counts_of_all_their_rows(tmp_path: Path) -> None:
+    days = [[row(f"s{i % (day + 2)}", f"a{i % 3}|b", i % 2) for i in range(50)] for day in range(3)]
+    paths = []
+    for number, rows in enumerate(days):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        count(folder, rows)
+        paths.append(folder / "counts.parquet")
+    with connect(pipeline(tmp_path).engine) as connection:
+        merged = connection.sql(merge_counts(paths)).fetchall()
+    assert sorted(merged) == sorted(expected([each for rows in days for each in rows]))
+    with pytest.raises(InputError, match="no day to sum"):
+        merge_counts([])
+
+
+def test_rows_that_are_missing_or_lack_a_field_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"rows\.parquet: can't be counted"):
+        count_values(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)
+    pq.write_table(pa.table({"label": [1], "site": ["a"]}), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=r"(?s)tags.*ingest the day"):
+        count_values(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)

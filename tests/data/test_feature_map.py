@@ -1,0 +1,260 @@
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from feature_map_oracle import config_of, day_number, grown_entries, h60, write_counts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pnn_gluon.data import feature_map as feature_map_module
+from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit, grow_map
+from pnn_gluon.errors import ConfigError, InputError
+
+FIELDS = [
+    {"name": "site"},
+    {"name": "price", "kind": "numeric", "bucketing": "edges", "edges": [1.5, 2.5]},
+    {"name": "tags", "kind": "multi", "separator": "|", "max_values": 3},
+    {"name": "app"},
+]
+NAMES = ["site", "price", "tags", "app"]
+RESERVED = 9
+BUCKETS = [("price", "", 0, 0)] * 3
+
+words = st.sampled_from(["a", "b", "é", "e\u0301", " ", "", "日本", "😀", "a\tb", "'", "\u00a0x", "A"]) | st.text(
+    max_size=3
+)
+keys = st.tuples(st.sampled_from(["site", "tags", "app"]), words.filter(lambda word: "\0" not in word))
+tallies = st.integers(1, 6).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
+days = st.lists(st.dictionaries(keys, tallies, max_size=12), min_size=1, max_size=3)
+
+
+def grow_over(folder, config, counts, window=2):
+    """The maps of consecutive days, each from the one before."""
+    paths = [write_counts(folder / f"{day}.parquet", content) for day, content in enumerate(counts)]
+    maps = [None]
+    for day in range(len(paths)):
+        files = paths[max(0, day + 1 - window) : day + 1]
+        maps.append(grow_map(maps[-1], config, day_number(day), files, None, f"hash of {day - 1}" if day else ""))
+    return maps[1:]
+
+
+def entries_of(feature_map):
+    owners = [NAMES[j] for j in feature_map.field_of[RESERVED:]]
+    values = feature_map.values.to_pylist()[RESERVED:]
+    rest = (feature_map.impressions[RESERVED:].tolist(), feature_map.clicks[RESERVED:].tolist())
+    return list(zip(owners, values, *rest, strict=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(counts=days, threshold=st.integers(1, 5), threads=st.integers(1, 2))
+def test_maps_grow_like_a_dictionary_and_old_ids_never_move(tmp_path_factory, counts, threshold, threads):
+    folder = tmp_path_factory.mktemp("counts")
+    expected, known = [], set()
+    for day, grown in enumerate(grow_over(folder, config_of(FIELDS, threshold, threads), counts)):
+        new = grown_entries(known, NAMES, counts[max(0, day - 1) : day + 1], threshold)
+        known |= {entry[:2] for entry in new}
+        first = BUCKETS if day == 0 else []
+        expected += (
+            [(entry, day) for entry in sorted(first + new, key=lambda e: NAMES.index(e[0]))]
+            if first
+            else [(entry, day) for entry in new]
+        )
+        assert entries_of(grown) == [entry for entry, _ in expected]
+        admitted = (day_number(0) - feature_map_module.EPOCH).days + np.array([d for _, d in expected])
+        np.testing.assert_array_equal(grown.first_day[RESERVED:], admitted)
+
+
+def test_the_first_map_lists_padding_reserved_ids_then_fields_in_order(tmp_path):
+    counts = {("app", "z"): (9, 1), ("site", "rare"): (2, 0), ("site", "x"): (3, 1), ("site", "y"): (5, 0)}
+    counts[("tags", "t")] = (4, 4)
+    (grown,) = grow_over(tmp_path, config_of(FIELDS, 3), [counts])
+    assert grown.values.to_pylist() == [""] * 9 + ["y", "x", "", "", "", "t", "z"]
+    assert grown.field_of.tolist() == [-1, 0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1, 1, 2, 3]
+    assert [grown.missing_id(j) for j in range(4)] == [1, 3, 5, 7]
+    assert [grown.other_id(j) for j in range(4)] == [2, 4, 6, 8]
+    assert grown.first_bucket(1) == 11
+    assert grown.size == 16
+    assert grown.layout.names == tuple(NAMES)
+    assert grown.layout.widths == (1, 1, 3, 1)
+
+
+def test_ties_of_counts_are_broken_by_h60(tmp_path):
+    values = [f"v{n}" for n in range(50)]
+    (grown,) = grow_over(tmp_path, config_of(FIELDS), [{("app", value): (1, 0) for value in values}])
+    assert grown.values.to_pylist()[-50:] == sorted(values, key=h60)
+
+
+def test_other_of_gives_the_other_id_of_the_field(tmp_path):
+    (grown,) = grow_over(tmp_path, config_of(FIELDS), [{("site", "x"): (1, 0), ("app", "z"): (1, 0)}])
+    found = grown.other_of(np.arange(grown.size, dtype=np.int32))
+    assert found.tolist() == [0, 2, 2, 4, 4, 6, 6, 8, 8, 2, 4, 4, 4, 8]
+    assert found.dtype == np.int32
+    assert grown.other_of(np.array([[9, 13], [0, 7]], np.int32)).tolist() == [[2, 8], [0, 8]]
+
+
+def big_counts(seed):
+    rng = np.random.default_rng(seed)
+    return {
+        (field, f"{field}-{n}"): (int(rng.integers(1, 20)), 1) for field in ("site", "tags", "app") for n in range(4000)
+    }
+
+
+def test_threads_and_the_time_of_writing_leave_no_trace_in_the_file(tmp_path):
+    fields = [*FIELDS, {"name": "bid", "kind": "numeric", "buckets": 10}]
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"bid": np.random.default_rng(0).lognormal(size=30_000)}), rows, row_group_size=2048)
+    counts = [write_counts(tmp_path / f"{n}.parquet", big_counts(n)) for n in range(2)]
+    content = []
+    for threads in (1, 2):
+        config = config_of(fields, 5, threads)
+        first = grow_map(None, config, day_number(0), counts[:1], rows, "")
+        grow_map(first, config, day_number(1), counts, None, "parent").save(tmp_path / f"{threads}.h5")
+        content.append((tmp_path / f"{threads}.h5").read_bytes())
+        time.sleep(1.1)  # HDF5 keeps times in whole seconds
+    assert content[0] == content[1]
+
+
+@pytest.fixture
+def two_days(tmp_path):
+    counts = [{("site", "a"): (3, 1), ("tags", "日本"): (2, 0)}, {("site", "b"): (4, 2), ("site", "a"): (9, 9)}]
+    return grow_over(tmp_path, config_of(FIELDS, 2), counts)
+
+
+def test_a_saved_map_loads_as_it_was(two_days, tmp_path):
+    grown = two_days[1]
+    grown.save(tmp_path / "map.h5")
+    loaded = FeatureMap.load(tmp_path / "map.h5")
+    assert (loaded.fields, loaded.day, loaded.parent_hash, loaded.threshold) == (
+        grown.fields, day_number(1), "hash of 0", 2,
+    )  # fmt: skip
+    assert loaded.values.equals(grown.values)
+    for name in ("field_of", "impressions", "clicks", "first_day"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(grown, name))
+        assert getattr(loaded, name).dtype == getattr(grown, name).dtype
+    assert loaded.fingerprint == grown.fingerprint != two_days[0].fingerprint
+    loaded.save(tmp_path / "again.h5")
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "map.h5").read_bytes()
+
+
+def test_a_map_grown_from_a_loaded_parent_equals_one_grown_in_memory(two_days, tmp_path):
+    two_days[0].save(tmp_path / "parent.h5")
+    parent = FeatureMap.load(tmp_path / "parent.h5")
+    again = grow_map(
+        parent, config_of(FIELDS, 2), day_number(1), [tmp_path / "0.parquet", tmp_path / "1.parquet"], None, ""
+    )
+    assert again.fingerprint == two_days[1].fingerprint
+
+
+def test_a_map_cannot_be_changed(two_days):
+    with pytest.raises(ValueError, match="read-only"):
+        two_days[0].field_of[3] = 1
+
+
+def test_dictionaries_share_the_memory_of_the_map(two_days):
+    grown = two_days[1]
+    table = grown.dictionary(0)
+    assert table["value"].to_pylist() == ["a", "b"]
+    assert table["id"].to_pylist() == [9, 14]
+    content = grown.values.buffers()[2].address
+    assert [chunk.buffers()[2].address for chunk in table["value"].chunks if len(chunk)] == [content, content]
+
+
+def test_edges_are_fitted_once_and_then_kept(tmp_path):
+    fields = [{"name": "bid", "kind": "numeric", "buckets": 4}]
+    config = config_of(fields)
+    counts = [write_counts(tmp_path / "counts.parquet", {})]
+    for name, factor in (("first", 1.0), ("later", 100.0)):
+        pq.write_table(pa.table({"bid": np.arange(1, 9) * factor}), tmp_path / f"{name}.parquet")
+    first = grow_map(None, config, day_number(0), counts, tmp_path / "first.parquet", "")
+    later = grow_map(first, config, day_number(1), counts, tmp_path / "later.parquet", "")
+    assert later.fields[0].edges == first.fields[0].edges == (2.0, 4.0, 6.0)
+    assert later.size == first.size == 3 + 4
+
+
+@pytest.mark.parametrize(
+    ("position", "change", "expected", "received"),
+    [
+        (0, {"name": "page"}, "categorical field 'site'", "categorical field 'page'"),
+        (0, {"kind": "multi"}, "categorical field 'site'", "multi field 'site'"),
+        (2, {"separator": ";"}, "separator '|'", "separator ';'"),
+        (2, {"max_values": 4}, "3 values at most", "4 values at most"),
+        (1, {"edges": [1.5, 2.5, 9]}, "bucketing edges, 3 buckets", "bucketing edges, 4 buckets"),
+        (1, {"edges": [], "bucketing": "log"}, "bucketing edges", "bucketing log"),
+        (1, {"edges": [], "bucketing": "quantile", "buckets": 5}, "bucketing edges", "bucketing quantile, 5 buckets"),
+    ],
+)
+def test_other_fields_than_the_parents_are_a_new_lineage(two_days, tmp_path, position, change, expected, received):
+    fields = [{**field, **change} if n == position else field for n, field in enumerate(FIELDS)]
+    with pytest.raises(InputError, match="new lineage") as error:
+        grow_map(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
+    message = str(error.value)
+    assert expected in message.split("received")[0]
+    assert received in message.split("received")[1]
+
+
+@pytest.mark.parametrize("fields", [FIELDS[:-1], [*FIELDS, {"name": "extra"}], FIELDS[::-1]])
+def test_fewer_more_or_reordered_fields_are_refused(two_days, tmp_path, fields):
+    with pytest.raises(InputError, match="not those of its parent"):
+        grow_map(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
+
+
+def test_another_source_column_or_threshold_keeps_the_lineage(two_days, tmp_path):
+    fields = [{**FIELDS[0], "column": "renamed"}, *FIELDS[1:]]
+    grown = grow_map(two_days[1], config_of(fields, 1), day_number(2), [tmp_path / "1.parquet"], None, "")
+    assert grown.threshold == 1
+
+
+def test_a_parent_of_the_same_or_a_later_day_is_refused(two_days, tmp_path):
+    with pytest.raises(InputError, match=r"earlier day, received 2026-11-02"):
+        grow_map(two_days[1], config_of(FIELDS), day_number(1), [tmp_path / "1.parquet"], None, "")
+
+
+def test_counts_of_a_field_that_is_not_configured_are_refused(tmp_path):
+    path = write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0), ("gone", "b"): (1, 0)})
+    with pytest.raises(InputError, match=r"'gone'.*count"):
+        grow_map(None, config_of(FIELDS), day_number(0), [path], None, "")
+
+
+def test_missing_inputs_are_named(tmp_path):
+    quantile = [{"name": "bid", "kind": "numeric"}]
+    counts = write_counts(tmp_path / "counts.parquet", {})
+    with pytest.raises(InputError, match=r"(?s)absent\.parquet.*run count"):
+        grow_map(None, config_of(FIELDS), day_number(0), [tmp_path / "absent.parquet"], None, "")
+    with pytest.raises(InputError, match="run count"):
+        grow_map(None, config_of(FIELDS), day_number(0), [], None, "")
+    with pytest.raises(InputError, match=r"'bid' has quantile buckets.*run ingest for 2026-11-01"):
+        grow_map(None, config_of(quantile), day_number(0), [counts], None, "")
+
+
+def test_files_that_are_no_feature_map_are_refused(two_days, tmp_path, monkeypatch):
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(InputError, match=r"absent\.h5"):
+        FeatureMap.load(tmp_path / "absent.h5")
+    with pytest.raises(InputError, match=r"text\.h5: expected a feature map"):
+        FeatureMap.load(tmp_path / "text.h5")
+    monkeypatch.setattr(feature_map_module, "FORMAT_VERSION", 2)
+    two_days[0].save(tmp_path / "newer.h5")
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="format 2, expected 1"):
+        FeatureMap.load(tmp_path / "newer.h5")
+
+
+def test_embeddings_of_two_to_the_31_numbers_are_refused():
+    check_tensor_limit(2**31 - 1, 1)
+    check_tensor_limit(214_748_364, 10)
+    with pytest.raises(ConfigError, match=r"214,748,365 ids x embedding size 10 = 2,147,483,650.*214,748,364 ids"):
+        check_tensor_limit(214_748_365, 10)
+    with pytest.raises(ConfigError, match="min_impressions"):
+        check_tensor_limit(2**30, 2)
+
+
+def test_growing_checks_the_limit_with_the_models_embedding(tmp_path, monkeypatch):
+    counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0)})]  # 13 ids in all
+    monkeypatch.setattr(feature_map_module, "TENSOR_LIMIT", 130)
+    with pytest.raises(ConfigError, match=r"13 ids x embedding size 10"):
+        grow_map(None, config_of(FIELDS), day_number(0), counts, None, "")
+    small = {"name": "fm", "embedding_size": 9}
+    assert grow_map(None, config_of(FIELDS, model=small), day_number(0), counts, None, "").size == 13
+    assert grow_map(None, config_of(FIELDS, model={"name": "lr"}), day_number(0), counts, None, "").size == 13

@@ -1,0 +1,115 @@
+import gzip
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pnn_gluon.data import lines as lines_module
+from pnn_gluon.data.lines import HOLDS_NUL, NOT_UTF8, read_lines
+from pnn_gluon.data.raw_files import RawFile
+from pnn_gluon.errors import InputError
+
+Line = tuple[int, str]
+
+
+def raw(path: Path) -> RawFile:
+    return RawFile(path.name, str(path), path.stat().st_size, str(path.parent))
+
+
+def read(path: Path, block_bytes: int = 1 << 20) -> tuple[list[Line], list[tuple[int, str, str]]]:
+    good: list[Line] = []
+    bad: list[tuple[int, str, str]] = []
+    for block in read_lines(raw(path), block_bytes):
+        block.lines.validate(full=True)
+        good += [(row["line"], row["text"]) for row in block.lines.to_pylist()]
+        bad += [(row["line"], row["reason"], row["text"]) for row in block.rejected.to_pylist()]
+    return good, bad
+
+
+def expected(data: bytes) -> tuple[list[Line], list[tuple[int, str]]]:
+    """The definition: cut at newlines, drop one return before each, decode."""
+    pieces = data.split(b"\n")
+    good: list[Line] = []
+    bad: list[tuple[int, str]] = []
+    for number, piece in enumerate(pieces[:-1] if not pieces[-1] else pieces, 1):
+        line = piece.removesuffix(b"\r")
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            bad.append((number, HOLDS_NUL if b"\0" in line else NOT_UTF8))
+            continue
+        if "\0" in text:
+            bad.append((number, HOLDS_NUL))
+        else:
+            good.append((number, text))
+    return good, bad
+
+
+chunks = st.sampled_from([b"\n", b"\r\n", b"\r", b"a\tb", "é€😀".encode(), b"\xff", b"\xc3", b"\0", b" ", b""])
+contents = st.lists(st.one_of(chunks, st.binary(max_size=6)), max_size=30).map(b"".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=contents, block_bytes=st.sampled_from([1, 2, 3, 7, 64, 1 << 20]))
+@example(data=b"\r", block_bytes=1)
+@example(data=b"a\r\r\n\r\n\n\r", block_bytes=2)
+@example(data="é".encode() * 3 + b"\n\xc3\n\xa9", block_bytes=3)
+def test_every_line_is_read_or_rejected_as_the_definition_says(data: bytes, block_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        path.write_bytes(data)
+        good, bad = read(path, block_bytes)
+    wanted_good, wanted_bad = expected(data)
+    assert good == wanted_good
+    assert [(number, reason) for number, reason, _ in bad] == wanted_bad
+
+
+def test_plain_gzip_members_and_zstd_frames_hold_the_same_lines(tmp_path: Path) -> None:
+    parts = [b"".join(b"%d\tvalue\r\n" % i for i in range(start, start + 5000)) for start in (0, 5000)]
+    (tmp_path / "a").write_bytes(b"".join(parts))
+    (tmp_path / "a.gz").write_bytes(b"".join(gzip.compress(part) for part in parts))
+    (tmp_path / "a.zst").write_bytes(b"".join(pa.compress(part, "zstd", asbytes=True) for part in parts))
+    plain, none_bad = read(tmp_path / "a", 1000)
+    assert len(plain) == 10_000
+    assert none_bad == []
+    assert read(tmp_path / "a.gz", 1000) == read(tmp_path / "a.zst", 1000) == (plain, [])
+
+
+@pytest.mark.parametrize("damage", ["cut off", "flipped", "not compressed", "trailing"])
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_damaged_file_is_an_input_error_that_names_it(tmp_path: Path, suffix: str, damage: str) -> None:
+    text = b"".join(b"%d\n" % (i * i) for i in range(50_000))
+    whole = gzip.compress(text) if suffix == ".gz" else pa.compress(text, "zstd", asbytes=True)
+    middle = len(whole) // 2
+    bad = {
+        "cut off": whole[:middle],
+        "flipped": whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 50]) + whole[middle + 50 :],
+        "not compressed": text,
+        "trailing": whole + b"junk that is no member",
+    }
+    path = tmp_path / f"log{suffix}"
+    path.write_bytes(bad[damage])
+    with pytest.raises(InputError, match=f"log{suffix}.*damaged"):
+        read(path)
+
+
+def test_rejected_text_shows_the_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"ok\nA\xff\n\0B\n")
+    assert read(tmp_path / "log")[1] == [(2, NOT_UTF8, "A\\xff"), (3, HOLDS_NUL, "\\x00B")]
+
+
+def test_a_file_without_line_ends_is_refused_before_it_fills_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1 << 20)
+    (tmp_path / "log").write_bytes(b"x" * (3 << 20))
+    with pytest.raises(InputError, match="log: a line is longer than 1 MiB"):
+        read(tmp_path / "log", 1 << 16)
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"")
+    assert read(tmp_path / "log") == ([], [])

@@ -1,0 +1,93 @@
+import datetime
+import hashlib
+import uuid
+from pathlib import Path
+
+import fsspec
+import pytest
+from pipelines import CSV, changed, pipeline
+
+from pnn_gluon.data.raw_files import fingerprint, list_raw_files, open_text
+from pnn_gluon.errors import InputError
+
+DAY = datetime.date(2026, 11, 2)
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_files_of_the_day_come_sorted_with_names_below_the_fixed_folder(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/b.csv", "logs/2026-11-02/a.csv", "logs/2026-11-03/a.csv", "logs/2026-11-02/.tmp")
+    files = list_raw_files(pipeline(tmp_path), "logs/{day}/*", DAY)
+    assert [file.name for file in files] == ["2026-11-02/a.csv", "2026-11-02/b.csv"]
+    assert files[0].path == str(tmp_path / "logs/2026-11-02/a.csv")
+    assert files[0].size == len("logs/2026-11-02/a.csv")
+
+
+def test_wildcards_stand_in_folders_and_file_names(tmp_path: Path) -> None:
+    put(tmp_path, "x1/261102-a.csv", "x2/261102-b.csv", "x2/261102-b.txt", "x2/261103-a.csv", "y1/261102-a.csv", "x3")
+    files = list_raw_files(pipeline(tmp_path), "x[0-9]/{yymmdd}-?.csv", DAY)
+    assert [file.name for file in files] == ["x1/261102-a.csv", "x2/261102-b.csv"]
+
+
+def test_names_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
+    names = []
+    for place in ("here", "there [1]/deeper"):
+        put(tmp_path / place, "logs/20261102/a.csv")
+        files = list_raw_files(pipeline(tmp_path / place), "logs/{yyyymmdd}/*.csv", DAY)
+        names.append([file.name for file in files])
+    assert names == [["20261102/a.csv"]] * 2
+
+
+def test_a_single_file_is_named_by_itself(tmp_path: Path) -> None:
+    put(tmp_path, "all.csv")
+    (file,) = list_raw_files(pipeline(tmp_path), str(tmp_path / "all.csv"), DAY)
+    assert file.name == "all.csv"
+
+
+def test_a_url_lists_and_reads_like_a_folder(tmp_path: Path) -> None:
+    root = f"memory://{uuid.uuid4().hex}"
+    with fsspec.open(f"{root}/logs/2026-11-02/part 0%.csv", "wb") as stream:
+        stream.write(b"a,b\n")
+    (file,) = list_raw_files(pipeline(tmp_path), f"{root}/logs/{{day}}/*.csv", DAY)
+    assert (file.name, file.path, file.size) == (
+        "2026-11-02/part 0%.csv",
+        f"{root}/logs/2026-11-02/part 0%.csv",
+        4,
+    )
+    with open_text(file) as stream:
+        assert stream.read() == b"a,b\n"
+
+
+@pytest.mark.parametrize("pattern", ["logs/{day}/*.csv", "logs/{day}/a.csv", "logs/{day}", "logs/{day}/no/*"])
+def test_an_empty_day_is_refused_with_the_pattern_the_day_and_the_place(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "logs/2026-11-02").mkdir(parents=True)
+    with pytest.raises(InputError) as refused:
+        list_raw_files(pipeline(tmp_path), pattern, DAY)
+    for said in (pattern, "2026-11-02", str(tmp_path / "logs"), "deliver"):
+        assert said in str(refused.value)
+
+
+def test_a_file_delivered_in_two_compressions_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/a.csv", "logs/2026-11-02/a.csv.gz")
+    with pytest.raises(InputError, match=r"a\.csv\.gz.*same file as 2026-11-02/a\.csv"):
+        list_raw_files(pipeline(tmp_path), "logs/{day}/*", DAY)
+
+
+def test_fingerprint_is_the_sha256_of_the_stored_bytes(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40_000
+    (tmp_path / "a.csv.gz").write_bytes(content)
+    (file,) = list_raw_files(pipeline(tmp_path, changed(CSV, logs='"a.csv.gz"')), "a.csv.gz", DAY)
+    assert fingerprint(file) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_that_vanished_is_an_input_error(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv")
+    (file,) = list_raw_files(pipeline(tmp_path), "a.csv", DAY)
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(InputError, match=r"a\.csv: can't be opened"):
+        fingerprint(file)

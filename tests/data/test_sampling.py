@@ -1,0 +1,127 @@
+import dataclasses
+import hashlib
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pipelines import CSV, FIELDS, pipeline
+
+from pnn_gluon.data.sampling import SampleReport, sample_rows
+from pnn_gluon.errors import InputError
+
+Rows = list[dict[str, Any]]
+
+
+def h60(text: str) -> int:
+    return int(hashlib.md5(text.encode()).hexdigest()[:15], 16)
+
+
+def expected(ids: list[str], labels: list[int], salt: str, rate: float, train: float, calibrate: float) -> Rows:
+    """The definition, in whole numbers and fractions."""
+    kept = []
+    for row_id, label in zip(ids, labels, strict=True):
+        place = h60(f"{salt}|share|{row_id}") % 10**6
+        share = "train" if place < round(train * 10**6) else "gate"
+        if share == "gate" and place < round((train + calibrate) * 10**6):
+            share = "calibrate"
+        lucky = Fraction(h60(f"{salt}|negative|{row_id}"), 2**60) < Fraction(rate)
+        if share != "train" or label == 1 or lucky:
+            kept.append({"row_id": row_id, "label": label, "share": share, "rate": rate if share == "train" else 1.0})
+    return kept
+
+
+def sample(
+    folder: Path, ids: list[str], labels: list[int], sampling: str, engine: str = "threads = 2"
+) -> tuple[SampleReport, Rows]:
+    config = pipeline(folder, CSV, FIELDS, f"[sampling]\n{sampling}\n[engine]\n{engine}")
+    pq.write_table(pa.table({"row_id": ids, "label": pa.array(labels, pa.int8())}), folder / "rows.parquet")
+    report = sample_rows(config, folder / "rows.parquet", folder)
+    rows: Rows = pq.read_table(folder / "sample.parquet").to_pylist()
+    counted = {share: sum(row["share"] == share for row in rows) for share in ("train", "calibrate", "gate")}
+    assert dataclasses.asdict(report) == {
+        "rows": len(rows),
+        **counted,
+        "positives": sum(labels),
+        "dropped": len(ids) - len(rows),
+    }
+    return report, rows
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.text(alphabet="abc|'é0", max_size=6), st.integers(0, 1)), min_size=1, max_size=200),
+    salt=st.text(alphabet="ab'|é", max_size=5),
+    rate=st.floats(1e-6, 1, exclude_min=True),
+    train=st.sampled_from([0.8, 0.5, 1 / 3]),
+)
+@example(rows=[("a", 0), ("b", 1)], salt="", rate=1.0, train=0.8)
+@example(rows=[(f"row {i}", 0) for i in range(300)], salt="s", rate=0.1, train=0.8)
+def test_the_decision_is_that_of_the_formula(rows: list[tuple[str, int]], salt: str, rate: float, train: float) -> None:
+    ids, labels = [row[0] for row in rows], [row[1] for row in rows]
+    options = f'salt = "{salt}"\nnegative_rate = {rate!r}\ntrain = {train!r}\ncalibrate = 0.1\ngate = {0.9 - train!r}'
+    with tempfile.TemporaryDirectory() as folder:
+        _, found = sample(Path(folder), ids, labels, options)
+    assert found == expected(ids, labels, salt, rate, train, 0.1)
+
+
+IDS = [f"id {i}" for i in range(20_000)]
+LABELS = [int(i % 10 == 0) for i in range(20_000)]
+
+
+def test_the_sample_has_about_the_shares_and_the_rate_asked_for(tmp_path: Path) -> None:
+    report, rows = sample(tmp_path, IDS, LABELS, "negative_rate = 0.25")
+    # Standard deviations: share of 20,000 rows 0.0028 and 0.0021; rate among 14,400 train negatives 0.0036.
+    train = report.train + report.dropped
+    assert train / 20_000 == pytest.approx(0.8, abs=0.012)
+    assert report.calibrate / 20_000 == pytest.approx(0.1, abs=0.009)
+    negatives = sum(row["label"] == 0 for row in rows if row["share"] == "train")
+    assert negatives / (negatives + report.dropped) == pytest.approx(0.25, abs=0.015)
+
+
+def test_a_lower_rate_keeps_a_subset(tmp_path: Path) -> None:
+    kept = [
+        {row["row_id"] for row in sample(tmp_path, IDS, LABELS, f"negative_rate = {r}")[1]} for r in (0.1, 0.4, 1.0)
+    ]
+    assert kept[0] < kept[1] < kept[2]
+    assert len(kept[2]) == len(IDS)
+
+
+def test_order_is_kept_and_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
+    ids = [f"{i}" for i in range(300_000)]  # several row groups
+    labels = [int(i % 7 == 0) for i in range(300_000)]
+    contents = []
+    for threads in (1, 2):
+        _, rows = sample(tmp_path, ids, labels, "negative_rate = 0.5", f"threads = {threads}")
+        contents.append((tmp_path / "sample.parquet").read_bytes())
+    numbers = [int(row["row_id"]) for row in rows]
+    assert numbers == sorted(numbers)
+    assert contents[0] == contents[1]
+
+
+def test_all_columns_of_the_rows_are_carried(tmp_path: Path) -> None:
+    table = pa.table({"row_id": ["a"], "file": ["f"], "line": [1], "label": pa.array([1], pa.int8()), "site": [None]})
+    pq.write_table(table.cast(table.schema.set(4, pa.field("site", pa.string()))), tmp_path / "rows.parquet")
+    sample_rows(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)
+    schema = pq.read_schema(tmp_path / "sample.parquet")
+    assert schema.names == ["row_id", "file", "line", "label", "site", "share", "rate"]
+    assert [str(schema.field(name).type) for name in ("label", "site", "share", "rate")] == [
+        "int8",
+        "string",
+        "string",
+        "double",
+    ]
+
+
+def test_rows_without_labels_or_without_a_file_are_refused(tmp_path: Path) -> None:
+    config = pipeline(tmp_path)
+    with pytest.raises(InputError, match=r"rows\.parquet: can't be read as rows"):
+        sample_rows(config, tmp_path / "rows.parquet", tmp_path)
+    pq.write_table(pa.table({"row_id": ["a"]}), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="expected the columns row_id and label"):
+        sample_rows(config, tmp_path / "rows.parquet", tmp_path)

@@ -1,0 +1,83 @@
+"""A small pipeline over generated logs."""
+
+import datetime
+from collections.abc import Iterable
+from pathlib import Path
+
+from jobs.pipeline import DAILY, step
+from pnn_gluon.config import Config
+from pnn_gluon.data.synthetic import write_day, write_requests
+from pnn_gluon.data.synthetic_options import SyntheticOptions
+from pnn_gluon.days import day_range, plus
+
+FIRST = datetime.date(2026, 11, 1)
+DAYS = day_range(FIRST, plus(FIRST, 4))
+SCORES_VARIABLE = "PNN_GLUON_TEST_SCORES"
+
+PIPELINE = """
+name = "small"
+first_day = 2026-11-01
+[store]
+root = "store"
+[source]
+preset = "criteo"
+logs = "raw/logs/{day}/*.tsv"
+requests = "raw/requests/{day}/*.tsv"
+max_reject_share = 0.1
+[sampling]
+negative_rate = 0.5
+train = 0.7
+calibrate = 0.15
+gate = 0.15
+[feature_map]
+min_impressions = 5
+window_days = 3
+[model]
+name = "fm"
+embedding_size = 4
+[training]
+window_days = 2
+epochs = 2
+batch_size = 200
+learning_rate = 5e-3
+checkpoint_every = 5
+[calibration]
+method = "platt"
+[gate]
+min_auc = 0.4
+pcoc_low = 0.2
+pcoc_high = 5.0
+max_regression = 0.5
+bootstrap_repeats = 20
+[publish]
+server = "env:PNN_GLUON_TEST_SCORES"
+"""
+
+
+def raw_options() -> SyntheticOptions:
+    return SyntheticOptions(
+        seed=3, first_day=FIRST, rows_per_day=2000, request_rows_per_day=300, click_rate=0.2, bad_line_share=0.01
+    )
+
+
+def write_raw(folder: Path, days: Iterable[datetime.date]) -> None:
+    for day in days:
+        write_day(raw_options(), day, folder)
+        write_requests(raw_options(), plus(day, 1), folder)
+
+
+def build(
+    config: Config, days: Iterable[datetime.date], steps: Iterable[str] = DAILY, force: bool = False
+) -> list[str]:
+    """Run steps day by day; the statuses."""
+    return [step(name).run(config, day, force).status for day in days for name in steps]
+
+
+def tree(root: Path, tables: Iterable[str] = ()) -> dict[str, bytes]:
+    """Every manifest and every file in force, by name."""
+    wanted = set(tables)
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".local" not in path.parts and (not wanted or path.relative_to(root).parts[0] in wanted)
+    }

@@ -1,0 +1,129 @@
+"""Rollback, late labels and exports: decisions that are recorded, and days that follow from them."""
+
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.export import export_step
+from jobs.pipeline import NIGHTLY, day_states, step
+from jobs.rollback import roll_back
+from pnn_gluon.config import Config
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+from tests.jobs.small_pipeline import DAYS, FIRST, build
+
+LAST = DAYS[-1]
+
+
+def silent(text: str) -> None:
+    pass
+
+
+def manifest(config: Config, table: str, day: datetime.date) -> Manifest:
+    found = Store.of(config).manifest(table, day)
+    assert found is not None
+    return found
+
+
+def test_rollback_puts_another_days_model_in_force_scores_again_and_is_remembered(built: Config) -> None:
+    before = manifest(built, "scores", LAST).run
+    outcomes = list(roll_back(built, LAST, DAYS[1], "bad campaign data", False, silent))
+    assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish"]
+    champion = manifest(built, "champions", LAST)
+    assert champion.details["model_day"] == str(DAYS[1])
+    assert (champion.details["decision"], champion.details["reason"]) == ("override", "bad campaign data")
+    assert manifest(built, "scores", LAST).run != before
+    assert step("promote").run(built, LAST, force=True).details["model_day"] == str(DAYS[1])
+    assert set(day_states(built, [LAST])[LAST].values()) == {"done"}
+    list(roll_back(built, LAST, None, "data were fine", True, silent))
+    assert manifest(built, "champions", LAST).details["decision"] == "promoted"
+    assert manifest(built, "scores", LAST).run == before
+
+
+def test_rollback_needs_a_reason_and_a_model_that_exists(built: Config) -> None:
+    with pytest.raises(ConfigError, match="--reason"):
+        list(roll_back(built, LAST, FIRST, " ", False, silent))
+    with pytest.raises(ConfigError, match="after --day"):
+        list(roll_back(built, FIRST, LAST, "x", False, silent))
+
+
+def test_late_labels_recalibrate_the_model_in_force_and_the_next_day_that_keeps_it_takes_that_up(built: Config) -> None:
+    text = built.path.read_text().replace('method = "platt"', 'method = "platt"\nmaturity_days = 1')
+    built.path.write_text(text.replace("min_auc = 0.4", "min_auc = 0.99"))
+    config = _reloaded(built)
+    today, tomorrow = DAYS[2], DAYS[3]
+    _late_clicks(config, DAYS[1])
+    build(config, [today], NIGHTLY)
+    assert manifest(config, "matured", today).details["day"] == str(DAYS[1])
+    again = manifest(config, "reevaluations", today).details
+    first = manifest(config, "evaluations", DAYS[1]).details
+    assert again["model_day"] == first["model_day"]
+    assert again["summary"]["positives"] > first["summary"]["positives"]
+    made = manifest(config, "recalibrated", today)
+    assert made.details["after"]["pcoc"] == pytest.approx(1, abs=0.02)
+    assert made.details["before"]["pcoc"] < 0.95
+    build(config, [tomorrow], ("gate", "promote"))
+    champion = manifest(config, "champions", tomorrow).details
+    assert (champion["decision"], champion["table"], champion["run"]) == ("kept", "recalibrated", made.run)
+    assert champion["model_day"] == str(today)
+    build(config, [tomorrow], ("score",))
+
+
+def _reloaded(config: Config) -> Config:
+    from pnn_gluon.config import load_config
+
+    return load_config(config.path)
+
+
+def _late_clicks(config: Config, day: datetime.date) -> None:
+    """Every tenth row without a click turns out to have had one."""
+    (path,) = (config.path.parent / f"raw/logs/{day}").glob("*.tsv")
+    lines = path.read_text().split("\n")
+    path.write_text(
+        "\n".join("1" + line[1:] if n % 10 == 0 and line.startswith("0\t") else line for n, line in enumerate(lines))
+    )
+
+
+def test_before_any_labels_matured_the_night_does_nothing_and_says_so(built: Config) -> None:
+    built.path.write_text(built.path.read_text().replace('method = "platt"', 'method = "platt"\nmaturity_days = 9'))
+    config = _reloaded(built)
+    build(config, [DAYS[1]], NIGHTLY)
+    assert manifest(config, "matured", DAYS[1]).details == {"day": None}
+    assert manifest(config, "recalibrated", DAYS[1]).details["run"] is None
+
+
+@pytest.mark.parametrize("rows", ["logs", "requests"])
+def test_an_export_scores_chosen_days_with_a_chosen_model(built: Config, rows: str) -> None:
+    outcome = export_step("check", DAYS[2], rows).run(built, DAYS[1])  # type: ignore[arg-type]
+    scored = pq.read_table(Path(built.store_root) / outcome.path / "scores.parquet")
+    expected = manifest(built, "rows", DAYS[1]).rows if rows == "logs" else 300
+    assert scored.num_rows == outcome.rows == expected
+    assert outcome.details["model_day"] == str(DAYS[2])
+    assert len(set(scored["row_id"].to_pylist())) == expected
+
+
+def test_an_export_needs_a_model_of_that_day(pipeline: Config) -> None:
+    with pytest.raises(InputError, match=r"python -m jobs\.calibrate"):
+        export_step("check", DAYS[2], "requests").run(pipeline, DAYS[1])
+
+
+def test_the_export_manifest_describes_the_scores_whole(built: Config) -> None:
+    published, scores = manifest(built, "published", LAST), manifest(built, "scores", LAST)
+    export = json.loads((Store.of(built).folder(published) / "export.json").read_text())
+    file = Path(built.store_root) / export["parquet"]["path"]
+    assert file.stat().st_size == export["parquet"]["size"]
+    assert pq.read_table(file).num_rows == export["rows"] == scores.rows
+
+
+def test_scores_are_calibrated_probabilities_of_every_request(built: Config) -> None:
+    file = Store.of(built).folder(manifest(built, "scores", LAST)) / "scores.parquet"
+    scored = pq.read_table(file)
+    probability = scored["probability"].to_numpy()
+    assert ((probability > 0) & (probability < 1)).all()
+    order = np.argsort(scored["logit"].to_numpy(), kind="stable")
+    assert (np.diff(probability[order]) >= 0).all()

@@ -1,0 +1,269 @@
+"""One real cycle of the local Airflow: up (twice at once), a killed database, down."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import psutil
+import pytest
+
+from jobs import local_airflow
+from jobs.local_airflow import MARKER, down, rpc, status, up
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 120.0
+TINY_DAG = """
+from airflow.sdk import dag, task
+
+@dag(schedule=None)
+def tiny():
+    @task.bash
+    def show():
+        return 'cat "$PNN_GLUON_CONFIG"; cd / && python -c "import jobs"'
+    show()
+
+tiny()
+"""
+
+
+@dataclass(frozen=True)
+class Local:
+    """A running local Airflow and what starting it said."""
+
+    home: Path
+    config: Path
+    port: int
+    dags: Path
+    said: tuple[str, ...]
+
+    @property
+    def database(self) -> EmbeddedPostgres:
+        return EmbeddedPostgres(self.home / "postgres")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def place(folder: Path, dag: str) -> Local:
+    """A home whose name needs quoting, a config and a folder with one DAG file."""
+    folder.chmod(0o755)
+    (folder / "dags").mkdir()
+    (folder / "dags" / "tiny.py").write_text(dag)
+    (folder / "config.toml").write_text("the_config = 1\n")
+    return Local(folder / "air flow 100%", folder / "config.toml", free_port(), folder / "dags", ())
+
+
+def up_command(place: Local) -> list[str]:
+    code = (
+        "import sys; from pathlib import Path; from jobs.local_airflow import up; "
+        "up(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))"
+    )
+    arguments = (place.home, place.config, place.port, place.dags)
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Local]:
+    folder = Path(tempfile.mkdtemp(prefix="airflow-"))
+    here = place(folder, TINY_DAG)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "AIRFLOW__CORE__EXECUTOR": "NoSuchExecutor"}
+    started = [subprocess.Popen(up_command(here), env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = tuple(sorted(process.communicate()[0].strip() for process in started))
+    assert [process.returncode for process in started] == [0, 0]
+    try:
+        yield Local(here.home, here.config, here.port, here.dags, said)
+    finally:
+        down(here.home)
+        shutil.rmtree(folder)
+
+
+def family(home: Path) -> list[psutil.Process]:
+    root = psutil.Process(int(rpc(home).getPID()))
+    return [root, *root.children(recursive=True)]
+
+
+def wait_for(what: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def ask(local: Local, query: str) -> list[tuple[Any, ...]]:
+    with adbc.connect(local.database.uri("airflow")) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def api(local: Local, method: str, path: str, body: Any = None) -> Any:
+    address = f"http://127.0.0.1:{local.port}"
+    with urllib.request.urlopen(f"{address}/auth/token") as answer:
+        token = json.load(answer)["access_token"]
+    request = urllib.request.Request(
+        f"{address}/api/v2{path}",
+        method=method,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_of_two_that_start_at_once_one_starts_and_the_other_finds_it_up(local: Local) -> None:
+    address = f"http://127.0.0.1:{local.port}"
+    assert local.said == (f"Airflow is already up: {address}", f"Airflow is up: {address}")
+
+
+def test_every_part_is_healthy_and_the_dag_and_pool_are_there(local: Local) -> None:
+    found = status(local.home)
+    assert found.healthy, found
+    assert found.address == f"http://127.0.0.1:{local.port}"
+    assert ask(local, "select dag_id from dag") == [("tiny",)]
+    assert ask(local, "select slots::bigint from slot_pool where pool = 'training'") == [(1,)]
+
+
+def test_only_127_0_0_1_listens(local: Local) -> None:
+    listening = {
+        (link.laddr.ip, link.laddr.port)
+        for process in family(local.home)
+        for link in process.net_connections(kind="inet")
+        if link.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", local.port), ("127.0.0.1", local.database.port)}
+
+
+def test_no_secret_is_in_an_environment_or_command_line_or_open_to_others(local: Local) -> None:
+    files = list((local.home / "secrets").iterdir())
+    values = [path.read_text() for path in files if path.name in {"fernet", "jwt", "session"}]
+    values.append((local.database.base / "password").read_text())
+    for process in family(local.home):
+        shown = " ".join([*process.environ().values(), *process.cmdline()])
+        assert not [value for value in values if value in shown]
+    private = [*files, local.home / "airflow.cfg", local.home / "supervisord.conf"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+
+def test_up_again_says_so_and_other_settings_are_refused(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    before = family(local.home)[0].pid
+    up(local.home, local.config, local.port, local.dags)
+    assert "already up" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=f"port {local.port}, not {local.port + 1}"):
+        up(local.home, local.config, local.port + 1, local.dags)
+    assert family(local.home)[0].pid == before
+
+
+def test_a_killed_database_comes_back_and_tasks_run_with_the_config(local: Local) -> None:
+    beats = "select job_type, max(latest_heartbeat)::text from job group by 1 order by 1"
+    old, before = int((local.database.data / "postmaster.pid").read_text().split()[0]), ask(local, beats)
+    os.kill(old, signal.SIGKILL)
+    wait_for(local.database.is_running)
+    wait_for(lambda: all(new[1] > was[1] for new, was in zip(ask(local, beats), before, strict=True)))
+    wait_for(lambda: status(local.home).healthy)
+    assert int((local.database.data / "postmaster.pid").read_text().split()[0]) != old
+
+    api(local, "PATCH", "/dags/tiny", {"is_paused": False})
+    run = api(local, "POST", "/dags/tiny/dagRuns", {"logical_date": None})["dag_run_id"]
+    states = lambda: api(local, "GET", f"/dags/tiny/dagRuns/{run}")["state"]  # noqa: E731
+    wait_for(lambda: states() in {"success", "failed"})
+    log = json.dumps(api(local, "GET", f"/dags/tiny/dagRuns/{run}/taskInstances/show/logs/1"))
+    assert states() == "success", log
+    assert "the_config = 1" in log
+
+
+def test_down_leaves_no_process_even_after_its_supervisor_was_killed(local: Local) -> None:
+    processes = family(local.home)
+    processes[0].kill()
+    wait_for(lambda: status(local.home).address is None)
+    assert status(local.home).strays >= len(local_airflow.PARTS)
+    down(local.home)
+    psutil.wait_procs(processes, timeout=10)
+    assert not [process for process in processes if lives(process)]
+    assert not [process for process in psutil.process_iter() if bears_marker(process, local.home)]
+    assert not local.database.is_running()
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def bears_marker(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get(MARKER) == str(home)
+    except psutil.Error:
+        return False
+
+
+def test_down_when_nothing_is_up_says_so(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    down(local.home)
+    capsys.readouterr()
+    down(local.home)
+    assert "not up" in capsys.readouterr().out
+
+
+def test_a_dag_file_that_does_not_load_is_named_and_nothing_is_left(local: Local) -> None:
+    down(local.home)
+    (local.dags / "broken.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
+    with pytest.raises(InputError, match=r"broken\.py: .*no_such_module"):
+        up(local.home, local.config, local.port, local.dags)
+    assert status(local.home).strays == 0
+    assert not local.database.is_running()
+
+
+@pytest.mark.parametrize("user", ["ann", "ann:king", "a,b:admin", ""])
+def test_a_bad_user_is_refused(local: Local, user: str) -> None:
+    with pytest.raises(ConfigError, match="expected name:role"):
+        up(local.home, local.config, local.port, local.dags, users=[user])
+
+
+def test_a_taken_port_is_refused(local: Local) -> None:
+    down(local.home)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} .* taken"):
+            up(local.home, local.config, port, local.dags)
+
+
+@pytest.mark.parametrize("missing", ["config", "dags"])
+def test_missing_files_are_refused(local: Local, missing: str) -> None:
+    given = {"config": local.config, "dags": local.dags, missing: local.home / "nowhere"}
+    with pytest.raises(ConfigError, match="nowhere"):
+        up(local.home, port=local.port, **given)
+
+
+def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) -> None:
+    settings = local_airflow.environment(tmp_path, tmp_path, 8080, tmp_path, ["ann:admin", "bob:viewer"])
+    assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
+    assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "ann:admin,bob:viewer"
+    everybody = local_airflow.environment(tmp_path, tmp_path, 8080, tmp_path)
+    assert everybody["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
+
+
+def test_a_long_home_gets_its_socket_in_a_private_folder(tmp_path: Path) -> None:
+    home = tmp_path / ("x" * 120)
+    path = local_airflow._socket_path(home)
+    assert len(os.fsencode(path)) < 107
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert path != local_airflow._socket_path(tmp_path / ("y" * 120))

@@ -1,0 +1,169 @@
+"""The same days give the same bytes, in whatever order and after whatever accident."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.pipeline import DAILY, day_states, step
+from pnn_gluon.config import Config
+from pnn_gluon.data.synthetic import write_day
+from pnn_gluon.days import day_range, plus
+from pnn_gluon.errors import InputError
+from tests.jobs.small_pipeline import DAYS, FIRST, build, raw_options, tree
+
+PARENTLESS = ("ingest", "sample", "count")
+CHAINED = tuple(name for name in DAILY if name not in PARENTLESS)
+
+
+def store_of(config: Config) -> Path:
+    return Path(config.store_root)
+
+
+def test_a_second_run_changes_no_byte_and_says_so(built: Config) -> None:
+    before = tree(store_of(built))
+    assert set(build(built, DAYS)) == {"skipped"}
+    assert tree(store_of(built)) == before
+
+
+@pytest.mark.parametrize("order", ["reverse", "random"])
+def test_parentless_steps_in_any_order_give_the_same_store(five_days: Config, pipeline: Config, order: str) -> None:
+    jobs = [(day, name) for day in DAYS for name in PARENTLESS]
+    if order == "reverse":
+        jobs = [(day, name) for day in reversed(DAYS) for name in PARENTLESS]
+    else:
+        days = random.Random(5).sample(DAYS, len(DAYS))
+        jobs = [(day, "ingest") for day in days] + [
+            (day, name) for name in ("count", "sample") for day in reversed(days)
+        ]
+    for day, name in jobs:
+        step(name).run(pipeline, day)
+    build(pipeline, DAYS, CHAINED)
+    build(pipeline, [DAYS[1], DAYS[3]], force=True)
+    assert tree(store_of(pipeline)) == tree(store_of(five_days))
+
+
+KILLED = """
+import os, signal, sys
+import pnn_gluon.store.store as store
+from jobs.pipeline import step
+from pnn_gluon.config import load_config
+from pnn_gluon.days import parse_day
+
+def kill(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[4] == "files are made":
+    store.move_folder = kill
+elif sys.argv[4] == "manifest is due":
+    store.write_atomically = kill
+else:
+    from pnn_gluon.training.checkpoint import Checkpoints
+    save, calls = Checkpoints.save, []
+    def killed_save(self, *arguments):
+        save(self, *arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            kill()
+    Checkpoints.save = killed_save
+step(sys.argv[3]).run(load_config(sys.argv[1]), parse_day(sys.argv[2]), force=True)
+"""
+
+
+def kill_step(config: Config, name: str, when: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(config.path), str(DAYS[2]), name, when]
+    killed = subprocess.run(command, check=False, capture_output=True, cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+
+
+@pytest.mark.parametrize("name", DAILY)
+def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_by_rerunning(
+    built: Config, name: str
+) -> None:
+    before = tree(store_of(built))
+    manifest = store_of(built) / step(name).table / f"ds={DAYS[2]}.json"
+    shutil.rmtree(manifest.with_suffix(""))
+    manifest.unlink()
+    kill_step(built, name, "files are made")
+    assert not manifest.with_suffix("").exists()
+    kill_step(built, name, "manifest is due")
+    assert not manifest.exists()
+    assert step(name).run(built, DAYS[2]).status == "done"
+    assert tree(store_of(built)) == before
+
+
+def test_training_killed_between_checkpoints_ends_with_the_same_bytes(built: Config) -> None:
+    before = tree(store_of(built))
+    kill_step(built, "train", "training")
+    assert list((store_of(built) / ".local/scratch").rglob("*.params")), "no checkpoint survived the kill"
+    assert step("train").run(built, DAYS[2], force=True).status == "done"
+    assert tree(store_of(built)) == before
+    assert not list((store_of(built) / ".local/scratch").rglob("*.params"))
+
+
+def test_a_day_without_its_parent_is_refused_with_the_command_that_makes_it(pipeline: Config) -> None:
+    build(pipeline, DAYS[:2], PARENTLESS)
+    with pytest.raises(InputError) as caught:
+        step("feature_map").run(pipeline, DAYS[1])
+    command = f"python -m jobs.feature_map --config {pipeline.path} --day {DAYS[0]}"
+    assert command in str(caught.value)
+
+
+def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_mends_them(built: Config) -> None:
+    late = built.path.parent / "late"
+    write_day(raw_options(), plus(FIRST, 20), late)
+    (file,) = (late / "logs").rglob("*.tsv")
+    shutil.copy(file, built.path.parent / f"raw/logs/{DAYS[1]}/part-9.tsv")
+    states = day_states(built, DAYS)
+    stale = [day for day in DAYS if "stale" in states[day].values()]
+    assert stale == DAYS[1:]
+    assert states[DAYS[2]]["ingest"] == "done"
+    assert states[DAYS[2]]["feature_map"] == "stale"
+    assert "done" in build(built, stale)
+    assert {state for day in day_states(built, DAYS).values() for state in day.values()} == {"done"}
+
+
+def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: Config, pipeline: Config) -> None:
+    for config in (built, pipeline):
+        folder = config.path.parent / f"raw/logs/{DAYS[1]}"
+        lines = (folder / "part-0.tsv").read_bytes().splitlines(keepends=True)
+        (folder / "part-1.tsv").write_bytes(b"".join(lines[:200]))
+    days = DAYS[:3]
+    build(built, days)
+    build(pipeline, days)
+    in_force = {}
+    for config in (built, pipeline):
+        manifests = {name: content for name, content in tree(store_of(config)).items() if name.endswith(".json")}
+        in_force[config.path] = {
+            name: content
+            for name, content in manifests.items()
+            if name.count("/") == 1 and any(str(day) in name for day in days)
+        }
+    assert in_force[built.path] == in_force[pipeline.path]
+
+
+def test_days_before_the_first_are_refused(pipeline: Config) -> None:
+    from pnn_gluon.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="before the pipeline's first day"):
+        step("ingest").run(pipeline, plus(FIRST, -1))
+
+
+def test_states_of_days_never_made_are_missing(pipeline: Config) -> None:
+    states = day_states(pipeline, day_range(FIRST, FIRST))
+    assert set(states[FIRST].values()) == {"missing"}
+
+
+def test_a_failed_step_is_shown_until_it_succeeds(pipeline: Config) -> None:
+    raw = pipeline.path.parent / "raw" / "logs" / str(FIRST)
+    raw.rename(raw.with_name("away"))
+    with pytest.raises(InputError):
+        step("ingest").run(pipeline, FIRST)
+    assert day_states(pipeline, [FIRST])[FIRST]["ingest"] == "failed"
+    raw.with_name("away").rename(raw)
+    step("ingest").run(pipeline, FIRST)
+    assert day_states(pipeline, [FIRST])[FIRST]["ingest"] == "done"

@@ -1,0 +1,134 @@
+"""Oracles: the equations of blocks and models in float64 numpy, and gradients by finite differences."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.runtime import mx
+
+Arrays = dict[str, np.ndarray]
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+}
+
+
+def field_values(layout: FieldLayout, row: np.ndarray) -> Iterator[list[int]]:
+    """Ids of each field of one row, without padding."""
+    for start, width in zip(layout.starts, layout.widths, strict=True):
+        yield [i for i in row[start : start + width] if i != 0]
+
+
+def field_vectors(layout: FieldLayout, ids: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """(B, S), (V, K) -> (B, N, K)."""
+    nothing = np.zeros(table.shape[1])
+    return np.array(
+        [[table[values].mean(axis=0) if values else nothing for values in field_values(layout, row)] for row in ids]
+    )
+
+
+def linear(layout: FieldLayout, ids: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """(B, S) -> (B,)."""
+    return field_vectors(layout, ids, weight)[:, :, 0].sum(axis=1) + bias[0]
+
+
+def inner_products(v: np.ndarray) -> np.ndarray:
+    """(B, N, K) -> (B, P), in the order 12, 13, 23, 14, 24, 34, ..."""
+    return np.array([[x[i] @ x[j] for j in range(len(x)) for i in range(j)] for x in v])
+
+
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """(B, H) -> (B, H)."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * gamma + beta
+
+
+def mlp(x: np.ndarray, values: Arrays, hidden: int, activation: str, normalized: bool) -> np.ndarray:
+    """(B, inputs) -> (B, outputs); values are named `layers.<n>.<part>` in the order of the layers."""
+    layer = 0
+    for _ in range(hidden):
+        x = x @ values[f"layers.{layer}.weight"].T + values[f"layers.{layer}.bias"]
+        if normalized:
+            layer += 1
+            x = layer_norm(x, values[f"layers.{layer}.gamma"], values[f"layers.{layer}.beta"])
+        x = ACTIVATIONS[activation](x)
+        layer += 2
+    return x @ values[f"layers.{layer}.weight"].T + values[f"layers.{layer}.bias"]
+
+
+def logits(
+    name: str, layout: FieldLayout, ids: np.ndarray, values: Arrays, hidden: int, activation: str, normalized: bool
+) -> np.ndarray:
+    """Logits (B,) of a model by name."""
+    out = np.zeros(len(ids))
+    if name in {"lr", "fm", "deepfm"}:
+        out = out + linear(layout, ids, values["linear.linear_weight"], values["linear.bias"])
+    if name == "lr":
+        return out
+    v = field_vectors(layout, ids, values["embedding.embedding_weight"])
+    pairs, flat = inner_products(v), v.reshape(len(v), -1)
+    if name in {"fm", "deepfm"}:
+        out = out + pairs.sum(axis=1)
+    if name == "fm":
+        return out
+    if name == "ipnn":
+        if normalized:
+            pairs = layer_norm(pairs, values["product.1.gamma"], values["product.1.beta"])
+        flat = np.concatenate([flat, pairs], axis=1)
+    dense = {key.removeprefix("mlp."): value for key, value in values.items() if key.startswith("mlp.")}
+    return out + mlp(flat, dense, hidden, activation, normalized)[:, 0]
+
+
+def finite_differences(function: Callable[[Arrays], float], values: Arrays, step: float = 1e-6) -> Arrays:
+    """Central differences of a scalar function of arrays."""
+    gradients = {name: np.empty_like(value) for name, value in values.items()}
+    for name, value in values.items():
+        for where in np.ndindex(*value.shape):
+            kept = value[where]
+            value[where] = kept + step
+            above = function(values)
+            value[where] = kept - step
+            gradients[name][where] = (above - function(values)) / (2 * step)
+            value[where] = kept
+    return gradients
+
+
+def randomize(net: object, seed: int) -> Arrays:
+    """Give every trainable parameter random values; return them in float64 by structural name."""
+    random = np.random.default_rng(seed)
+    net.initialize()
+    values = {}
+    for name, parameter in trainable(net).items():
+        values[name] = random.normal(0, 0.5, parameter.shape).astype(np.float32).astype(np.float64)
+        parameter.set_data(mx.nd.array(values[name]))
+    return values
+
+
+def trainable(net: object) -> dict:
+    """Parameters with gradients by structural name."""
+    parameters = net._collect_params_with_prefix()
+    return {name: parameter for name, parameter in parameters.items() if parameter.grad_req != "null"}
+
+
+def gradients(net: object) -> Arrays:
+    """Dense gradients by structural name."""
+    return {name: parameter.grad().tostype("default").asnumpy() for name, parameter in trainable(net).items()}
+
+
+def backward(net: object, inputs: list, weights: np.ndarray) -> np.ndarray:
+    """Outputs of the net; leaves the gradients of sum(outputs * weights) in its parameters and inputs."""
+    with mx.autograd.record():
+        output = net(*inputs)
+        total = (output * mx.nd.array(weights)).sum()
+    total.backward()
+    return output.asnumpy()
+
+
+def int32(ids: np.ndarray) -> object:
+    """Ids as MXNet takes them."""
+    return mx.nd.array(ids, dtype="int32")

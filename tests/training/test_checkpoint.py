@@ -1,0 +1,162 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from training_cases import Source, model, problem, same, values_of
+
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.training.loop import train
+from pnn_gluon.training.options import TrainingOptions
+
+OPTIONS = TrainingOptions(epochs=3, learning_rate=0.02, checkpoint_every=3, patience=5)
+
+
+class Stopped(Exception):
+    pass
+
+
+def validate(net):
+    """A value that depends on the parameters only, so that a resumed run sees the same."""
+    return float(abs(net.mlp.layers[0].weight.data().asnumpy()).sum()) % 1
+
+
+def run(folder, stop_after=None, options=OPTIONS, **model_options):
+    """Parameters and result; `stop_after` batches the source breaks down."""
+
+    class Breaking(Source):
+        given = 0
+
+        def batches(self, epoch, start_batch):
+            for batch in super().batches(epoch, start_batch):
+                if self.given == stop_after:
+                    raise Stopped
+                self.given += 1
+                yield batch
+
+    net = model(**({"dropout": 0.3} | model_options))
+    result = train(net, Breaking(*problem(320)), options, validate=validate, checkpoint_dir=folder)
+    return values_of(net), result
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 9, 10, 11, 25, 29])
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stop_after):
+    undisturbed, expected = run(tmp_path / "undisturbed")
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", stop_after)
+    values, result = run(tmp_path / "stopped")
+    assert same(values, undisturbed)
+    assert result == expected
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "ftrl"])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_states_of_every_optimizer_are_resumed(tmp_path, optimizer, devices):
+    options = replace(OPTIONS, optimizer=optimizer, devices=devices, embedding_l2=0.01, clip_norm=0.5)
+    undisturbed, _ = run(tmp_path / "undisturbed", options=options)
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", 14, options)
+    assert same(run(tmp_path / "stopped", options=options)[0], undisturbed)
+
+
+def test_keeping_checkpoints_does_not_change_the_result(tmp_path):
+    assert same(run(None)[0], run(tmp_path / "kept")[0])
+
+
+def test_a_finished_run_returns_at_once(tmp_path):
+    values, result = run(tmp_path)
+    again, same_result = run(tmp_path, stop_after=0)
+    assert same(values, again)
+    assert same_result == result
+
+
+def test_one_checkpoint_and_one_best_are_kept(tmp_path):
+    _, result = run(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"best-{result.best_epoch:06d}.params", "epoch-000003-batch-000000000000"]
+
+
+def test_a_half_written_checkpoint_is_not_used(tmp_path):
+    undisturbed, _ = run(tmp_path / "undisturbed")
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", 8)
+    (tmp_path / "stopped" / "partial-checkpoint").mkdir()
+    (tmp_path / "stopped" / "partial-checkpoint" / "net.params").write_bytes(b"half")
+    assert same(run(tmp_path / "stopped")[0], undisturbed)
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.03}, {"seed": 5}, {"epochs": 4}])
+def test_a_checkpoint_of_other_options_is_refused(tmp_path, change):
+    run(tmp_path)
+    with pytest.raises(ConfigError, match="other training options or data"):
+        run(tmp_path, options=replace(OPTIONS, **change))
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ConfigError, match="other training options or data"):
+        train(model(), Source(*problem(320), fingerprint="other"), OPTIONS, checkpoint_dir=tmp_path)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(InputError, match=r"mlp.layers.0.weight has the shape"):
+        run(tmp_path, hidden=(9, 4))
+    with pytest.raises(InputError, match="not the parameters of this model"):
+        run(tmp_path, layer_norm=False)
+
+
+def test_a_damaged_checkpoint_is_an_input_error(tmp_path):
+    run(tmp_path)
+    (newest,) = tmp_path.glob("epoch-*")
+    (newest / "trainer.states").write_bytes(b"no")
+    with pytest.raises(InputError, match="not the optimizer states"):
+        run(tmp_path)
+    (newest / "net.params").write_bytes(b"no")
+    with pytest.raises(InputError, match="cannot be read as parameters"):
+        run(tmp_path)
+    (newest / "state.json").write_text("{}")
+    with pytest.raises(InputError, match="not the state of a training run"):
+        run(tmp_path)
+
+
+VICTIM = """
+import sys, time
+from pathlib import Path
+from training_cases import model, source
+from pnn_gluon.training.loop import train
+from pnn_gluon.training.options import TrainingOptions
+
+folder, pause = Path(sys.argv[1]), float(sys.argv[2])
+net = model(dropout=0.3)
+options = TrainingOptions(epochs=4, learning_rate=0.02, checkpoint_every=2)
+train(net, source(), options, checkpoint_dir=folder / "checkpoints", progress=lambda _: time.sleep(pause))
+net.save_parameters(str(folder / "net.params"))
+"""
+
+
+def start_victim(folder, pause):
+    folder.mkdir(exist_ok=True)
+    here = Path(__file__).parent
+    paths = os.pathsep.join(str(path) for path in (here, here.parents[1]))
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", VICTIM, str(folder), str(pause)], env={**os.environ, "PYTHONPATH": paths}
+    )
+
+
+def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    whole, victim = start_victim(undisturbed, 0), start_victim(killed, 0.1)
+    while not list(killed.glob("checkpoints/epoch-000001-batch-*")):
+        assert victim.poll() is None
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL
+    assert not (killed / "net.params").exists()
+    assert start_victim(killed, 0).wait() == 0
+    assert whole.wait() == 0
+    assert (killed / "net.params").read_bytes() == (undisturbed / "net.params").read_bytes()

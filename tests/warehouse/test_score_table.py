@@ -1,0 +1,292 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.warehouse import score_table
+from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+from pnn_gluon.warehouse.score_table import publish_scores, published_days
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
+
+
+@pytest.fixture
+def uri(postgres: EmbeddedPostgres) -> str:
+    """A database with nothing in it."""
+    postgres.ensure_database("score_table")
+    address = postgres.uri("score_table")
+    for statement in ("drop schema if exists bidding", "drop schema public"):
+        ask(address, f"{statement} cascade")
+    ask(address, "create schema public")
+    return address
+
+
+def scores(rows: int, seed: int) -> pa.Table:
+    logit = np.random.default_rng(seed).normal(size=rows)
+    return pa.table(
+        {
+            "row_id": pa.array([f"{row:08x}" for row in range(rows)], pa.string()),
+            "logit": logit,
+            "probability": 1.0 / (1.0 + np.exp(-logit)),
+            "model_day": pa.array([date(2026, 1, 4)] * rows, pa.date32()),
+            "map_day": pa.array([date(2026, 1, 3)] * rows, pa.date32()),
+        }
+    )
+
+
+def ask(uri: str, query: str) -> list[tuple[Any, ...]]:
+    with adbc.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def content(uri: str, day: date) -> list[tuple[Any, ...]]:
+    return ask(uri, f"select * from scores where day = '{day}' order by row_id")
+
+
+def expected(table: pa.Table, day: date) -> list[tuple[Any, ...]]:
+    return [(day, *row.values()) for row in table.to_pylist()]
+
+
+def test_published_rows_come_back_exactly_from_table_and_reader(uri: str) -> None:
+    first, second = scores(500, 1), scores(700, 2)
+    assert publish_scores(uri, "scores", DAY, first) == 500
+    reader = pa.RecordBatchReader.from_batches(second.schema, second.to_batches(max_chunksize=64))
+    assert publish_scores(uri, "scores", NEXT, reader) == 700
+    assert content(uri, DAY) == expected(first, DAY)
+    assert content(uri, NEXT) == expected(second, NEXT)
+    assert published_days(uri, "scores") == [DAY, NEXT]
+
+
+def test_publishing_a_day_again_replaces_it_and_no_other(uri: str) -> None:
+    other = scores(10, 3)
+    publish_scores(uri, "scores", NEXT, other)
+    for seed in (1, 2, 1):
+        publish_scores(uri, "scores", DAY, scores(100, seed))
+        assert content(uri, DAY) == expected(scores(100, seed), DAY)
+    assert content(uri, NEXT) == expected(other, NEXT)
+    assert tables(uri) == {"scores", "scores_20260105", "scores_20260106"}
+
+
+def tables(uri: str) -> set[str]:
+    found = ask(uri, "select relname from pg_class where relkind in ('r', 'p') and relname ~ '^scores'")
+    return {name for (name,) in found}
+
+
+def test_lookup_of_a_row_uses_one_index(uri: str) -> None:
+    publish_scores(uri, "scores", DAY, scores(20_000, 1))
+    publish_scores(uri, "scores", NEXT, scores(20_000, 1))
+    with adbc.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})  # no COPY of an EXPLAIN
+        cursor.execute(f"explain select * from scores where day = '{DAY}' and row_id = '00000007'")
+        text = "\n".join(line for (line,) in cursor.fetchall())
+    assert "scores_20260105_pkey" in text
+    assert "20260106" not in text
+
+
+def test_an_empty_day_is_a_published_day(uri: str) -> None:
+    assert publish_scores(uri, "scores", DAY, scores(0, 1)) == 0
+    assert published_days(uri, "scores") == [DAY]
+
+
+def test_days_of_a_table_that_is_not_there_are_none(uri: str) -> None:
+    assert published_days(uri, "scores") == []
+
+
+def test_a_schema_may_be_named(uri: str) -> None:
+    ask(uri, "create schema bidding")
+    publish_scores(uri, "bidding.scores", DAY, scores(5, 1))
+    assert ask(uri, "select count(*) from bidding.scores") == [(5,)]
+    assert published_days(uri, "bidding.scores") == [DAY]
+    assert published_days(uri, "scores") == []
+
+
+def test_duplicate_row_ids_are_named_and_the_old_day_stays(uri: str) -> None:
+    old = scores(50, 1)
+    publish_scores(uri, "scores", DAY, old)
+    bad = pa.concat_tables([scores(50, 2), scores(3, 3)])
+    with pytest.raises(InputError, match=r"'00000000' \(2 times\), '00000001' \(2 times\)"):
+        publish_scores(uri, "scores", DAY, bad)
+    assert content(uri, DAY) == expected(old, DAY)
+    assert tables(uri) == {"scores", "scores_20260105"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop_columns("map_day"), "no column map_day"),
+        (lambda t: t.set_column(1, "logit", t["row_id"]), "column logit: expected double, received string"),
+        (lambda t: t.set_column(2, "probability", pa.array([1.5] * 5)), "probability"),
+        (lambda t: t.set_column(2, "probability", pa.array([float("nan")] * 5)), "probability"),
+        (lambda t: t.set_column(0, "row_id", pa.array(["a", None, "b", "c", "d"])), "null value"),
+        (lambda t: t.append_column("day", pa.array([NEXT] * 5)), "one_day"),
+    ],
+)
+def test_bad_rows_are_refused_and_the_old_day_stays(uri: str, change: Any, message: str) -> None:
+    old = scores(5, 1)
+    publish_scores(uri, "scores", DAY, old)
+    with pytest.raises(InputError, match=message):
+        publish_scores(uri, "scores", DAY, change(scores(5, 2)))
+    assert content(uri, DAY) == expected(old, DAY)
+
+
+def test_smaller_floats_are_widened(uri: str) -> None:
+    table = scores(5, 1)
+    narrow = table.set_column(1, "logit", table["logit"].cast(pa.float32()))
+    publish_scores(uri, "scores", DAY, narrow)
+    assert [row[2] for row in content(uri, DAY)] == narrow["logit"].to_pylist()
+
+
+def test_an_error_of_the_source_stays_itself_and_the_old_day_stays(uri: str) -> None:
+    old = scores(5, 1)
+    publish_scores(uri, "scores", DAY, old)
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from scores(5, 2).to_batches()
+        raise InputError("part 2 is missing")
+
+    with pytest.raises(InputError, match=r"^part 2 is missing$"):
+        publish_scores(uri, "scores", DAY, pa.RecordBatchReader.from_batches(old.schema, broken()))
+    assert content(uri, DAY) == expected(old, DAY)
+
+
+@pytest.mark.parametrize("name", ["Scores", "1x", "a.b.c", "x" * 42, 'scores"; drop table scores', "a$new$b", ""])
+def test_a_table_name_that_is_not_plain_is_refused(uri: str, name: str) -> None:
+    with pytest.raises(ConfigError, match="score table"):
+        publish_scores(uri, name, DAY, scores(1, 1))
+    with pytest.raises(ConfigError, match="score table"):
+        published_days(uri, name)
+
+
+def test_a_day_with_a_time_is_refused(uri: str) -> None:
+    with pytest.raises(InputError, match="without a time"):
+        publish_scores(uri, "scores", datetime(2026, 1, 5, 12), scores(1, 1))
+
+
+def test_tables_that_are_not_ours_are_left_alone(uri: str) -> None:
+    ask(uri, "create table other (a int)")
+    with pytest.raises(InputError, match="not a score table"):
+        publish_scores(uri, "other", DAY, scores(1, 1))
+    ask(uri, "create table scores_20260105 (a int)")
+    with pytest.raises(InputError, match="not a partition"):
+        publish_scores(uri, "scores", DAY, scores(1, 1))
+    assert ask(uri, "select count(*) from scores_20260105") == [(0,)]
+
+
+def test_a_server_that_is_away_is_an_error_without_the_password() -> None:
+    with pytest.raises(PnnError, match="Failed to connect") as caught:
+        published_days("postgresql://pnn:s3cret@127.0.0.1:1/none", "scores")
+    assert "s3cret" not in str(caught.value)
+
+
+KILLED = """
+import os, signal, sys
+from datetime import date
+sys.path.insert(0, {tests!r})
+from pnn_gluon.warehouse import score_table
+from test_score_table import scores, DAY
+where = {where!r}
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+if where == "while loading":
+    rows = scores(200_000, 2)
+    whole = rows.to_batches(max_chunksize=1000)
+    def broken():
+        for number, batch in enumerate(whole):
+            if number == 100:
+                die()
+            yield batch
+    import pyarrow as pa
+    rows = pa.RecordBatchReader.from_batches(rows.schema, broken())
+else:
+    rows = scores(1000, 2)
+if where == "before the swap":
+    score_table._swap = die
+if where == "in the swap":
+    run = score_table._run
+    def run_and_die(connection, *statements):
+        run(connection, *statements)
+        if any("attach" in statement for statement in statements):
+            die()
+    score_table._run = run_and_die
+score_table.publish_scores({uri!r}, "scores", DAY, rows)
+"""
+
+
+@pytest.mark.parametrize("where", ["while loading", "before the swap", "in the swap"])
+def test_killed_publish_leaves_the_old_day_whole_and_the_next_run_cleans_up(uri: str, where: str) -> None:
+    old = scores(1000, 1)
+    publish_scores(uri, "scores", DAY, old)
+    code = KILLED.format(tests=str(Path(__file__).parent), where=where, uri=uri)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    killed = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert content(uri, DAY) == expected(old, DAY)
+    publish_scores(uri, "scores", NEXT, scores(10, 4))
+    assert tables(uri) == {"scores", "scores_20260105", "scores_20260106"}
+    publish_scores(uri, "scores", DAY, scores(1000, 2))
+    assert content(uri, DAY) == expected(scores(1000, 2), DAY)
+
+
+def test_a_reader_never_sees_half_a_day(uri: str) -> None:
+    sizes = {1: 3000, 2: 1000}
+    publish_scores(uri, "scores", DAY, scores(sizes[1], 1))
+    seen, done = [], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(ask(uri, f"select count(*), count(distinct model_day) from scores where day = '{DAY}'")[0])
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for round_ in range(8):
+        seed = 2 - round_ % 2
+        publish_scores(uri, "scores", DAY, scores(sizes[seed], seed))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert {count for count, _ in seen} == set(sizes.values())
+
+
+def test_two_publishers_of_a_day_end_as_one_whole_day(uri: str) -> None:
+    def publish(seed: int) -> None:
+        publish_scores(uri, "scores", DAY, scores(2000, seed))
+
+    writers = [threading.Thread(target=publish, args=(seed,)) for seed in (1, 2, 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert content(uri, DAY) in [expected(scores(2000, seed), DAY) for seed in (1, 2, 3)]
+    assert tables(uri) == {"scores", "scores_20260105"}
+
+
+def test_the_swap_waits_for_a_reader_and_gives_up_if_it_never_ends(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = scores(10, 1), scores(20, 2)
+    publish_scores(uri, "scores", DAY, old)
+    monkeypatch.setattr(score_table, "SWAP_LOCK_WAIT", "50ms")
+    with adbc.connect(uri) as reader, reader.cursor() as cursor:
+        cursor.execute("select count(*) from scores")
+        assert cursor.fetchone() == (10,)
+        monkeypatch.setattr(score_table, "SWAP_ATTEMPTS", 2)
+        with pytest.raises(PnnError, match="readers kept the table locked"):
+            publish_scores(uri, "scores", DAY, new)
+        monkeypatch.setattr(score_table, "SWAP_ATTEMPTS", 50)
+        releaser = threading.Timer(0.5, reader.rollback)
+        releaser.start()
+        publish_scores(uri, "scores", DAY, new)
+        releaser.join()
+    assert content(uri, DAY) == expected(new, DAY)
