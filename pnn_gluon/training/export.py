@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import HybridBlock, mx
+from pnn_gluon.training.parameters import Values, named_parameters, read_values
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -33,6 +34,21 @@ def export_model(net: HybridBlock, folder: Path, slots: int) -> tuple[Path, Path
     predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
     net.export(str(folder / "model"), epoch=0)
     return folder / SYMBOL_FILE, folder / PARAMETERS_FILE
+
+
+def exported_values(net: HybridBlock, folder: Path) -> Values:
+    """The values of an exported network, by the structural names of `net`, a network of the same model.
+
+    Raises:
+        InputError: the file cannot be read, or holds other parameters than `net` has.
+    """
+    stored = {name.partition(":")[2]: value for name, value in read_values(folder / PARAMETERS_FILE).items()}
+    names = {parameter.name: structural for structural, parameter in named_parameters(net).items()}
+    if names.keys() != stored.keys():
+        raise InputError(
+            f"{folder}: parameters {sorted(names.keys() ^ stored.keys())} are only in one of the two models"
+        )
+    return {names[name]: value for name, value in stored.items()}
 
 
 def load_exported(folder: Path, context: Any = None) -> HybridBlock:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
-from pnn_gluon.training.parameters import Values, put_values, read_values
+from pnn_gluon.training.export import exported_values
+from pnn_gluon.training.parameters import Values, put_values
 
 
 def grow_values(values: Mapping[str, Tensor], parent_of_new: NDArray[np.integer[Any]]) -> Values:
@@ -43,18 +44,19 @@ def _grow(table: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
     return mx.nd.concat(table, new, dim=0)
 
 
-def warm_start(net: HybridBlock, parameters: Path, parent_of_new: NDArray[np.integer[Any]]) -> None:
+def warm_start(net: HybridBlock, exported: Path, parent_of_new: NDArray[np.integer[Any]]) -> None:
     """Initialize a network of the grown size, on the CPU, with the values of its smaller predecessor.
 
     Optimizer states start anew.
 
     Args:
         net: The model for V + len(parent_of_new) ids.
-        parameters: File of the predecessor's `save_parameters`.
+        exported: Folder of the predecessor's `export_model`.
         parent_of_new: See `grow_values`.
 
     Raises:
-        InputError: the file cannot be read, or the grown values do not fit the network.
+        InputError: the folder cannot be read, or the grown values do not fit the network.
     """
     net.initialize(ctx=mx.cpu())
-    put_values(net, grow_values(read_values(parameters), parent_of_new), str(parameters))
+    values = exported_values(net, exported)
+    put_values(net, grow_values(values, parent_of_new), str(exported))

@@ -4,11 +4,10 @@ from training_cases import LAYOUT, SIZE, model, problem, same, source, values_of
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.models.registry import create_model
-from pnn_gluon.training.export import predict_logits
+from pnn_gluon.training.export import export_model, exported_values, predict_logits
 from pnn_gluon.training.growth import grow_values, warm_start
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
-from pnn_gluon.training.parameters import read_values
 
 OTHER_A, OTHER_TAGS = 2, 4
 PARENTS = np.array([OTHER_A, OTHER_TAGS, OTHER_A], np.int64)  # the new ids 30, 31, 32
@@ -19,8 +18,8 @@ OPTIONS = TrainingOptions(epochs=1, learning_rate=0.02)
 def trained(tmp_path):
     net = model("deepfm")
     train(net, source(), OPTIONS)
-    net.save_parameters(str(tmp_path / "net.params"))
-    return net, tmp_path / "net.params"
+    export_model(net, tmp_path, LAYOUT.slots)
+    return net, tmp_path
 
 
 def grown_model(path, parents=PARENTS):
@@ -61,21 +60,21 @@ def test_no_new_ids_leave_everything_as_it_was(trained):
 
 
 def test_a_grown_model_trains_its_new_rows(trained):
-    _, path = trained
+    before, path = trained
     net = grown_model(path)
     data = source()
     data.ids[:, 0] = 30
     train(net, data, OPTIONS)
     table = net.embedding.embedding_weight.data().asnumpy()
     assert (table[30] != table[OTHER_A]).all()
-    np.testing.assert_array_equal(table[32], read_values(path)["embedding.embedding_weight"][OTHER_A].asnumpy())
+    np.testing.assert_array_equal(table[32], values_of(before)["embedding.embedding_weight"][OTHER_A])
 
 
 @pytest.mark.parametrize("parents", [np.array([0]), np.array([SIZE]), np.array([-1])])
 def test_parents_outside_the_old_map_are_refused(trained, parents):
-    _, path = trained
+    net, path = trained
     with pytest.raises(InputError, match=r"in \[1, 30\)"):
-        grow_values(read_values(path), parents)
+        grow_values(exported_values(net, path), parents)
 
 
 def test_a_model_of_another_size_is_refused(trained):
@@ -87,4 +86,4 @@ def test_a_model_of_another_size_is_refused(trained):
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read as parameters"):
-        warm_start(model(), tmp_path / "missing.params", PARENTS)
+        warm_start(model(), tmp_path / "missing", PARENTS)

@@ -1,0 +1,73 @@
+"""A warm start continues yesterday's model; growing the map moves no id and changes no score."""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.pipeline import DAILY, step
+from pnn_gluon.config import Config, EngineConfig, load_config
+from pnn_gluon.data.encoding import encode_rows
+from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.errors import InputError
+from pnn_gluon.models.registry import create_model
+from pnn_gluon.store.store import Store
+from pnn_gluon.training.export import load_exported, predict_logits
+from pnn_gluon.training.growth import warm_start
+from pnn_gluon.warehouse.duckdb_engine import connect
+from tests.jobs.small_pipeline import DAYS, build
+
+TRAINING = DAILY[: DAILY.index("train") + 1]
+
+
+@pytest.fixture
+def warm(pipeline: Config) -> Config:
+    text = pipeline.path.read_text().replace("window_days = 2", "window_days = 1\nwarm_start = true")
+    pipeline.path.write_text(text)
+    return load_config(pipeline.path)
+
+
+def folder_of(config: Config, table: str, day: datetime.date) -> Path:
+    store = Store.of(config)
+    manifest = store.manifest(table, day)
+    assert manifest is not None
+    return store.folder(manifest)
+
+
+def test_a_warm_start_goes_on_from_yesterday_and_a_cold_one_does_not(warm: Config) -> None:
+    build(warm, DAYS[:2])
+    history = step("train").run(warm, DAYS[1]).details["history"]
+    cold = load_config(_with(warm.path, "warm_start = true", "warm_start = false"))
+    assert history[0]["log_loss"] < step("train").run(cold, DAYS[1]).details["history"][0]["log_loss"]
+
+
+def _with(path: Path, old: str, new: str) -> Path:
+    path.write_text(path.read_text().replace(old, new))
+    return path
+
+
+def test_a_warm_start_without_yesterdays_model_is_refused_with_the_command(warm: Config) -> None:
+    before = DAILY[: DAILY.index("evaluate")]
+    build(warm, DAYS[:2], before)
+    with pytest.raises(InputError, match=rf"python -m jobs\.train --config .* --day {DAYS[0]}"):
+        step("train").run(warm, DAYS[1])
+
+
+def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Config) -> None:
+    """Three days on, the map has many more ids; yesterday's model, grown to it, scores every row to the same bits."""
+    first, last = DAYS[0], DAYS[-1]
+    old, new = (FeatureMap.load(folder_of(built, "maps", day) / "map.h5") for day in (first, last))
+    assert new.size > 1.2 * old.size
+    assert new.field_of[: old.size].tolist() == old.field_of.tolist()
+    assert new.values.slice(0, len(old.values)).equals(old.values)
+    rows = folder_of(built, "rows", last) / "rows.parquet"
+    with connect(EngineConfig()) as connection:
+        under_old = np.concatenate([batch.ids for batch in encode_rows(connection, old, rows)])
+        under_new = np.concatenate([batch.ids for batch in encode_rows(connection, new, rows)])
+    assert (under_new != under_old).any()
+    grown = create_model(built.model.name, new.layout, new.size, **built.model.options)
+    model = folder_of(built, "models", first)
+    warm_start(grown, model, new.other_of(np.arange(old.size, new.size, dtype=np.int32)))
+    expected = predict_logits(load_exported(model), under_old)
+    np.testing.assert_array_equal(predict_logits(grown, under_new), expected)
