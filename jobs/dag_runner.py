@@ -90,8 +90,8 @@ def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) ->
     """One run of a DAG, whose data interval starts on that day."""
     import pendulum
 
-    following = plus(day, 1)
-    run = dag.test(logical_date=pendulum.datetime(following.year, following.month, following.day), run_conf=conf)
+    after = plus(day, 1)  # noon of the next day: the last interval that ended by then is the day's, at any hour
+    run = dag.test(logical_date=pendulum.datetime(after.year, after.month, after.day, 12), run_conf=conf)
     if run.state != "success":
         failed = [ti.task_id for ti in run.get_task_instances() if ti.state == "failed"]
         raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *_reasons(failed, day)]))

@@ -19,10 +19,6 @@ ROOT = Path(__file__).parents[2]
 
 LOADED = """
 import sys
-from pathlib import Path
-from jobs import dag_runner
-dag_runner.prepare(Path(sys.argv[1]), Path(sys.argv[2]))
-before = set(sys.modules)
 import ctr_daily, ctr_export, ctr_nightly_evaluation
 heavy = {"mxnet", "duckdb", "pyarrow", "h5py", "sklearn", "pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.models"}
 print(sorted(heavy & set(sys.modules)))
@@ -30,9 +26,13 @@ print(sorted(heavy & set(sys.modules)))
 
 
 def test_dag_files_load_nothing_heavy(dag_pipeline: Config, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LOADED, str(tmp_path), str(dag_pipeline.path)]
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'dags'}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    environment = {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'dags'}",
+        "PATH": "/usr/bin:/bin",
+        "AIRFLOW_HOME": str(tmp_path),
+        "PNN_GLUON_CONFIG": str(dag_pipeline.path),
+    }
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
