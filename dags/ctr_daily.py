@@ -5,9 +5,8 @@ Reads top to bottom as docs/operations.md tells it. Tasks that continue yesterda
 of any range gives the same bytes as the days run one by one.
 """
 
-import pendulum
 from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag
-from pnn_gluon_tasks import DEFAULTS, job, pipeline_config
+from pnn_gluon_tasks import DEFAULTS, bounds, job, pipeline_config
 
 config = pipeline_config()
 
@@ -15,7 +14,7 @@ config = pipeline_config()
 @dag(
     dag_id="ctr_daily",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    start_date=pendulum.datetime(config.first_day.year, config.first_day.month, config.first_day.day, tz="UTC"),
+    **bounds(config),
     catchup=False,
     max_active_runs=4,
     allowed_run_types=["scheduled", "backfill"],

@@ -1,8 +1,7 @@
 """Once labels have matured: measure the model that was in force again, and refit its calibrator. No retraining."""
 
-import pendulum
 from airflow.sdk import CronDataIntervalTimetable, dag
-from pnn_gluon_tasks import DEFAULTS, job, pipeline_config
+from pnn_gluon_tasks import DEFAULTS, bounds, job, pipeline_config
 
 config = pipeline_config()
 
@@ -10,7 +9,7 @@ config = pipeline_config()
 @dag(
     dag_id="ctr_nightly_evaluation",
     schedule=CronDataIntervalTimetable("0 6 * * *", timezone="UTC"),
-    start_date=pendulum.datetime(config.first_day.year, config.first_day.month, config.first_day.day, tz="UTC"),
+    **bounds(config),
     catchup=False,
     max_active_runs=4,
     allowed_run_types=["scheduled", "backfill"],

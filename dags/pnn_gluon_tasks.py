@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
 
 from pnn_gluon.config import Config, load_config
@@ -26,6 +27,15 @@ DEFAULTS: dict[str, Any] = {
 def pipeline_config() -> Config:
     """The pipeline these DAGs run: the file that PNN_GLUON_CONFIG names."""
     return load_config(os.environ["PNN_GLUON_CONFIG"])
+
+
+def bounds(config: Config) -> dict[str, Any]:
+    """First and last day of a daily DAG."""
+    first, last = config.first_day, config.last_day
+    return {
+        "start_date": pendulum.datetime(first.year, first.month, first.day, tz="UTC"),
+        "end_date": pendulum.datetime(last.year, last.month, last.day, 23, 59, tz="UTC") if last else None,
+    }
 
 
 def job(

@@ -135,12 +135,11 @@ def query(
 def demo(
     work: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("work/demo"),
     config: Annotated[Path, typer.Option(help="The demo's configuration.")] = Path("conf/demo.toml"),
-    days: Annotated[int, typer.Option(min=2, max=30, help="Days to run.")] = 4,
 ) -> None:
-    """Generate logs, run the daily DAG for some days, show what came out."""
+    """Generate logs, run the daily DAG from the first to the last day, show what came out."""
     from jobs.demo import run_demo
 
-    run_demo(load_config(config), work, days)
+    run_demo(load_config(config), work)
 
 
 @app.command()

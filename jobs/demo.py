@@ -15,6 +15,7 @@ from jobs.pipeline import DAILY
 from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.days import day_range, plus
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.evaluation.day_table import render_day_table
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ def generate(options: "SyntheticOptions", days: Sequence[datetime.date], folder:
             progress.advance(task)
 
 
-def run_demo(config: Config, work: Path, days: int) -> None:
+def run_demo(config: Config, work: Path) -> None:
     """Generate, run, show. A second run finds everything done."""
     from pnn_gluon.data.synthetic_options import SyntheticOptions
 
     work = work.resolve()
-    wanted = day_range(config.first_day, plus(config.first_day, days - 1))
+    if config.last_day is None:
+        raise ConfigError(f"{config.path}: last_day: the demo needs one; it generates the logs up to that day")
+    wanted = day_range(config.first_day, config.last_day)
     options = SyntheticOptions(
         seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
     )

@@ -292,10 +292,14 @@ class EngineConfig(Section):
 
 
 class Config(Section):
-    """One pipeline: everything that decides what a day's files hold."""
+    """One pipeline: everything that decides what a day's files hold.
+
+    `last_day` is for a pipeline over past logs: Airflow schedules no day after it.
+    """
 
     name: Name
     first_day: datetime.date
+    last_day: datetime.date | None = None
     store: StoreConfig
     source: SourceConfig
     fields: Annotated[tuple[AnyField, ...], Field(min_length=1)]
@@ -317,6 +321,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
+        if self.last_day is not None and self.last_day < self.first_day:
+            raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
         names = [field.name for field in self.fields]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
