@@ -2,11 +2,12 @@
 
     python -m benchmarks.daily [--rows 2000000] [--work work/benchmark] [--rounds 3]
 
-Each step is a process of its own, `python -m jobs.<step> --force`, with 1 GB of engine memory: seconds from start to
-exit, rows a second, and the most memory the process ever held. Beside it, in the same rounds and on the same file, the
-peer: what DeepCTR's examples do, `pandas.read_csv`, a scikit-learn `LabelEncoder` for each column, and one int32
-matrix, which is left in memory. The peer is installed from the registry into a folder of its own, here and never by the
-product. It has no threshold for rare values, no unseen values, no second day and writes nothing; our steps do all that.
+Each step is a process of its own, `python -m jobs.<step> --force` into an empty store, with 1 GB of engine memory:
+seconds from start to exit, rows of the log a second, and the most memory the process ever held. Beside it, in the same
+rounds and on the same file, the peer: what DeepCTR's examples do, `pandas.read_csv`, a scikit-learn `LabelEncoder` for
+each column, and one int32 matrix, which is left in memory. The peer is installed from the registry into a folder of its
+own, here and never by the product. It has no threshold for rare values, no unseen values, no second day and writes
+nothing; our steps do all that.
 
 Then rows a second of the feeder over the encoded shard, shuffled, against examples a second of training on it.
 Ends with one JSON line; ratios are ours / peer.
@@ -17,6 +18,7 @@ import dataclasses
 import datetime
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,7 @@ from jobs.terminal import console
 
 if TYPE_CHECKING:
     from pnn_gluon.data.feeder import Batch, Feeder
+    from pnn_gluon.store.manifest import Manifest
 
 DAY = datetime.date(2026, 11, 1)
 STEPS = ("ingest", "sample", "count", "feature_map", "encode")
@@ -111,6 +114,7 @@ def main(
     steps = _medians([_round(folder, log, peer) for _ in range(rounds)])
     ours = {name: steps[name] for name in STEPS}
     steps = {**ours, "all steps": _together(list(ours.values())), "peer": steps["peer"]}
+    rows = _manifest(folder, "rows")[0].rows
     figures = {"rows": rows, "log_mb": round(log.stat().st_size / 1e6, 1), "steps": _rates(steps, rows)}
     figures |= {"ratios": _ratios(steps), "feeding": _feeding(folder, rounds)}
     _show(figures)
@@ -119,6 +123,7 @@ def main(
 
 def _generate(folder: Path, rows: int) -> Path:
     """The day's log. In a process of its own: a child's peak memory is never below its parent's at the start."""
+    shutil.rmtree(folder / "raw", ignore_errors=True)
     options = f"--rows {rows} --requests 1 --vocabulary criteo --compression none --day {DAY}"
     command = [sys.executable, "-m", "jobs", "synth", "--folder", str(folder / "raw"), *options.split()]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -137,6 +142,8 @@ def _install_peer(folder: Path) -> Path:
 
 
 def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:
+    """Every step into an empty store (encode would take over the shards of the round before), then the peer."""
+    shutil.rmtree(folder / "store", ignore_errors=True)
     options = ("--config", str(folder / "daily.toml"), "--day", str(DAY), "--force")
     used = {name: _run([sys.executable, "-m", f"jobs.{name}", *options]) for name in STEPS}
     used["peer"] = _run([str(peer), "-c", PEER, str(log)])
@@ -158,6 +165,17 @@ def _run(command: list[str]) -> Usage:
     if process.returncode:
         raise RuntimeError(f"status {process.returncode} of {' '.join(command)}: {said[-1000:]}")
     return Usage(time.perf_counter() - started, used.ru_maxrss / 1024)
+
+
+def _manifest(folder: Path, table: str) -> "tuple[Manifest, Path]":
+    """What a step made, and where."""
+    from pnn_gluon.config import load_config
+    from pnn_gluon.store.store import Store
+
+    store = Store.of(load_config(folder / "daily.toml"))
+    manifest = store.manifest(table, DAY)
+    assert manifest is not None
+    return manifest, store.folder(manifest)
 
 
 def _medians(rounds: list[dict[str, Usage]]) -> dict[str, Usage]:
@@ -213,17 +231,11 @@ def _feeding_figures(pairs: list[tuple[float, float]]) -> dict[str, float]:
 
 def _feeder(folder: Path, batch_size: int) -> "tuple[Feeder, Any]":
     """The shard's train rows, shuffled, and the feature map."""
-    from pnn_gluon.config import load_config
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.feeder import Feeder
-    from pnn_gluon.store.store import Store
 
-    store = Store.of(load_config(folder / "daily.toml"))
-    shards, maps = (store.manifest(table, DAY) for table in ("shards", "maps"))
-    assert shards is not None
-    assert maps is not None
-    feature_map = FeatureMap.load(store.folder(maps) / "map.h5")
-    path, slots = store.folder(shards) / f"{DAY}.h5", feature_map.layout.slots
+    feature_map = FeatureMap.load(_manifest(folder, "maps")[1] / "map.h5")
+    path, slots = _manifest(folder, "shards")[1] / f"{DAY}.h5", feature_map.layout.slots
     return Feeder([path], "train", batch_size=batch_size, slots=slots, size=feature_map.size, seed=1), feature_map
 
 

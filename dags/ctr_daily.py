@@ -6,7 +6,7 @@ of any range gives the same bytes as the days run one by one.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag
-from pnn_gluon_tasks import DEFAULTS, bounds, job, pipeline_config
+from pnn_gluon_tasks import every_day, job, pipeline_config
 
 config = pipeline_config()
 
@@ -14,13 +14,8 @@ config = pipeline_config()
 @dag(
     dag_id="ctr_daily",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    **bounds(config),
-    catchup=False,
-    max_active_runs=4,
-    allowed_run_types=["scheduled", "backfill"],
-    default_args=DEFAULTS,
-    tags=["pnn_gluon", config.name],
     doc_md=__doc__,
+    **every_day(config),
 )
 def ctr_daily() -> None:
     """Describe the day."""

@@ -1,7 +1,7 @@
 """Once labels have matured: measure the model that was in force again, and refit its calibrator. No retraining."""
 
 from airflow.sdk import CronDataIntervalTimetable, dag
-from pnn_gluon_tasks import DEFAULTS, bounds, job, pipeline_config
+from pnn_gluon_tasks import every_day, job, pipeline_config
 
 config = pipeline_config()
 
@@ -9,13 +9,8 @@ config = pipeline_config()
 @dag(
     dag_id="ctr_nightly_evaluation",
     schedule=CronDataIntervalTimetable("0 6 * * *", timezone="UTC"),
-    **bounds(config),
-    catchup=False,
-    max_active_runs=4,
-    allowed_run_types=["scheduled", "backfill"],
-    default_args=DEFAULTS,
-    tags=["pnn_gluon", config.name],
     doc_md=__doc__,
+    **every_day(config),
 )
 def ctr_nightly_evaluation() -> None:
     """Describe the night."""

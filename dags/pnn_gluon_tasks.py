@@ -29,12 +29,20 @@ def pipeline_config() -> Config:
     return load_config(os.environ["PNN_GLUON_CONFIG"])
 
 
-def bounds(config: Config) -> dict[str, Any]:
-    """First and last day of a daily DAG."""
+def every_day(config: Config) -> dict[str, Any]:
+    """What the daily DAGs share: one run for each UTC day from the pipeline's first to its last, none skipped by hand.
+
+    Only the scheduler and backfills make runs: a run triggered by hand would take the place of a day's own.
+    """
     first, last = config.first_day, config.last_day
     return {
         "start_date": pendulum.datetime(first.year, first.month, first.day, tz="UTC"),
         "end_date": pendulum.datetime(last.year, last.month, last.day, 23, 59, tz="UTC") if last else None,
+        "catchup": False,
+        "max_active_runs": 4,
+        "allowed_run_types": ["scheduled", "backfill"],
+        "default_args": DEFAULTS,
+        "tags": ["pnn_gluon", config.name],
     }
 
 

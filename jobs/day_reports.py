@@ -4,9 +4,9 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
+from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.evaluation.report import DayReport, render_report
-from pnn_gluon.store.atomic import write_atomically
 from pnn_gluon.store.store import Store
 
 

@@ -13,6 +13,7 @@ from jobs import dag_runner
 from jobs.day_reports import day_reports, write_html
 from jobs.pipeline import DAILY
 from jobs.terminal import console
+from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError
@@ -23,18 +24,25 @@ if TYPE_CHECKING:
 
 
 def generate(options: "SyntheticOptions", days: Sequence[datetime.date], folder: Path) -> None:
-    """Write the logs of some days and the requests of the days after them; days already there are left."""
+    """Write the logs of some days and the requests of the days after them."""
     from pnn_gluon.data.synthetic import write_day, write_requests
 
     with _progress() as progress:
         task = progress.add_task("generate logs", total=len(days))
         for day in days:
             progress.update(task, description=f"generate {day}")
-            if not (folder / "truth" / f"{day}.parquet").exists():
-                write_day(options, day, folder)
-            if not (folder / "truth_requests" / f"{plus(day, 1)}.parquet").exists():
-                write_requests(options, plus(day, 1), folder)
+            write_day(options, day, folder)
+            write_requests(options, plus(day, 1), folder)
             progress.advance(task)
+
+
+def _generate_once(options: "SyntheticOptions", days: Sequence[datetime.date], folder: Path) -> None:
+    """Generate, unless exactly this was generated before."""
+    wanted = repr((options, list(days))).encode()
+    mark = folder / "generated.txt"
+    if not mark.exists() or mark.read_bytes() != wanted:
+        generate(options, days, folder)
+        write_atomically(mark, wanted)
 
 
 def run_demo(config: Config, work: Path) -> None:
@@ -48,7 +56,7 @@ def run_demo(config: Config, work: Path) -> None:
     options = SyntheticOptions(
         seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
     )
-    generate(options, wanted, work / "raw")
+    _generate_once(options, wanted, work / "raw")
     _run(config, work, wanted)
     page = work / "report.html"
     write_html(config, wanted, page)

@@ -51,7 +51,9 @@ def _encode(
 def _reusable(reading: Reading, samples: dict[datetime.date, Manifest]) -> dict[datetime.date, Path]:
     """The shards of the day in force that were made from the same sample under the same map."""
     before = reading.store.manifest("shards", reading.day)
-    if before is None or not reading.store.has_files(before) or before.details["map"] != reading.need("maps").run:
+    if reading.force or before is None or before.details["map"] != reading.need("maps").run:
+        return {}
+    if not reading.store.is_intact(before):
         return {}
     folder, made_from = reading.store.folder(before), before.details["samples"]
     return {day: folder / f"{day}.h5" for day, sample in samples.items() if made_from.get(str(day)) == sample.run}

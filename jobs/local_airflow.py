@@ -38,6 +38,7 @@ from typing import Any
 
 import psutil
 
+from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
@@ -498,13 +499,7 @@ def _keep_secret(path: Path, make: Callable[[], str]) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 whole: temporary name, fsync, rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(name, path)
+    write_atomically(path, text.encode(), mode=0o600)
 
 
 @contextmanager

@@ -37,14 +37,17 @@ class Reading:
     """One step's view of the store on one day; everything asked for is recorded in `inputs`.
 
     With `peek`, raw files are described by size alone: enough to see that something changed, without reading it.
+    With `force`, a step takes nothing over from the day in force.
     """
 
-    def __init__(self, config: Config, store: Store, day: datetime.date, peek: bool = False) -> None:
+    def __init__(
+        self, config: Config, store: Store, day: datetime.date, peek: bool = False, force: bool = False
+    ) -> None:
         if day < config.first_day:
             raise ConfigError(
                 f"day {day}: before the pipeline's first day {config.first_day} (first_day in {config.path})"
             )
-        self.config, self.store, self.day, self.peek = config, store, day, peek
+        self.config, self.store, self.day, self.peek, self.force = config, store, day, peek, force
         self.inputs: dict[str, str | None] = {}
         self._manifests: dict[tuple[str, datetime.date], Manifest | None] = {}
 

@@ -74,7 +74,7 @@ class Step:
         started = time.monotonic()
         store = Store.of(config)
         try:
-            reading = Reading(config, store, day)
+            reading = Reading(config, store, day, force=force)
             self.reads(reading)
             manifest, status = store.manifest(self.table, day), "skipped"
             stands = self.fresh(reading, manifest) and manifest is not None and store.has_files(manifest)

@@ -6,7 +6,8 @@ removed, NULL where it is one of `source.missing`), double for numeric ones. `ho
 1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text`.
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
-`<preset or kind>|<logs or requests>|<file>:<line>`, the file's name without the suffix of a compression.
+`<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder; in the id,
+without the suffix of a compression.
 """
 
 import datetime

@@ -6,7 +6,6 @@ uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if the share is smaller); ro
 Equal rows give equal bytes, however they were split into batches.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import InputError
 
 CHUNK_ROWS = 65536
@@ -96,10 +96,9 @@ class ShardWriter:
             if "ids" not in self._file[share]:
                 _extend(self._file[share], np.empty((0, self._slots), np.int32), np.empty(0, np.uint8))
         self._file.close()
-        with self._partial.open("rb+") as written:
-            os.fsync(written.fileno())
+        sync_file(self._partial)
         self._partial.replace(self._path)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def __enter__(self) -> Self:
         return self
@@ -125,14 +124,6 @@ def _extend(group: Any, ids: Ids, label: Labels) -> None:
     for name, values in (("ids", ids), ("label", label)):
         group[name].resize(start + rows, axis=0)
         group[name][start:] = values
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def first_bad_row(ids: Ids, label: NDArray[Any], size: int) -> int | None:

@@ -17,7 +17,6 @@ Example:
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from pnn_gluon.atomic import sync_file
 from pnn_gluon.data.synthetic_lines import FAULTS, damage, lines_of
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.data.synthetic_world import Rows, Stream, hours_of, world_of
@@ -200,15 +200,7 @@ def _replaced(target: Path) -> Iterator[Path]:
         temporary = Path(folder) / target.name
         yield temporary
         for path in [temporary, *temporary.glob("*")]:
-            _sync(path)
+            sync_file(path)
         if target.is_dir():
             shutil.rmtree(target)
         temporary.replace(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

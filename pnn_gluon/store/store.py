@@ -15,10 +15,10 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pnn_gluon.atomic import move_folder, write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day
 from pnn_gluon.errors import InputError
-from pnn_gluon.store.atomic import move_folder, write_atomically
 from pnn_gluon.store.manifest import Manifest, content_run, describe_files, sha256_of
 from pnn_gluon.store.remote import Remote
 
@@ -158,22 +158,16 @@ class Store:
         return manifest
 
     def has_files(self, manifest: Manifest) -> bool:
-        """Whether a run's files are all there with their sizes (the hashes: `verify`)."""
+        """Whether a run's files are all there with their sizes (the hashes: `is_intact`)."""
         try:
             folder = self.folder(manifest)
             return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
         except (InputError, FileNotFoundError):
             return False
 
-    def verify(self, manifest: Manifest) -> None:
-        """Check every file of a run against its recorded size and hash.
-
-        Raises:
-            InputError: naming the first file that differs.
-        """
-        folder = self.folder(manifest)
-        if not _intact(folder, manifest):
-            raise InputError(f"{folder}: files differ from the manifest; rebuild the day with --force")
+    def is_intact(self, manifest: Manifest) -> bool:
+        """Whether every file of a run has its recorded size and hash."""
+        return self.has_files(manifest) and _intact(self.folder(manifest), manifest)
 
     def record_failure(self, table: str, day: datetime.date, message: str) -> None:
         """Remember on this machine that a step failed, for `status`."""

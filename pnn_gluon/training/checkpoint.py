@@ -1,22 +1,22 @@
 """Checkpoints of a training run: always one whole one on disk, from which the run goes on to the same bytes.
 
 A checkpoint is a folder `epoch-EEEEEE-batch-BBBBBBBBBBBB` named after the batch that comes next, with the files
-`net.params`, `trainer.states` and `state.json`. It is written under another name, synced, and renamed; then older
+`net.params`, `optimizer.params` and `state.json`. It is written under another name, synced, and renamed; then older
 ones go. The best epoch's values lie beside it as `best-EEEEEE.params` and are written before the checkpoint that
 speaks of them.
 """
 
 import json
-import os
-import pickle
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.parameters import Values, put_values, read_values, take_values
+from pnn_gluon.training.states import Counts, load_states, save_states
 
 _PARTIAL = "partial"
 
@@ -36,7 +36,8 @@ class EpochRecord:
 class RunState:
     """Where a run stands: the next batch, the sums of the current epoch, the epochs done.
 
-    `fingerprint` says what the run depends on; a checkpoint of another one is refused.
+    `fingerprint` says what the run depends on; a checkpoint of another one is refused. `updates` counts the
+    optimizer's updates.
     """
 
     fingerprint: str
@@ -47,6 +48,7 @@ class RunState:
     history: list[EpochRecord] = field(default_factory=list)
     best_epoch: int | None = None
     finished: bool = False
+    updates: Counts = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class Checkpoints:
         """Keep the values of the best epoch so far; they count once a checkpoint that names it is saved."""
         partial = self._folder / f"{_PARTIAL}-best"
         mx.nd.save(str(partial), values)
-        _sync(partial)
+        sync_file(partial)
         partial.replace(self._best(epoch))
 
     def save(self, net: HybridBlock, trainer: Any, state: RunState) -> None:
@@ -74,12 +76,12 @@ class Checkpoints:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         mx.nd.save(str(partial / "net.params"), take_values(net))
-        trainer.save_states(str(partial / "trainer.states"))
+        state.updates = save_states(trainer, partial / "optimizer.params")
         (partial / "state.json").write_text(json.dumps(asdict(state), indent=1, sort_keys=True) + "\n")
         for path in (*partial.iterdir(), partial):
-            _sync(path)
+            sync_file(path)
         partial.rename(self._folder / state.name)
-        _sync(self._folder)
+        sync_folder(self._folder)
         self._remove_all_but(state)
 
     def load(self, net: HybridBlock, trainer: Any, fingerprint: str) -> RunState | None:
@@ -99,7 +101,7 @@ class Checkpoints:
                 f"remove {self._folder} to start anew, or restore the options"
             )
         put_values(net, read_values(newest / "net.params"), str(newest / "net.params"))
-        _load_states(trainer, newest / "trainer.states")
+        load_states(trainer, newest / "optimizer.params", state.updates)
         return state
 
     def load_best(self, epoch: int) -> Values:
@@ -122,13 +124,6 @@ class Checkpoints:
                 old.unlink()
 
 
-def _load_states(trainer: Any, path: Path) -> None:
-    try:
-        trainer.load_states(str(path))
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not the optimizer states of a training run ({error}); remove its folder") from error
-
-
 def _read_state(path: Path) -> RunState:
     try:
         content = json.loads(path.read_text())
@@ -136,11 +131,3 @@ def _read_state(path: Path) -> RunState:
         return RunState(history=history, **content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the state of a training run ({error}); remove its folder") from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -34,6 +34,7 @@ from typing import NoReturn
 
 import psutil
 
+from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 
 HOST = "127.0.0.1"
@@ -260,7 +261,7 @@ class EmbeddedPostgres:
             RELOCATED.mkdir(mode=0o711, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=f"{self.root.name}-", dir=RELOCATED))
             folder.chmod(0o711)
-            _replace_text(self.root / "location", f"{folder}\n")
+            write_atomically(self.root / "location", f"{folder}\n".encode())
             print(
                 f"PostgreSQL can't run as root and its user can't reach {self.root}: its files are in {folder}",
                 file=sys.stderr,
@@ -322,7 +323,7 @@ class EmbeddedPostgres:
             port = _free_port()
         if not _is_free(port):
             raise ConfigError(f"port {port} on {HOST} is taken by another program; give another port or none at all")
-        _replace_text(self.base / "settings.json", json.dumps({"port": port}) + "\n")
+        write_atomically(self.base / "settings.json", (json.dumps({"port": port}) + "\n").encode())
 
     def _remembered_port(self) -> int | None:
         path = self.base / "settings.json"
@@ -471,18 +472,7 @@ def _write_secret(path: Path) -> None:
     """Generate a password into a file only its owner may read, unless it is there."""
     if path.exists():
         return
-    _replace_text(path, secrets.token_urlsafe(24), mode=0o600)
-
-
-def _replace_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a small file whole: temporary name, fsync, rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.chmod(name, mode)
-    os.replace(name, path)
+    write_atomically(path, secrets.token_urlsafe(24).encode(), mode=0o600)
 
 
 def _foreign(folder: Path) -> str:

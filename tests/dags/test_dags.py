@@ -51,6 +51,14 @@ def test_tasks_that_continue_yesterday_wait_for_yesterday(dags: dict[str, Any], 
     assert dags["ctr_daily"].get_task(name).depends_on_past
 
 
+@pytest.mark.parametrize("name", ["ctr_daily", "ctr_nightly_evaluation"])
+def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dags: dict[str, Any], name: str) -> None:
+    dag = dags[name]
+    assert str(dag.start_date.date()) == "2026-11-01"
+    assert str(dag.end_date.date()) == "2026-11-30"
+    assert set(dag.allowed_run_types) == {"scheduled", "backfill"}
+
+
 @pytest.mark.parametrize("name", ["evaluate", "gate"])
 def test_tasks_that_read_yesterdays_champion_wait_for_its_promotion(dags: dict[str, Any], name: str) -> None:
     task = dags["ctr_daily"].get_task(name)

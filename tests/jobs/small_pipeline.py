@@ -17,6 +17,7 @@ SCORES_VARIABLE = "PNN_GLUON_TEST_SCORES"
 PIPELINE = """
 name = "small"
 first_day = 2026-11-01
+last_day = 2026-11-30
 [store]
 root = "store"
 [source]
