@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any: ...
 
 
-_SPIN_COUNT = "10000"
+_SPIN_COUNT = "1000"
 _GRADIENT_SUM_CAP = "100000"
 
 
@@ -69,7 +69,7 @@ def prepare_mxnet() -> Any:
     """Set MXNet's environment unless the user has, import MXNet and return the module.
 
     - `OMP_NUM_THREADS` = available processors: MXNet alone would take half of them.
-    - `GOMP_SPINCOUNT` = 10000: threads that spin for long make a step several times slower under contention.
+    - `GOMP_SPINCOUNT` = 1000: threads that spin for long make a step several times slower under contention.
     - `MXNET_EXEC_INPLACE_GRAD_SUM_CAP` = 100000: a tensor read by more than eight operators keeps its gradient.
 
     The settings are read when the library loads, so they have no effect if `mxnet` was imported before.

@@ -32,7 +32,7 @@ def run(**variables):
 def test_defaults_use_all_available_processors_and_import_is_lazy():
     before, processors, settings = run()
     assert not before
-    assert settings == [str(processors), "10000", "100000"]
+    assert settings == [str(processors), "1000", "100000"]
 
 
 def test_the_users_settings_are_respected():
