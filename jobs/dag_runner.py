@@ -32,6 +32,7 @@ def prepare(home: Path, config: Path) -> None:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "PNN_GLUON_CONFIG": str(config),
+            "PNN_GLUON_DAG_TEST": "1",
         }
     )
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
@@ -92,8 +93,9 @@ def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) ->
 
     after = plus(day, 1)  # noon of the next day: the last interval that ended by then is the day's, at any hour
     run = dag.test(logical_date=pendulum.datetime(after.year, after.month, after.day, 12), run_conf=conf)
-    if run.state != "success":
-        failed = [ti.task_id for ti in run.get_task_instances() if ti.state == "failed"]
+    states = {ti.task_id: ti.state for ti in run.get_task_instances()}
+    if run.state != "success" or states.keys() != set(dag.task_ids):
+        failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
         raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *_reasons(failed, day)]))
 
 

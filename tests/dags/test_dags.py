@@ -51,12 +51,22 @@ def test_tasks_that_continue_yesterday_wait_for_yesterday(dags: dict[str, Any], 
     assert dags["ctr_daily"].get_task(name).depends_on_past
 
 
-@pytest.mark.parametrize("name", ["ctr_daily", "ctr_nightly_evaluation"])
-def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dags: dict[str, Any], name: str) -> None:
-    dag = dags[name]
-    assert str(dag.start_date.date()) == "2026-11-01"
-    assert str(dag.end_date.date()) == "2026-11-30"
-    assert set(dag.allowed_run_types) == {"scheduled", "backfill"}
+def test_days_begin_with_the_pipelines_first_and_end_with_its_last(
+    dag_pipeline: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pnn_gluon_tasks
+
+    monkeypatch.delenv("PNN_GLUON_DAG_TEST", raising=False)
+    bounds = pnn_gluon_tasks.every_day(dag_pipeline)
+    assert (str(bounds["start_date"].date()), str(bounds["end_date"].date())) == ("2026-11-01", "2026-11-30")
+    assert bounds["allowed_run_types"] == ["scheduled", "backfill"]
+    assert bounds["catchup"] is False
+
+
+def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) -> None:
+    """A run that leaves tasks out is an error, not a success."""
+    with pytest.raises(PnnError, match="ingest: InputError"):
+        dag_runner.run_day(dags["ctr_daily"], ran.last_day)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "gate"])
