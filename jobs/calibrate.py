@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.command import main
 from jobs.reading import Reading
@@ -10,6 +11,12 @@ from pnn_gluon import __version__
 from pnn_gluon.days import window
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import link_file
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pnn_gluon.serving.bundle import BundleCard
 
 SECTIONS = ("source", "fields", "sampling", "feature_map", "model", "training", "calibration")
 
@@ -40,7 +47,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(len(label), {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)})
 
 
-def _calibrate_share(reading: Reading, folder: Path):  # type: ignore[no-untyped-def]
+def _calibrate_share(reading: Reading, folder: Path) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
     """Raw logits and labels of the calibrate shares of the calibration window."""
     import numpy as np
 
@@ -57,7 +64,7 @@ def _calibrate_share(reading: Reading, folder: Path):  # type: ignore[no-untyped
     return logit, np.concatenate([label for _, label in parts])
 
 
-def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]):  # type: ignore[no-untyped-def]
+def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]) -> "BundleCard":
     from pnn_gluon.serving.bundle import MAP, BundleCard
     from pnn_gluon.training.export import PARAMETERS_FILE
 

@@ -4,7 +4,7 @@ import datetime
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -15,10 +15,8 @@ from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
 from pnn_gluon.errors import ConfigError, PnnError
 
-Rows = Literal["logs", "requests"]
 
-
-def export_step(name: str, model_day: datetime.date, rows: Rows) -> Step:
+def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
     """The step that scores one day for the export of this name.
 
     Raises:
@@ -42,7 +40,7 @@ def export_step(name: str, model_day: datetime.date, rows: Rows) -> Step:
     return Step("export", f"exports_{name}", ("source", "fields"), reads, build)
 
 
-def _score_day(reading: Reading, model_day: datetime.date, rows: Rows, folder: Path) -> Built:
+def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Path) -> Built:
     from pnn_gluon.data.ingest import ingest_requests
     from pnn_gluon.serving.bundle import Bundle, scored_batches
     from pnn_gluon.store.tables import TableWriter
@@ -73,9 +71,8 @@ def command(
     force: ForceOption = False,
 ) -> None:
     """Score a range of days with the model of a chosen day; one JSON line a day."""
-
     try:
-        step, options = export_step(name, parse_day(model_day), rows), load_config(config)  # type: ignore[arg-type]
+        step, options = export_step(name, parse_day(model_day), rows), load_config(config)
         chosen = parse_days(days)
     except PnnError as error:
         report(f"error: {error}")

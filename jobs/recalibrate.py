@@ -5,6 +5,7 @@ The next day's promote takes the new bundle up if it keeps that model.
 
 import dataclasses
 from pathlib import Path
+from typing import TypeAlias
 
 from jobs.command import main
 from jobs.promote import NONE
@@ -12,6 +13,8 @@ from jobs.reading import Reading
 from jobs.serving_model import champion_folder
 from jobs.step import Built, Report, Step
 from pnn_gluon.store.store import link_file
+
+Summary: TypeAlias = dict[str, float | int | None]
 
 
 def reads(reading: Reading) -> None:
@@ -34,7 +37,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(rows, {"champion": pointer, "before": before, "after": after, **days})
 
 
-def _refit(reading: Reading, source: Path, sample: Path, folder: Path):  # type: ignore[no-untyped-def]
+def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[Summary, Summary, int]:
     """The bundle again with a new calibrator; summaries before and after on the rows it was fitted on."""
     import numpy as np
 

@@ -99,7 +99,7 @@ def test_before_any_labels_matured_the_night_does_nothing_and_says_so(built: Con
 
 @pytest.mark.parametrize("rows", ["logs", "requests"])
 def test_an_export_scores_chosen_days_with_a_chosen_model(built: Config, rows: str) -> None:
-    outcome = export_step("check", DAYS[2], rows).run(built, DAYS[1])  # type: ignore[arg-type]
+    outcome = export_step("check", DAYS[2], rows).run(built, DAYS[1])
     scored = pq.read_table(Path(built.store_root) / outcome.path / "scores.parquet")
     expected = manifest(built, "rows", DAYS[1]).rows if rows == "logs" else 300
     assert scored.num_rows == outcome.rows == expected
