@@ -88,7 +88,7 @@ TIMED = 200
 
 TRAININGS: dict[str, dict[str, Any]] = {
     "ipnn 20, 3x400": {"embedding_size": 20, "hidden": (400, 400, 400), "batch_size": 2000, "learning_rate": 1e-3},
-    "demo: ipnn 8, 2x64": {"embedding_size": 8, "hidden": (64, 64), "batch_size": 1000, "learning_rate": 2e-3},
+    "demo: ipnn 8, 2x64": {"embedding_size": 8, "hidden": (64, 64), "batch_size": 250, "learning_rate": 3e-3},
 }
 """Networks with layer normalization, by what the table calls them."""
 

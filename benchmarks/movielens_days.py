@@ -2,8 +2,9 @@
 
     python -m benchmarks.movielens_days --data ml100k_joined.csv.gz
 
-The peer is the item's mean response over all days before (the mean of all where the item is new), which is what a
-ranking by popularity would use. Ends with one JSON line.
+The days before are built first, by the steps alone, so that model and peer have seen the same past. The peer is the
+item's mean response over all days before (the mean of all where the item is new), which is what a ranking by
+popularity would use. Ends with one JSON line.
 """
 
 import datetime
@@ -21,11 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import dag_runner
+from jobs.pipeline import DAILY, step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.metrics import Auc
 from pnn_gluon.store.store import Store
 
+START = datetime.date(1997, 11, 5)
 CONFIG = Path(__file__).parents[1] / "conf" / "movielens.toml"
 
 
@@ -41,8 +44,11 @@ def main(
     path = work.resolve() / "conf" / "movielens.toml"
     path.write_text(CONFIG.read_text().replace("../work/movielens/", "../"))
     config = load_config(path)
-    wanted = day_range(config.first_day, plus(config.first_day, days - 1))
-    _write_requests(data, [plus(day, 1) for day in wanted], work / "raw" / "requests")
+    before, wanted = day_range(config.first_day, plus(START, -1)), day_range(START, plus(START, days - 1))
+    _write_requests(data, [plus(day, 1) for day in before + wanted], work / "raw" / "requests")
+    for day in before:
+        for name in DAILY[:-2]:
+            step(name).run(config, day)
     dag_runner.prepare(work.resolve() / "airflow", path)
     dag_runner.run_days(dag_runner.load_dag("ctr_daily"), wanted, lambda task: None)
     _compare(Store.of(config), data, wanted)
