@@ -26,7 +26,7 @@ DAY = {"type": "string", "format": "date"}
             title="Name",
             type="string",
             pattern="^[a-z][a-z0-9_]{0,30}$",
-            description="The table is exports_<name>.",
+            description="Lower-case letters, digits and _; the table is exports_<name>.",
         ),
     },
 )
@@ -35,8 +35,8 @@ def ctr_export() -> None:
     job(
         "export",
         config,
-        '--days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"',
-        '--name "$PNN_GLUON_NAME" --rows "$PNN_GLUON_ROWS"',
+        '--days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"'
+        ' --name "$PNN_GLUON_NAME" --rows "$PNN_GLUON_ROWS"',
         env={
             "PNN_GLUON_FIRST": "{{ params.first_day }}",
             "PNN_GLUON_LAST": "{{ params.last_day }}",

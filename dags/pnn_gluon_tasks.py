@@ -15,6 +15,9 @@ from pnn_gluon.config import Config, load_config
 REFUSED = 4
 """Exit status of a refused candidate: the task is shown as skipped and the champion stays."""
 
+DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
+"""The day of a run, as its jobs get it."""
+
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=float(os.environ.get("PNN_GLUON_RETRY_SECONDS", "30"))),
@@ -30,9 +33,9 @@ def pipeline_config() -> Config:
 
 
 def every_day(config: Config) -> dict[str, Any]:
-    """What the daily DAGs share: one run for each UTC day from the pipeline's first to its last, none skipped by hand.
+    """What the daily DAGs share: one run for each UTC day from the pipeline's first to its last.
 
-    Only the scheduler and backfills make runs: a run triggered by hand would take the place of a day's own.
+    A run triggered by hand works on the last whole day before its logical date.
     """
     first, last = config.first_day, config.last_day
     if os.environ.get("PNN_GLUON_DAG_TEST"):
@@ -42,28 +45,24 @@ def every_day(config: Config) -> dict[str, Any]:
         "end_date": pendulum.datetime(last.year, last.month, last.day, 23, 59, tz="UTC") if last else None,
         "catchup": False,
         "max_active_runs": 4,
-        "allowed_run_types": ["scheduled", "backfill"],
         "default_args": DEFAULTS,
         "tags": ["pnn_gluon", config.name],
     }
 
 
 def job(
-    step: str, config: Config, *arguments: str, day: str = "{{ data_interval_start | ds }}", **options: Any
+    step: str, config: Config, arguments: str = '--day "$PNN_GLUON_DAY"', env: dict[str, str] = DAY, **options: Any
 ) -> BashOperator:
     """A task that runs `python -m jobs.<step>`; its last line, one JSON object, is the task's XCom.
 
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
     anything but text; the job validates it.
     """
-    environment = {"PNN_GLUON_DAY": day, "PNN_GLUON_PYTHON": sys.executable, **_score_server(config)}
-    environment.update(options.pop("env", {}))
-    command = [f'exec "$PNN_GLUON_PYTHON" -m jobs.{step}', *(arguments or ('--day "$PNN_GLUON_DAY"',))]
     return BashOperator(
-        task_id=options.pop("task_id", step),
-        bash_command=" ".join(command),
+        task_id=step,
+        bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs.{step} {arguments}',
         cwd=str(Path(__file__).parents[1]),
-        env=environment,
+        env={"PNN_GLUON_PYTHON": sys.executable, **env, **_score_server(config)},
         append_env=True,
         output_processor=last_object,
         skip_on_exit_code=REFUSED,

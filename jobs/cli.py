@@ -10,7 +10,7 @@ import typer
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
-from pnn_gluon.errors import PnnError
+from pnn_gluon.errors import ConfigError, PnnError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -32,6 +32,8 @@ def run(config: ConfigOption, day: DaysOption, force: ForceOption = False) -> No
     from jobs.pipeline import DAILY, step
 
     options = load_config(config)
+    if options.source.requests is None:
+        raise ConfigError(f"{options.path}: source.requests: needed to run a whole day; say where requests lie")
     for each in parse_days(day):
         for name in DAILY:
             status = print_outcome(guarded(partial(step(name).run, options, each, force, report)))

@@ -57,6 +57,9 @@ def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
     except PnnError as error:
         report(f"error: {error}")
         return error.exit_status
+    except OSError as error:  # the machine's trouble, not the program's: disk, network, permissions
+        report(f"error: {error}")
+        return 1
     except Exception:
         traceback.print_exc()
         return 1

@@ -54,7 +54,7 @@ def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Pa
         table = folder / "rows.parquet"
     count = 0
     with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
-        for batch in scored_batches(bundle.score(connection, table)):
+        for batch in scored_batches(bundle.score(connection, table, ("row_id", "file", "line"))):
             writer.write(batch)
             count += batch.num_rows
     if rows == "requests":

@@ -42,7 +42,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         details = {**pointer(reading.need("bundles")), "decision": "promoted", "reason": "accepted by the gate"}
     else:
         details = {**_kept(reading), "decision": "kept", "reason": "; ".join(gate.details["reasons"])}
-    report(f"promote {reading.day}: {details['decision']}: model of {details['model_day']} is in force")
+    in_force = f"model of {details['model_day']}" if details["run"] else "no model"
+    report(f"promote {reading.day}: {details['decision']}: {in_force} is in force")
     return Built(0 if details["run"] is None else 1, details)
 
 

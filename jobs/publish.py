@@ -55,7 +55,7 @@ def export_manifest(scores: Manifest, table: str) -> dict[str, object]:
         "map_day": scores.details["map_day"],
         "rows": scores.rows,
         "table": table,
-        "columns": {"row_id": "text", "logit": "double", "probability": "double"},
+        "columns": {"row_id": "text", "file": "text", "line": "bigint", "logit": "double", "probability": "double"},
         "parquet": {"path": f"{run}/{file.name}", "size": file.size, "sha256": file.sha256},
     }
 

@@ -24,8 +24,8 @@ def print_query(config: Config, sql: str) -> None:
         except Error as error:
             raise InputError(f"the score server refused the statement: {error}") from error
     table = Table(*answer.schema.names)
-    for row in answer.slice(0, 1000).to_pylist():
-        table.add_row(*(str(value) for value in row.values()))
+    for row in zip(*(column.slice(0, 1000).to_pylist() for column in answer.columns), strict=True):
+        table.add_row(*map(str, row))
     out = console()
     out.print(table)
     if answer.num_rows > 1000:

@@ -26,7 +26,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     bundle = Bundle.load(serving_folder(reading.store, champion, reading.day))
     result = ingest_requests(reading.config, score_day, folder)
     with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
-        for batch in scored_batches(bundle.score(connection, folder / "rows.parquet")):
+        for batch in scored_batches(bundle.score(connection, folder / "rows.parquet", ("row_id", "file", "line"))):
             writer.write(batch)
     (folder / "rows.parquet").unlink()
     report(f"score {reading.day}: {result.rows:,} requests of {score_day}, {result.rejects:,} rejects")

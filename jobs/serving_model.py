@@ -27,6 +27,7 @@ def serving_folder(store: Store, champion: Manifest, day: datetime.date) -> Path
     if folder is None:
         raise InputError(
             f"no model is in force on {day}: every candidate so far was refused by the gate. See why with "
-            f"`pnn-gluon status`, or promote one with `pnn-gluon rollback --day {day} --to {day} --reason ...`"
+            f"`pnn-gluon status --day {day}`, or promote one with "
+            f"`pnn-gluon rollback --day {day} --to {day} --reason ...`"
         )
     return folder

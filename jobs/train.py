@@ -51,6 +51,10 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         checkpoint_dir=reading.store.scratch("models", reading.day, _key(reading)),
         progress=_progress(reading, report),
     )
+    if result.steps < FEW_STEPS:
+        report(
+            f"train {reading.day}: only {result.steps} steps: lower training.batch_size or raise epochs to learn more"
+        )
     export_model(net, folder, feature_map.layout.slots)
     details = {
         "model": {"name": config.model.name, "options": config.model.options, "size": feature_map.size},
@@ -115,6 +119,9 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
 
     return log_loss
 
+
+FEW_STEPS = 200
+"""Fewer updates than this can hardly move a network from where it starts."""
 
 CHUNK = 1 << 16
 """Rows read at once for validation."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pnn_gluon.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"
+DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
 
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -76,7 +77,15 @@ class SourceConfig(Section):
             raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("`columns` names a column twice")
+        self._check_patterns()
         return self
+
+    def _check_patterns(self) -> None:
+        for key in ("logs", "clicks", "requests"):
+            for form in re.findall(r"\{(.*?)\}", getattr(self, key) or ""):
+                if form not in DAY_FORMS:
+                    allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
+                    raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
 
 
 class _FieldConfig(Section):
@@ -194,8 +203,8 @@ class TrainingConfig(Section):
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     optimizer: Literal["adam", "adagrad", "ftrl", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     lazy_update: bool = True
@@ -449,7 +458,7 @@ def _suggest(word: str, known: typing.Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-DAY_PATTERN = re.compile(r"\{(day|yyyymmdd|yymmdd)\}")
+DAY_PATTERN = re.compile(r"\{(" + "|".join(DAY_FORMS) + r")\}")
 
 
 def day_path(pattern: str, day: datetime.date) -> str:

@@ -55,6 +55,7 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
 
     The pattern is a path of the configuration: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
     `[...]` stand for characters within one folder or file name; names that begin with a dot match no wildcard.
+    A pattern that ends in a folder means the files directly in it.
 
     Raises:
         InputError: no file matches, or a file is there twice, compressed in two ways.
@@ -123,8 +124,8 @@ def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> l
         below = f"{name}/{part}" if name else part
         if last and info.is_file:
             found.append((below, int(info.size)))
-        elif not last and info.type == pyarrow.fs.FileType.Directory:
-            found += _matches(filesystem, base, wanted[1:], below)
+        elif info.type == pyarrow.fs.FileType.Directory and not (last and _WILDCARD.search(wanted[0])):
+            found += _matches(filesystem, base, wanted[1:] or ["*"], below)
     return found
 
 

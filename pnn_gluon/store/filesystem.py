@@ -18,6 +18,8 @@ def open_filesystem(url: str) -> tuple[Any, str]:
         filesystem, path = pyarrow.fs.FileSystem.from_uri(url)
     except (pa.ArrowInvalid, ValueError):
         filesystem, path = _fsspec(url)
+    except OSError as error:
+        raise ConfigError(f"{url}: cannot be reached: {error}") from error
     return filesystem, path.rstrip("/")
 
 

@@ -59,7 +59,6 @@ def test_days_begin_with_the_pipelines_first_and_end_with_its_last(
     monkeypatch.delenv("PNN_GLUON_DAG_TEST", raising=False)
     bounds = pnn_gluon_tasks.every_day(dag_pipeline)
     assert (str(bounds["start_date"].date()), str(bounds["end_date"].date())) == ("2026-11-01", "2026-11-30")
-    assert bounds["allowed_run_types"] == ["scheduled", "backfill"]
     assert bounds["catchup"] is False
 
 

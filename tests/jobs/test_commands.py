@@ -17,7 +17,8 @@ EXPORT = ("jobs.export", "--config", "PIPELINE", "--days", "2026-11-01")
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != "PNN_GLUON_CONFIG"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
 
 
 def test_a_step_ends_with_one_json_object_and_does_nothing_the_second_time(pipeline: Config) -> None:

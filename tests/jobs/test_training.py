@@ -93,4 +93,5 @@ def test_every_option_of_training_is_passed_on(built: Config) -> None:
 def test_defaults_are_the_librarys() -> None:
     theirs = json.loads(json.dumps(dataclasses.asdict(TrainingOptions())))
     ours = TrainingConfig().model_dump(mode="json")
-    assert {name: ours[name] for name in theirs} == theirs
+    differ = {name for name in theirs if ours[name] != theirs[name]}
+    assert differ == {"epochs"}  # a pipeline stops early by itself, a call of the library does not
