@@ -34,6 +34,12 @@ def test_wildcards_stand_in_folders_and_file_names(tmp_path: Path) -> None:
     assert [file.name for file in files] == ["x1/261102-a.csv", "x2/261102-b.csv"]
 
 
+def test_a_pattern_that_ends_in_a_folder_means_the_files_directly_in_it(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/a.csv", "logs/2026-11-02/deeper/b.csv", "logs/2026-11-03/a.csv")
+    files = list_raw_files(pipeline(tmp_path), "logs/{day}", DAY)
+    assert [file.name for file in files] == ["2026-11-02/a.csv"]
+
+
 def test_names_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
     names = []
     for place in ("here", "there [1]/deeper"):

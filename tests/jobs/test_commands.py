@@ -63,6 +63,9 @@ def test_a_refused_candidate_ends_with_status_4_and_yesterdays_model_keeps_scori
     assert json.loads(gate.stdout)["status"] == "refused"
     assert "0.99" in gate.stderr
     promote = json.loads(run("jobs.promote", *words).stdout)
+    status = run("jobs.cli", "status", *words).stdout
+    assert "refused" in status
+    assert "0.99" in status
     assert (promote["details"]["decision"], promote["details"]["model_day"]) == ("kept", str(DAYS[1]))
     score = run("jobs.score", *words)
     assert json.loads(score.stdout)["details"]["model_day"] == str(DAYS[1]), score.stderr
@@ -97,6 +100,9 @@ def test_the_score_server_answers_queries(built: Config) -> None:
     done = run("jobs.cli", "query", "--config", built.path, sql)
     assert done.returncode == 0, done.stderr
     assert "300" in done.stdout
+    twice = run("jobs.cli", "query", "--config", built.path, "select 17 as n, 18 as n").stdout
+    assert "17" in twice
+    assert "18" in twice
     refused = run("jobs.cli", "query", "--config", built.path, "select nothing")
     assert refused.returncode == 3
     assert "refused the statement" in refused.stderr
