@@ -68,7 +68,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             ("[model]", '[publish]\nserver = "postgresql://me:secret@db"\n[model]'),
             "publish.server: String should match",
         ),
-        (("{day}", "{date}"), "`logs`: no {date}, did you mean 'day'?"),
+        (("{day}", "{date}"), "`logs`: no {date}; a day is one of {day}"),
         (('root = "store"', ""), "store.root: required but missing"),
         (("[source]", '[source]\npreset = "critoe"'), "no preset 'critoe', did you mean 'criteo'?"),
         (("first_day = 2026-11-01", "first_day = 1"), "first_day:"),
