@@ -81,9 +81,10 @@ def _show(config: Config, days: Sequence[datetime.date], page: Path) -> None:
     console().print(render_day_table(day_reports(config, days)))
     here, path = Path.cwd(), config.path
     shown = path.relative_to(here) if path.is_relative_to(here) else path
-    sql = f"select * from {config.publish.table} order by probability desc limit 5"
+    day = plus(days[-1], 1)
+    sql = f"select * from {config.publish.table} where day = '{day}' order by probability desc limit 5"
     print(f"""
-Scores of {plus(days[-1], 1)}:   .venv/bin/pnn-gluon query --config {shown} "{sql}"
+Scores of {day}:   .venv/bin/pnn-gluon query --config {shown} "{sql}"
 Report with charts:     {page}
 What stands, by step:   .venv/bin/pnn-gluon status --config {shown} --day {days[0]}..{days[-1]}
 Airflow with its UI:    make up     (make down)""")
