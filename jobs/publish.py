@@ -35,8 +35,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     scores, table = reading.need("scores"), reading.config.publish.table
     scored = pq.read_table(reading.store.folder(scores) / "scores.parquet")
     for name in ("model_day", "map_day"):
-        column = pa.array([parse_day(scores.details[name])] * scored.num_rows, pa.date32())
-        scored = scored.append_column(name, column)
+        day = pa.scalar(parse_day(scores.details[name]), pa.date32())
+        scored = scored.append_column(name, pa.repeat(day, scored.num_rows))
     score_day = parse_day(scores.details["score_day"])
     with _server(reading) as uri:
         rows = publish_scores(uri, table, score_day, scored)

@@ -73,12 +73,15 @@ def training_options(reading: Reading) -> "TrainingOptions":
     return TrainingOptions(**reading.config.training.model_dump(exclude=ours))
 
 
-def _days(reading: Reading) -> tuple[list[Path], list[Path]]:
-    """Shards to train on, and shards to validate on."""
-    folder = reading.store.folder(reading.need("shards"))
-    paths = sorted(folder.glob("*.h5"))
-    last_day = reading.config.training.validation == "last_day" and len(paths) > 1
-    return (paths[:-1], paths[-1:]) if last_day else (paths, paths)
+def _split(reading: Reading) -> tuple[list[Path], list[Path], str]:
+    """Shards to train on, shards to validate on, and the share of these that counts.
+
+    A window of one day has no last day to hold out: then the calibrate share serves.
+    """
+    paths = sorted(reading.store.folder(reading.need("shards")).glob("*.h5"))
+    if reading.config.training.validation == "last_day" and len(paths) > 1:
+        return paths[:-1], paths[-1:], "train"
+    return paths, paths, "calibrate"
 
 
 def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
@@ -86,7 +89,7 @@ def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
 
     training = reading.config.training
     return Feeder(
-        _days(reading)[0],
+        _split(reading)[0],
         "train",
         batch_size=training.batch_size,
         slots=feature_map.layout.slots,
@@ -97,20 +100,19 @@ def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
 
 def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[HybridBlock], float] | None":
     """Log loss after an epoch: of the calibrate shares at the natural rate, or of the last day's train share."""
-    kind = reading.config.training.validation
-    if kind == "none":
+    if reading.config.training.validation == "none":
         return None
     from pnn_gluon.data.shards import open_shard
     from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
     from pnn_gluon.evaluation.metrics import LogLoss
     from pnn_gluon.training.export import predict_logits
 
-    share = "calibrate" if kind == "held_out" else "train"
-    rate = reading.need("shards").details["rate"] if kind == "held_out" else 1.0
+    _, paths, share = _split(reading)
+    rate = reading.need("shards").details["rate"] if share == "calibrate" else 1.0
 
     def log_loss(net: "HybridBlock") -> float:
         loss = LogLoss()
-        for path in _days(reading)[1]:
+        for path in paths:
             with open_shard(path) as shard:
                 for start in range(0, shard.rows(share), CHUNK):
                     ids, label = shard.read(share, start, start + CHUNK)

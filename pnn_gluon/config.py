@@ -330,6 +330,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
+        if self.calibration.window_days > self.training.window_days:
+            raise ValueError(
+                f"calibration.window_days {self.calibration.window_days}: at most training.window_days "
+                f"({self.training.window_days}), the days that are encoded"
+            )
         if self.last_day is not None and self.last_day < self.first_day:
             raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
         names = [field.name for field in self.fields]

@@ -61,6 +61,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ),
         (("[model]", "[training]\nwarm_start = true\n[model]"), "set window_days = 1"),
         (("[model]", '[training]\nvalidation = "last_day"\nwindow_days = 1\n[model]'), "leaves nothing to train on"),
+        (("[model]", "[calibration]\nwindow_days = 8\n[model]"), "at most training.window_days (7)"),
         (("[model]", "[training]\nl1 = 0.1\n[model]"), "`l1` has an effect with optimizer = 'ftrl' only"),
         (("[model]", '[gate]\nslices = ["c3"]\n[model]'), "gate.slices: no field 'c3'"),
         (("[model]", '[publish]\ntable = "x; drop table y"\n[model]'), "publish.table: String should match pattern"),

@@ -52,6 +52,12 @@ def test_the_last_day_can_be_held_out_instead_of_a_share(built: Config) -> None:
     assert last_day[0]["validation"] != held_out[0]["validation"]
 
 
+def test_on_the_first_day_the_calibrate_share_stands_in_for_the_last_day(built: Config) -> None:
+    held_out = step("train").run(built, DAYS[0], force=True).details["history"]
+    last_day = step("train").run(with_training(built, 'validation = "last_day"'), DAYS[0]).details["history"]
+    assert [record["validation"] for record in last_day] == [record["validation"] for record in held_out]
+
+
 def test_without_validation_every_epoch_is_trained(built: Config) -> None:
     records = history(with_training(built, 'validation = "none"'))
     assert [record["validation"] for record in records] == [None, None]
