@@ -14,7 +14,6 @@ A part that ends is started again by supervisord; one that lives without a heart
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import http.client
 import importlib.metadata
@@ -40,6 +39,7 @@ import psutil
 
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.file_lock import file_lock
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -506,12 +506,8 @@ def _write_private(path: Path, text: str) -> None:
 def _locked(home: Path) -> Iterator[None]:
     """One up or down at a time for a home; others wait."""
     home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with file_lock(home / "lock", mode=0o600):
         yield
-    finally:
-        os.close(handle)
 
 
 # -- stopping --------------------------------------------------------------------------------------

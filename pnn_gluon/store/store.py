@@ -6,7 +6,6 @@ folder, hashed, moved (or uploaded) to their run folder, and only then does the 
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from pnn_gluon.atomic import move_folder, write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day
 from pnn_gluon.errors import InputError
+from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.manifest import Manifest, content_run, describe_files, sha256_of
 from pnn_gluon.store.remote import Remote
 
@@ -106,9 +106,9 @@ class Store:
         """Hold a lock of this store; the system frees it when the process ends, however it ends."""
         path = self.local / _LOCAL_STATE / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
+        with contextlib.ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(file_lock(path, wait))
             except BlockingIOError:
                 raise InputError(f"{name}: another process is at work on it; wait until it ends, then rerun") from None
             yield

@@ -11,7 +11,6 @@ under ``/var/lib/pnn_gluon`` instead, and the file ``location`` in the folder na
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import importlib.util
 import json
@@ -27,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -36,6 +35,7 @@ import psutil
 
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.file_lock import file_lock
 
 HOST = "127.0.0.1"
 USER = "pnn"
@@ -404,16 +404,13 @@ class EmbeddedPostgres:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the file lock of this server; the folder is made on first use."""
-        try:
-            self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-            handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except PermissionError as error:
-            raise InputError(_foreign(self.root)) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+                held.enter_context(file_lock(self.root / "lock", mode=0o600))
+            except PermissionError as error:
+                raise InputError(_foreign(self.root)) from error
             yield
-        finally:
-            os.close(handle)
 
 
 def _checked(database: str) -> str:

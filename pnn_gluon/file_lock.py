@@ -1,0 +1,22 @@
+"""One process at a time: a lock that the system frees when its holder ends, however it ends."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def file_lock(path: Path, wait: bool = True, mode: int = 0o666) -> Generator[None, None, None]:
+    """Hold the exclusive lock of a file, which is made with this mode (less the umask) in an existing folder.
+
+    Raises:
+        BlockingIOError: another holds it, and `wait` is off.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
