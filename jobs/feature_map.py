@@ -17,7 +17,7 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Grow the map by the values that passed the threshold."""
-    from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit, grow_map
+    from pnn_gluon.data.feature_map import FeatureMap, grow_map
 
     config, store, parent = reading.config, reading.store, reading.parent("maps")
     counts = reading.over("counts", config.feature_map.window_days)
@@ -29,7 +29,6 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         None if parent else store.folder(reading.need("rows")) / "rows.parquet",
         parent.files[0].sha256 if parent else "",
     )
-    check_tensor_limit(grown.size, config.model.embedding_size)
     grown.save(folder / "map.h5")
     before = parent.rows if parent else 0
     report(f"feature_map {reading.day}: {grown.size:,} ids, {grown.size - before:,} new")

@@ -35,7 +35,7 @@ def reads(reading: Reading) -> None:
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Train, from scratch or from yesterday's parameters, and export the plain graph."""
     from pnn_gluon.data.feature_map import FeatureMap
-    from pnn_gluon.models.registry import create_model
+    from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.export import export_model
     from pnn_gluon.training.loop import train
 
@@ -57,7 +57,11 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         )
     export_model(net, folder, feature_map.layout.slots)
     details = {
-        "model": {"name": config.model.name, "options": config.model.options, "size": feature_map.size},
+        "model": {
+            "name": config.model.name,
+            "options": model_options(config.model.name) | config.model.options,
+            "size": feature_map.size,
+        },
         "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
         "rate": shards.details["rate"],
         **dataclasses.asdict(result),

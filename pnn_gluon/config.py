@@ -160,29 +160,50 @@ class FeatureMapConfig(Section):
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
 
 
+_EMBEDDING = frozenset({"embedding_size", "embedding_init", "init_scale"})
+_DEEP = _EMBEDDING | {"hidden", "activation", "dropout", "normalization"}
+
 MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
     "lr": frozenset(),
-    "fm": frozenset({"embedding_size"}),
-    "fnn": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
-    "deepfm": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
-    "ipnn": frozenset({"embedding_size", "hidden", "activation", "dropout", "layer_norm"}),
+    "fm": _EMBEDDING,
+    "fnn": _DEEP,
+    "deepfm": _DEEP,
+    "ipnn": _DEEP,
 }
 """The options each model takes; the registry of models is tested against it."""
 
+Widths = tuple[Annotated[int, Field(ge=1)], ...]
+Count = Annotated[int, Field(ge=1)]
+Scale = Annotated[float, Field(gt=0)]
+
 
 class ModelConfig(Section):
-    """The model by name and its options; an option that the model does not take is an error."""
+    """The model by name and its options; an option that the model does not take is an error.
 
-    name: Literal["lr", "fm", "fnn", "deepfm", "ipnn"]
-    embedding_size: Annotated[int, Field(ge=1, le=1024)] = 10
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (400, 400, 400)
-    activation: Literal["relu", "tanh", "elu", "selu"] = "relu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    layer_norm: bool = True
+    An option left out (None) has the model's own default.
+    """
+
+    name: str
+    embedding_size: Annotated[int, Field(ge=1, le=1024)] | None = None
+    embedding_init: Literal["fields", "ids", "size", "xavier"] | None = None
+    init_scale: Scale | None = None
+    hidden: Widths | None = None
+    activation: Literal["relu", "tanh", "elu", "selu", "prelu", "dice"] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    normalization: Literal["layer", "batch", "none"] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_known(cls, name: str) -> str:
+        if name not in MODEL_OPTIONS:
+            raise ValueError(
+                f"there is no model {name!r}{_suggest(name, MODEL_OPTIONS)}; known: {', '.join(MODEL_OPTIONS)}"
+            )
+        return name
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> Self:
-        idle = sorted(self.model_fields_set - {"name"} - MODEL_OPTIONS[self.name])
+        idle = sorted(self.options.keys() - MODEL_OPTIONS[self.name])
         if idle:
             allowed = ", ".join(sorted(MODEL_OPTIONS[self.name])) or "none"
             raise ValueError(f"model {self.name!r} has no option {idle[0]!r}; its options: {allowed}")
@@ -190,8 +211,8 @@ class ModelConfig(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the model's class."""
-        return {key: getattr(self, key) for key in sorted(MODEL_OPTIONS[self.name])}
+        """The keyword arguments given for `create_model`."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
 
 
 class TrainingConfig(Section):

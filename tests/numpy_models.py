@@ -48,40 +48,57 @@ def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray
     return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * gamma + beta
 
 
-def mlp(x: np.ndarray, values: Arrays, hidden: int, activation: str, normalized: bool) -> np.ndarray:
-    """(B, inputs) -> (B, outputs); values are named `layers.<n>.<part>` in the order of the layers."""
+def batch_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """(B, H) -> (B, H), with the statistics of the batch."""
+    centred = x - x.mean(axis=0)
+    return centred / np.sqrt((centred**2).mean(axis=0) + 1e-5) * gamma + beta
+
+
+def prelu(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(B, H) -> (B, H)."""
+    return np.where(x > 0, x, slope * x)
+
+
+def dice(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(B, H) -> (B, H), with the statistics of the batch."""
+    p = 1 / (1 + np.exp(-batch_norm(x, np.ones(x.shape[1]), np.zeros(x.shape[1]))))
+    return p * x + (1 - p) * slope * x
+
+
+NORMALIZATIONS = {"layer": layer_norm, "batch": batch_norm}
+
+
+def activate(x: np.ndarray, name: str, values: Arrays) -> np.ndarray:
+    """(B, H) -> (B, H); `slope` is in the values of activations that learn it."""
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name](x)
+    return {"prelu": prelu, "dice": dice}[name](x, values["slope"])
+
+
+def within(values: Arrays, prefix: str) -> Arrays:
+    """The values of one block, by their names in it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in values.items() if name.startswith(f"{prefix}.")}
+
+
+def normalize(x: np.ndarray, name: str, values: Arrays) -> np.ndarray:
+    """(B, H) -> (B, H); `gamma` and `beta` are in the values unless the name is `none`."""
+    return x if name == "none" else NORMALIZATIONS[name](x, values["gamma"], values["beta"])
+
+
+def mlp(
+    x: np.ndarray, values: Arrays, hidden: int, activation: str = "tanh", normalization: str = "none"
+) -> np.ndarray:
+    """(B, inputs) -> (B, outputs); values are named `layers.<n>.<part>` in the order of the layers (no dropout)."""
     layer = 0
     for _ in range(hidden):
         x = x @ values[f"layers.{layer}.weight"].T + values[f"layers.{layer}.bias"]
-        if normalized:
+        if normalization != "none":
             layer += 1
-            x = layer_norm(x, values[f"layers.{layer}.gamma"], values[f"layers.{layer}.beta"])
-        x = ACTIVATIONS[activation](x)
-        layer += 2
+            x = normalize(x, normalization, within(values, f"layers.{layer}"))
+        layer += 1
+        x = activate(x, activation, within(values, f"layers.{layer}"))
+        layer += 1
     return x @ values[f"layers.{layer}.weight"].T + values[f"layers.{layer}.bias"]
-
-
-def logits(
-    name: str, layout: FieldLayout, ids: np.ndarray, values: Arrays, hidden: int, activation: str, normalized: bool
-) -> np.ndarray:
-    """Logits (B,) of a model by name."""
-    out = np.zeros(len(ids))
-    if name in {"lr", "fm", "deepfm"}:
-        out = out + linear(layout, ids, values["linear.linear_weight"], values["linear.bias"])
-    if name == "lr":
-        return out
-    v = field_vectors(layout, ids, values["embedding.embedding_weight"])
-    pairs, flat = inner_products(v), v.reshape(len(v), -1)
-    if name in {"fm", "deepfm"}:
-        out = out + pairs.sum(axis=1)
-    if name == "fm":
-        return out
-    if name == "ipnn":
-        if normalized:
-            pairs = layer_norm(pairs, values["product.1.gamma"], values["product.1.beta"])
-        flat = np.concatenate([flat, pairs], axis=1)
-    dense = {key.removeprefix("mlp."): value for key, value in values.items() if key.startswith("mlp.")}
-    return out + mlp(flat, dense, hidden, activation, normalized)[:, 0]
 
 
 def finite_differences(function: Callable[[Arrays], float], values: Arrays, step: float = 1e-6) -> Arrays:

@@ -46,7 +46,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             ('name = "fm"', 'name = "fm"\nembeding_size = 3'),
             "model.embeding_size: unknown key, did you mean 'embedding_size'?",
         ),
-        (('name = "fm"', 'name = "fmm"'), "model.name: Input should be 'lr', 'fm'"),
+        (('name = "fm"', 'name = "fmm"'), "model.name: there is no model 'fmm', did you mean 'fm'?"),
         (('name = "fm"', 'name = "lr"\nembedding_size = 3'), "model 'lr' has no option 'embedding_size'"),
         (('kind = "numeric"', 'kind = "numeric", bukets = 3'), "fields.1.bukets: unknown key, did you mean 'buckets'?"),
         (('kind = "numeric"', 'kind = "numeric", bucketing = "log", buckets = 3'), "`buckets` has an effect with"),

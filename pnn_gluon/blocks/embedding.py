@@ -1,11 +1,14 @@
 """Id lookups: an embedding vector or a linear weight for each field."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 ROW_PARAMETERS = ("embedding_weight", "linear_weight")
 """Names of parameters with one row for each id end in one of these; their first dimension is V."""
@@ -46,6 +49,51 @@ def _shares(F: Any, present: Tensor, start: int, end: int, multi: bool) -> Tenso
     return F.broadcast_div(slots, F.maximum(F.sum(slots, axis=1, keepdims=True), 1.0))
 
 
+EMBEDDING_INITS = ("fields", "ids", "size", "xavier")
+"""Names that `embedding_init` takes."""
+
+
+@dataclass(frozen=True)
+class EmbeddingOptions:
+    """Size and starting values of embeddings.
+
+    Starting values are uniform in ±bound ([PNN] 4.2 and 5.1.4), with c = `init_scale`:
+
+    - fields: bound = sqrt(c / (N K)), which keeps sums over pairs of inner products small for any number of fields
+    - ids: sqrt(c / (V K))
+    - size: sqrt(c / K)
+    - xavier: sqrt(6 c / (V + K))
+
+    Attributes:
+        embedding_size: K.
+        embedding_init: One of `EMBEDDING_INITS`.
+        init_scale: c.
+
+    Raises:
+        ConfigError: a size below 1, an unknown name, or a scale that is not above 0.
+    """
+
+    embedding_size: int = 10
+    embedding_init: str = "fields"
+    init_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.embedding_size < 1:
+            raise ConfigError(f"embedding_size must be 1 or more, not {self.embedding_size}")
+        if self.embedding_init not in EMBEDDING_INITS:
+            raise ConfigError(
+                f"embedding_init must be one of {', '.join(EMBEDDING_INITS)}, not {self.embedding_init!r}"
+            )
+        if not 0 < self.init_scale < math.inf:
+            raise ConfigError(f"init_scale must be above 0 and finite, not {self.init_scale}")
+
+    def bound(self, fields: int, size: int) -> float:
+        """Largest absolute starting value for N fields and V ids."""
+        k, c = self.embedding_size, self.init_scale
+        squares = {"fields": c / (fields * k), "ids": c / (size * k), "size": c / k, "xavier": 6 * c / (size + k)}
+        return math.sqrt(squares[self.embedding_init])
+
+
 class FieldEmbedding(HybridBlock):
     """One vector for each field: ids int32 (B, S) -> (B, N, K).
 
@@ -53,42 +101,85 @@ class FieldEmbedding(HybridBlock):
     ([PNN] 4.1); zeros if it has no value. Padding (id 0) never contributes and gets no gradient.
     The gradient is row sparse: it holds the ids of the batch, each once.
 
-    Starting values are uniform in ±`bound`; the default bound is sqrt(1 / (N K)) ([PNN] 4.2, with c = 1), which
-    keeps the sum over pairs of inner products small for any number of fields.
-
     Args:
         layout: The fields of a row.
         size: Number of ids V, with padding and the reserved ids.
-        embedding_size: K.
-        bound: Largest absolute starting value; None for the default.
+        options: K and starting values.
+        vectors: Vectors of K numbers an id has; with more than one the output is (B, N, vectors K).
 
     Raises:
-        ConfigError: V x K is beyond what an MXNet tensor can hold.
+        ConfigError: the table is beyond what an MXNet tensor can hold.
     """
 
     def __init__(
-        self, layout: FieldLayout, size: int, embedding_size: int, bound: float | None = None, **kwargs: Any
+        self, layout: FieldLayout, size: int, options: EmbeddingOptions, *, vectors: int = 1, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        _refuse_too_large(size, embedding_size)
-        self._layout, self._size, self._embedding_size = layout, size, embedding_size
+        width = options.embedding_size * vectors
+        _refuse_too_large(size, width)
+        self._layout, self._size, self._width = layout, size, width
         with self.name_scope():
             self.slot_weights = SlotWeights(layout)
             self.embedding_weight = self.params.get(
                 "embedding_weight",
-                shape=(size, embedding_size),
-                init=mx.init.Uniform(math.sqrt(1 / (layout.fields * embedding_size)) if bound is None else bound),
+                shape=(size, width),
+                init=mx.init.Uniform(options.bound(layout.fields, size)),
                 grad_stype="row_sparse",
             )
 
     def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, N, K)."""
-        size, k = self._size, self._embedding_size
+        size, k = self._size, self._width
         vectors = F.Embedding(ids, embedding_weight, input_dim=size, output_dim=k, sparse_grad=True)  # (B, S, K)
         weights = self.slot_weights(ids)  # (B, S)
         if not self._layout.has_multi_valued:
             return _scale(F, vectors, weights, k)  # (B, N, K)
         return F.concat(*[_pool(F, vectors, weights, k, *run) for run in self._layout.runs()], dim=1)
+
+
+class AdaptiveSizes(HybridBlock):
+    """Keeps the first k_i numbers of the vector of field i, the others become 0: (B, N, K) -> (B, N, K).
+
+    A model in which vectors meet only through products and dense weights is then exactly the model with vectors of
+    k_i numbers: what meets a 0 has no effect and gets no gradient. Source: [PNN] 3.1 and Table 7, with
+    k_i = min(c log V_i, K); see `adaptive_sizes`.
+
+    Args:
+        sizes: k_1 ... k_N.
+        embedding_size: K.
+
+    Raises:
+        ConfigError: a size outside [1, K].
+    """
+
+    def __init__(self, sizes: tuple[int, ...], embedding_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not all(1 <= size <= embedding_size for size in sizes):
+            raise ConfigError(f"embedding_sizes must be in [1, embedding_size = {embedding_size}], not {sizes}")
+        with self.name_scope():
+            self.kept = self.params.get(
+                "kept", shape=(1, len(sizes), embedding_size), init=_Kept(sizes), grad_req="null"
+            )
+
+    def hybrid_forward(self, F: Any, vectors: Tensor, kept: Tensor) -> Tensor:
+        """vectors (B, N, K) -> (B, N, K)."""
+        return F.broadcast_mul(vectors, kept)
+
+
+class _Kept(Initializer):
+    """1 for the first k_i numbers of field i, else 0."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__(sizes=sizes)
+        self._sizes = sizes
+
+    def _init_weight(self, name: str, array: Tensor) -> None:
+        array[:] = mx.nd.array(np.arange(array.shape[2])[None, None] < np.array(self._sizes)[None, :, None])
+
+
+def adaptive_sizes(vocabulary: tuple[int, ...], c: float, embedding_size: int) -> tuple[int, ...]:
+    """k_i = min(c log V_i, K), rounded up, at least 1, for fields with V_i values. Source: [PNN] Table 7."""
+    return tuple(max(1, min(math.ceil(c * math.log(max(v, 1))), embedding_size)) for v in vocabulary)
 
 
 def _scale(F: Any, vectors: Tensor, weights: Tensor, size: int) -> Tensor:

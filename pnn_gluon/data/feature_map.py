@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.config import MODEL_OPTIONS, AnyField, Config, MultiField, NumericField
+from pnn_gluon.config import AnyField, Config, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
 from pnn_gluon.errors import ConfigError, InputError
@@ -248,8 +248,7 @@ def grow_map(
     if parent is None:
         admitted = _with_buckets(base.fields, admitted)
     grown = _append(base, admitted, day, threshold, parent_hash)
-    has_embedding = "embedding_size" in MODEL_OPTIONS[config.model.name]
-    check_tensor_limit(grown.size, config.model.embedding_size if has_embedding else 1)
+    check_tensor_limit(grown.size, config.model.embedding_size or 1)
     return grown
 
 

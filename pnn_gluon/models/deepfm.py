@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from pnn_gluon.blocks.embedding import FieldEmbedding, LinearTerm
+from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm
 from pnn_gluon.blocks.fm_interaction import FMInteraction
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -20,25 +20,16 @@ class DeepFM(HybridBlock):
         layout: FieldLayout,
         size: int,
         *,
-        embedding_size: int = 10,
-        hidden: tuple[int, ...] = (400, 400, 400),
-        activation: str = "relu",
-        dropout: float = 0.0,
-        layer_norm: bool = True,
+        embedding: EmbeddingOptions = EmbeddingOptions(),
+        mlp: MLPOptions = MLPOptions(),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.linear = LinearTerm(layout, size)
-            self.embedding = FieldEmbedding(layout, size, embedding_size)
-            self.interaction = FMInteraction(layout, embedding_size)
-            self.mlp = MLP(
-                layout.fields * embedding_size,
-                hidden,
-                activation=activation,
-                dropout=dropout,
-                layer_norm=layer_norm,
-            )
+            self.embedding = FieldEmbedding(layout, size, embedding)
+            self.interaction = FMInteraction(layout, embedding.embedding_size)
+            self.mlp = MLP(layout.fields * embedding.embedding_size, mlp)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pnn_gluon.blocks.embedding import FieldEmbedding
+from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -16,23 +16,14 @@ class FNN(HybridBlock):
         layout: FieldLayout,
         size: int,
         *,
-        embedding_size: int = 10,
-        hidden: tuple[int, ...] = (400, 400, 400),
-        activation: str = "relu",
-        dropout: float = 0.0,
-        layer_norm: bool = True,
+        embedding: EmbeddingOptions = EmbeddingOptions(),
+        mlp: MLPOptions = MLPOptions(),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
-            self.embedding = FieldEmbedding(layout, size, embedding_size)
-            self.mlp = MLP(
-                layout.fields * embedding_size,
-                hidden,
-                activation=activation,
-                dropout=dropout,
-                layer_norm=layer_norm,
-            )
+            self.embedding = FieldEmbedding(layout, size, embedding)
+            self.mlp = MLP(layout.fields * embedding.embedding_size, mlp)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""

@@ -1,15 +1,18 @@
 """Models by name; only the module of the model asked for is imported."""
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from pnn_gluon.runtime import HybridBlock
 
 MODELS = {"lr": "LR", "fm": "FM", "fnn": "FNN", "deepfm": "DeepFM", "ipnn": "IPNN"}
@@ -17,13 +20,15 @@ MODELS = {"lr": "LR", "fm": "FM", "fnn": "FNN", "deepfm": "DeepFM", "ipnn": "IPN
 
 
 def model_options(name: str) -> dict[str, Any]:
-    """The options that the model takes, with their defaults.
+    """The options that the model takes, with their defaults; those of groups such as `MLPOptions` one by one.
 
     Raises:
         ConfigError: no model has this name.
     """
-    parameters = inspect.signature(_model_class(name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    options: dict[str, Any] = {}
+    for keyword, default in _keywords(name).items():
+        options |= dataclasses.asdict(default) if _is_group(default) else {keyword: default}
+    return options
 
 
 def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "HybridBlock":
@@ -44,8 +49,30 @@ def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "
     for option in options:
         if option not in known:
             raise ConfigError(f"model {name!r} has no option {option!r}{_suggestion(option, known)}")
-    model: HybridBlock = _model_class(name)(layout, size, prefix=f"{name}_", **options)
+    model: HybridBlock = _model_class(name)(layout, size, prefix=f"{name}_", **_grouped(_keywords(name), options))
     return model
+
+
+def _keywords(name: str) -> dict[str, Any]:
+    """The keywords of the model's class with their defaults; a default that is a dataclass is a group of options."""
+    parameters = inspect.signature(_model_class(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _is_group(default: object) -> "TypeGuard[DataclassInstance]":
+    return dataclasses.is_dataclass(default) and not isinstance(default, type)
+
+
+def _grouped(keywords: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options by keyword: those of a group put into it."""
+    grouped: dict[str, Any] = {}
+    for keyword, default in keywords.items():
+        if _is_group(default):
+            inside = {field.name for field in dataclasses.fields(default)} & options.keys()
+            grouped[keyword] = dataclasses.replace(default, **{option: options[option] for option in inside})
+        elif keyword in options:
+            grouped[keyword] = options[keyword]
+    return grouped
 
 
 def _model_class(name: str) -> Any:

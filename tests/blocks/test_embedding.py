@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 from numpy_models import backward, field_vectors, finite_differences, gradients, int32, linear, randomize
 
-from pnn_gluon.blocks.embedding import FieldEmbedding, LinearTerm, is_row_parameter
+from pnn_gluon.blocks.embedding import (
+    AdaptiveSizes,
+    EmbeddingOptions,
+    FieldEmbedding,
+    LinearTerm,
+    adaptive_sizes,
+    is_row_parameter,
+)
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.runtime import mx
 
 SINGLE = FieldLayout.single_valued(("a", "b", "c"))
 MULTI = FieldLayout.from_widths({"a": 1, "tags": 3, "b": 1, "c": 1, "cities": 2})
@@ -23,7 +31,7 @@ def some_ids(layout):
 @pytest.mark.parametrize("hybrid", [False, True])
 @pytest.mark.parametrize("layout", [SINGLE, MULTI])
 def test_embedding_is_the_mean_over_a_fields_values(layout, hybrid):
-    ids, net = some_ids(layout), FieldEmbedding(layout, SIZE, K)
+    ids, net = some_ids(layout), FieldEmbedding(layout, SIZE, EmbeddingOptions(K))
     values = randomize(net, 2)
     net.hybridize(active=hybrid)
     weights = np.random.default_rng(3).normal(size=(6, layout.fields, K))
@@ -49,7 +57,7 @@ def test_linear_term_is_the_sum_over_fields_of_mean_weights(layout, hybrid):
 
 
 def test_padding_row_never_contributes_and_never_gets_a_gradient():
-    net = FieldEmbedding(MULTI, SIZE, K)
+    net = FieldEmbedding(MULTI, SIZE, EmbeddingOptions(K))
     randomize(net, 6)
     net.embedding_weight.data()[0] = 1e6
     ids = some_ids(MULTI)
@@ -60,7 +68,7 @@ def test_padding_row_never_contributes_and_never_gets_a_gradient():
 
 
 def test_gradient_holds_each_distinct_id_of_the_batch_once():
-    net = FieldEmbedding(SINGLE, SIZE, K)
+    net = FieldEmbedding(SINGLE, SIZE, EmbeddingOptions(K))
     randomize(net, 7)
     backward(net, [int32(np.array([[5, 2, 5], [2, 5, 8]]))], np.ones((2, 3, K)))
     gradient = net.embedding_weight.grad()
@@ -68,23 +76,56 @@ def test_gradient_holds_each_distinct_id_of_the_batch_once():
     assert gradient.indices.asnumpy().tolist() == [2, 5, 8]
 
 
-@pytest.mark.parametrize(("bound", "expected"), [(None, (1 / (3 * 50)) ** 0.5), (0.5, 0.5)])
-def test_starting_values_fill_the_documented_range(bound, expected):
-    net = FieldEmbedding(SINGLE, 2000, 50, bound=bound)
+@pytest.mark.parametrize("c", [1.0, 3.0])
+@pytest.mark.parametrize(
+    ("init", "square"), [("fields", 1 / (3 * 50)), ("ids", 1 / (2000 * 50)), ("size", 1 / 50), ("xavier", 6 / 2050)]
+)
+def test_starting_values_fill_the_documented_range(init, square, c):
+    net = FieldEmbedding(SINGLE, 2000, EmbeddingOptions(50, init, c))
     net.initialize()
     largest = np.abs(net.embedding_weight.data().asnumpy()).max()
-    assert 0.99 * expected < largest <= expected
+    assert 0.99 * np.sqrt(c * square) < largest <= np.sqrt(c * square)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_adaptive_sizes_keep_the_first_numbers_of_each_field(hybrid):
+    net = AdaptiveSizes((1, 3, 2), 3)
+    net.initialize()
+    net.hybridize(active=hybrid)
+    v = mx.nd.ones((2, 3, 3))
+    v.attach_grad()
+    with mx.autograd.record():
+        kept = net(v)
+    kept.backward()
+    expected = [[1, 0, 0], [1, 1, 1], [1, 1, 0]]
+    assert kept.asnumpy().tolist() == [expected, expected]
+    assert v.grad.asnumpy().tolist() == [expected, expected]
+
+
+def test_adaptive_sizes_grow_with_the_logarithm_of_the_vocabulary():
+    assert adaptive_sizes((0, 1, 2, 1000, 10**6), 4, 40) == (1, 1, 3, 28, 40)
+
+
+def test_adaptive_sizes_outside_the_embedding_are_refused():
+    with pytest.raises(ConfigError, match=r"\[1, embedding_size = 3\]"):
+        AdaptiveSizes((1, 4), 3)
+
+
+@pytest.mark.parametrize("options", [{"embedding_size": 0}, {"embedding_init": "zeros"}, {"init_scale": 0.0}])
+def test_embedding_options_out_of_range_are_refused(options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        EmbeddingOptions(**options)
 
 
 def test_a_table_beyond_the_tensor_limit_is_refused_with_its_numbers():
     with pytest.raises(ConfigError, match=r"200000000 ids x embedding size 20 = 4000000000"):
-        FieldEmbedding(SINGLE, 200_000_000, 20)
+        FieldEmbedding(SINGLE, 200_000_000, EmbeddingOptions(20))
 
 
 @pytest.mark.parametrize(("size", "k"), [(0, 2), (5, 0)])
 def test_empty_tables_are_refused(size, k):
     with pytest.raises(ConfigError):
-        FieldEmbedding(SINGLE, size, k)
+        FieldEmbedding(SINGLE, size, EmbeddingOptions(k))
 
 
 def test_row_parameters_are_recognized_by_name():

@@ -2,23 +2,25 @@ import numpy as np
 import pytest
 from numpy_models import backward, finite_differences, gradients, mlp, randomize
 
-from pnn_gluon.blocks.mlp import ACTIVATIONS, MLP
+from pnn_gluon.blocks.activation import ACTIVATIONS
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
+from pnn_gluon.blocks.normalization import NORMALIZATIONS
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import mx
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
-@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_mlp_and_its_gradients_equal_the_formula(activation, normalized, hybrid):
-    net = MLP(3, (5, 4), 2, activation=activation, layer_norm=normalized)
+def test_mlp_and_its_gradients_equal_the_formula(activation, normalization, hybrid):
+    net = MLP(3, MLPOptions((5, 4), activation, normalization=normalization), 2)
     values = randomize(net, 1)
     net.hybridize(active=hybrid)
     random = np.random.default_rng(2)
     x = random.normal(size=(6, 3)).astype(np.float32)
     weights = random.normal(size=(6, 2))
     found = backward(net, [mx.nd.array(x)], weights)
-    oracle = lambda v: mlp(x, v, 2, activation, normalized)  # noqa: E731
+    oracle = lambda v: mlp(x, v, 2, activation, normalization)  # noqa: E731
     np.testing.assert_allclose(found, oracle(values), rtol=1e-4, atol=1e-5)
     expected = finite_differences(lambda v: (oracle(v) * weights).sum(), values)
     for name, gradient in gradients(net).items():
@@ -26,7 +28,7 @@ def test_mlp_and_its_gradients_equal_the_formula(activation, normalized, hybrid)
 
 
 def test_no_hidden_layer_is_one_dense_layer():
-    net = MLP(3, ())
+    net = MLP(3, MLPOptions(()))
     values = randomize(net, 3)
     x = np.ones((2, 3))
     np.testing.assert_allclose(
@@ -35,7 +37,7 @@ def test_no_hidden_layer_is_one_dense_layer():
 
 
 def test_layer_norm_of_a_constant_row_is_finite():
-    net = MLP(3, (4,), layer_norm=True)
+    net = MLP(3, MLPOptions((4,)))
     net.initialize()
     x = mx.nd.zeros((2, 3))
     assert np.isfinite(backward(net, [x], np.ones((2, 1)))).all()
@@ -43,7 +45,7 @@ def test_layer_norm_of_a_constant_row_is_finite():
 
 
 def test_dropout_acts_in_training_only_and_keeps_the_mean():
-    net = MLP(1, (10_000,), dropout=0.25)
+    net = MLP(1, MLPOptions((10_000,), dropout=0.25, normalization="none"))
     net.initialize(mx.init.One())
     net.layers[0].weight.set_data(mx.nd.ones((10_000, 1)))
     net.layers[3].weight.set_data(mx.nd.ones((1, 10_000)) / 10_000)
@@ -55,12 +57,14 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean():
     assert kept.mean() == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize("options", [{"activation": "rleu"}, {"dropout": 1.0}, {"dropout": -0.1}])
+@pytest.mark.parametrize(
+    "options", [{"activation": "rleu"}, {"dropout": 1.0}, {"dropout": -0.1}, {"normalization": "group"}]
+)
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError):
-        MLP(3, (4,), **options)
+        MLPOptions((4,), **options)
 
 
 def test_hidden_widths_below_one_are_refused():
     with pytest.raises(ConfigError, match="hidden"):
-        MLP(3, (4, 0))
+        MLPOptions((4, 0))

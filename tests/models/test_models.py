@@ -1,127 +1,103 @@
+"""What holds for every model by name."""
+
 import sys
 from subprocess import run
 
 import numpy as np
 import pytest
-from numpy_models import backward, finite_differences, gradients, int32, logits, randomize
+from model_checks import LAYOUTS, SIZE, small_model, some_ids
+from numpy_models import backward, gradients, int32, randomize
 
-from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.models.registry import MODELS, create_model
+from pnn_gluon.models.registry import MODELS
 from pnn_gluon.runtime import mx
+from pnn_gluon.training.export import export_model, load_exported, predict_logits
 
-SINGLE = FieldLayout.single_valued(("a", "b", "c"))
-MULTI = FieldLayout.from_widths({"a": 1, "tags": 3, "b": 1})
-SIZE, K, HIDDEN, ROWS = 8, 3, (4, 3), 5
-DEEP = {"fnn", "deepfm", "ipnn"}
-CASES = [(name, normalized) for name in MODELS for normalized in ([False, True] if name in DEEP else [False])]
-
-
-def make(name, layout, normalized, **options):
-    if name != "lr":
-        options["embedding_size"] = K
-    if name in DEEP:
-        options |= {"hidden": HIDDEN, "activation": "tanh", "layer_norm": normalized}
-    return create_model(name, layout, SIZE, **options)
-
-
-def some_ids(layout):
-    ids = np.random.default_rng(1).integers(1, SIZE, (ROWS, layout.slots)).astype(np.int32)
-    if layout is MULTI:
-        ids[0, 1:4], ids[1, 2:4] = 0, 0
-    return ids
-
-
-@pytest.mark.parametrize("hybrid", [False, True])
-@pytest.mark.parametrize("layout", [SINGLE, MULTI])
-@pytest.mark.parametrize(("name", "normalized"), CASES)
-def test_logits_and_gradients_equal_the_papers_equation(name, normalized, layout, hybrid):
-    net, ids = make(name, layout, normalized), some_ids(layout)
-    values = randomize(net, 2)
-    net.hybridize(active=hybrid, **({"static_alloc": True} if hybrid else {}))
-    weights = np.random.default_rng(3).normal(size=ROWS)
-    found = backward(net, [int32(ids)], weights)
-    oracle = lambda v: logits(name, layout, ids, v, len(HIDDEN), "tanh", normalized)  # noqa: E731
-    np.testing.assert_allclose(found, oracle(values), rtol=1e-4, atol=1e-5)
-    expected = finite_differences(lambda v: (oracle(v) * weights).sum(), values)
-    for parameter, gradient in gradients(net).items():
-        np.testing.assert_allclose(gradient, expected[parameter], rtol=2e-3, atol=1e-4, err_msg=parameter)
+MULTI = LAYOUTS["multi"]
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_and_loaded_model_gives_the_same_bits(name, tmp_path):
-    net, ids = make(name, MULTI, True), int32(some_ids(MULTI))
+    net, ids = small_model(name, MULTI), int32(some_ids(MULTI))
     randomize(net, 4)
     net.save_parameters(str(tmp_path / "net.params"))
-    other = make(name, MULTI, True)
+    other = small_model(name, MULTI)
     other.load_parameters(str(tmp_path / "net.params"))
     np.testing.assert_array_equal(net(ids).asnumpy(), other(ids).asnumpy())
 
 
-def test_a_model_on_a_second_device_gives_the_same_bits():
-    net, ids = make("ipnn", MULTI, True), some_ids(MULTI)
+@pytest.mark.parametrize("name", MODELS)
+def test_exported_graph_gives_the_same_bits_and_equal_models_the_same_file(name, tmp_path):
+    ids, files = some_ids(MULTI), []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        net = small_model(name, MULTI)
+        randomize(net, 4)
+        files.append([path.read_bytes() for path in export_model(net, folder, MULTI.slots)])
+    assert files[0] == files[1]
+    expected = predict_logits(net, ids)
+    np.testing.assert_array_equal(predict_logits(load_exported(tmp_path / "one"), ids), expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_devices_give_the_outputs_and_gradients_of_one(name):
+    net, ids = small_model(name, MULTI), some_ids(MULTI)
     randomize(net, 5)
-    net.collect_params().reset_ctx([mx.cpu(0), mx.cpu(1)])
-    first, second = (net(mx.nd.array(ids, dtype="int32", ctx=place)) for place in (mx.cpu(0), mx.cpu(1)))
-    assert second.context == mx.cpu(1)
-    np.testing.assert_array_equal(first.asnumpy(), second.asnumpy())
+    weights = np.random.default_rng(3).normal(size=len(ids))
+    whole = backward(net, [int32(ids)], weights)
+    expected = gradients(net)
+    places = [mx.cpu(0), mx.cpu(1)]
+    net.collect_params().reset_ctx(places)
+    net.hybridize(static_alloc=True)
+    parts = [slice(0, 2), slice(2, None)]
+    with mx.autograd.record():
+        outputs = [net(mx.nd.array(ids[p], dtype="int32", ctx=c)) for p, c in zip(parts, places, strict=True)]
+        totals = [(o * mx.nd.array(weights[p], ctx=o.context)).sum() for o, p in zip(outputs, parts, strict=True)]
+    mx.autograd.backward(totals)
+    assert outputs[1].context == mx.cpu(1)
+    np.testing.assert_allclose(np.concatenate([o.asnumpy() for o in outputs]), whole, rtol=1e-5, atol=1e-6)
+    for parameter, gradient in _summed(net).items():
+        np.testing.assert_allclose(gradient, expected[parameter], rtol=1e-4, atol=1e-5, err_msg=parameter)
 
 
-def test_fm_with_orthogonal_embeddings_is_logistic_regression():
-    net = make("fm", SINGLE, False)
-    values = randomize(net, 6)
-    ids = np.array([[1, 2, 3]], np.int32)
-    table = np.zeros((SIZE, K))
-    table[1:4] = np.eye(3)
-    net.embedding.embedding_weight.set_data(mx.nd.array(table))
-    linear = values["linear.linear_weight"][1:4].sum() + values["linear.bias"][0]
-    assert net(int32(ids)).asscalar() == pytest.approx(linear, abs=1e-5)
+def _summed(net):
+    parameters = net._collect_params_with_prefix().items()
+    return {
+        name: sum(g.tostype("default").asnumpy() for g in p.list_grad())
+        for name, p in parameters
+        if p.grad_req != "null"
+    }
 
 
-def test_deepfm_is_fm_plus_fnn_on_the_same_embeddings():
-    ids = int32(some_ids(MULTI))
-    deepfm, fm, fnn = (make(name, MULTI, True) for name in ("deepfm", "fm", "fnn"))
-    for net in (deepfm, fm, fnn):
-        randomize(net, 7)
-    parameters = deepfm._collect_params_with_prefix()
-    for net in (fm, fnn):
-        for name, parameter in net._collect_params_with_prefix().items():
-            parameter.set_data(parameters[name].data())
-    np.testing.assert_allclose(deepfm(ids).asnumpy(), fm(ids).asnumpy() + fnn(ids).asnumpy(), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("name", MODELS)
+def test_padding_never_contributes(name):
+    net, ids = small_model(name, MULTI), some_ids(MULTI)
+    randomize(net, 6)
+    before = net(int32(ids)).asnumpy()
+    for parameter in net.collect_params().values():
+        if parameter.shape[0] == SIZE:
+            value = parameter.data().asnumpy()
+            value[0] = 1e6
+            parameter.set_data(mx.nd.array(value))
+    np.testing.assert_array_equal(net(int32(ids)).asnumpy(), before)
 
 
-def test_ipnn_without_products_in_its_first_layer_is_fnn():
-    ids = int32(some_ids(SINGLE))
-    ipnn, fnn = make("ipnn", SINGLE, False), make("fnn", SINGLE, False)
-    randomize(ipnn, 8)
-    randomize(fnn, 8)
-    for name, parameter in fnn._collect_params_with_prefix().items():
-        value = ipnn._collect_params_with_prefix()[name].data()
-        parameter.set_data(value[:, : SINGLE.fields * K] if name == "mlp.layers.0.weight" else value)
-    ipnn.mlp.layers[0].weight.data()[:, SINGLE.fields * K :] = 0
-    np.testing.assert_allclose(ipnn(ids).asnumpy(), fnn(ids).asnumpy(), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("name", MODELS)
+def test_starting_values_give_finite_logits_and_gradients(name):
+    net, ids = small_model(name, MULTI, **_normalized(name)), some_ids(MULTI)
+    mx.random.seed(1)
+    net.initialize()
+    assert np.isfinite(backward(net, [int32(ids)], np.ones(len(ids)))).all()
+    assert all(np.isfinite(gradient).all() for gradient in gradients(net).values())
 
 
-def test_ipnn_of_two_fields_does_not_normalize_its_only_product_away():
-    layout = FieldLayout.single_valued(("a", "b"))
-    net = make("ipnn", layout, True)
-    randomize(net, 9)
-    assert net.product(mx.nd.array([[[1, 2, 3], [4, 5, 6]]])).asscalar() == 32
+def _normalized(name):
+    from pnn_gluon.models.registry import model_options
 
-
-@pytest.mark.parametrize(
-    ("name", "millions"), [("lr", 1.0), ("fm", 21.0), ("fnn", 22.51), ("deepfm", 23.51), ("ipnn", 23.03)]
-)
-def test_parameter_counts_equal_the_papers_table_10(name, millions):
-    options = {} if name == "lr" else {"embedding_size": 20}
-    if name in DEEP:
-        options["hidden"] = (700,) * 5
-    net = create_model(name, FieldLayout.single_valued(tuple(f"f{i}" for i in range(39))), 10**6, **options)
-    weights = [p for n, p in net.collect_params().items() if n.endswith("weight")]
-    assert sum(np.prod(p.shape) for p in weights) / 1e6 == pytest.approx(millions, abs=0.006)
+    return {"normalization": "layer"} if "normalization" in model_options(name) else {}
 
 
 def test_names_do_not_depend_on_what_was_built_before():
-    first, second = make("deepfm", MULTI, True), make("deepfm", MULTI, True)
+    first, second = small_model("deepfm", MULTI), small_model("deepfm", MULTI)
     assert list(first.collect_params()) == list(second.collect_params())
 
 

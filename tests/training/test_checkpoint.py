@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"mlp.layers.0.weight has the shape"):
         run(tmp_path, hidden=(9, 4))
     with pytest.raises(InputError, match="not the parameters of this model"):
-        run(tmp_path, layer_norm=False)
+        run(tmp_path, normalization="none")
 
 
 def test_a_damaged_checkpoint_is_an_input_error(tmp_path):

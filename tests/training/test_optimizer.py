@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pnn_gluon.blocks.embedding import FieldEmbedding
+from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import mx
@@ -18,7 +18,7 @@ class Net(mx.gluon.HybridBlock):
     def __init__(self):
         super().__init__()
         with self.name_scope():
-            self.embedding = FieldEmbedding(FieldLayout.single_valued(("a", "b")), 6, 2)
+            self.embedding = FieldEmbedding(FieldLayout.single_valued(("a", "b")), 6, EmbeddingOptions(2))
             self.dense = mx.gluon.nn.Dense(1, in_units=2)
 
     def hybrid_forward(self, F, ids):
