@@ -38,7 +38,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     for file in model.files:
         link_file(store.folder(model) / file.name, folder / file.name)
     link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
-    logit, label = _calibrate_share(reading, folder)
+    logit, label = _calibrate_share(reading, folder, model.details["model"]["name"])
     corrected = correct_sampling(logit, model.details["rate"])
     calibrator = fit_calibrator(config.calibration.method, corrected, label)
     summary = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
@@ -47,35 +47,35 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(len(label), {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)})
 
 
-def _calibrate_share(reading: Reading, folder: Path) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
+def _calibrate_share(reading: Reading, folder: Path, name: str) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
     """Raw logits and labels of the calibrate shares of the calibration window."""
     import numpy as np
 
     from pnn_gluon.data.shards import open_shard
-    from pnn_gluon.training.export import load_exported, predict_logits
+    from pnn_gluon.training.scorer import load_scorer
 
     shards = reading.store.folder(reading.need("shards"))
     days = window(reading.day, reading.config.calibration.window_days, reading.config.first_day)
-    parts, net = [], load_exported(folder)
+    parts, scorer = [], load_scorer(folder, name)
     for day in days:
         with open_shard(shards / f"{day}.h5") as shard:
             parts.append(shard.read("calibrate"))
-    logit = np.concatenate([predict_logits(net, ids) for ids, _ in parts])
+    logit = np.concatenate([scorer.logits(ids) for ids, _ in parts])
     return logit, np.concatenate([label for _, label in parts])
 
 
 def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]) -> "BundleCard":
     from pnn_gluon.serving.bundle import MAP, BundleCard
-    from pnn_gluon.training.export import PARAMETERS_FILE
+    from pnn_gluon.training.scorer import parameters_file
 
-    feature_map = reading.need("maps")
+    feature_map, parameters = reading.need("maps"), parameters_file(model.details["model"]["name"])
     whole = reading.config.model_dump(mode="json")
     return BundleCard(
         model=model.details["model"],
         model_day=str(reading.day),
         map_day=str(feature_map.day),
         map_sha256=next(file.sha256 for file in feature_map.files if file.name == MAP),
-        parameters_sha256=next(file.sha256 for file in model.files if file.name == PARAMETERS_FILE),
+        parameters_sha256=next(file.sha256 for file in model.files if file.name == parameters),
         rate=model.details["rate"],
         metrics=summary,
         config={section: whole[section] for section in SECTIONS},

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from jobs import compare, count_parameters, fit, tune
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
@@ -142,6 +143,12 @@ def demo(
     from jobs.demo import run_demo
 
     run_demo(load_config(config), work)
+
+
+app.command("fit")(fit.command)
+app.command("compare")(compare.command)
+app.command("tune")(tune.command)
+app.command("count-parameters", context_settings=count_parameters.CONTEXT)(count_parameters.command)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobs.command import main
+from jobs.gbdt import build_gbdt
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.feeder import Feeder
     from pnn_gluon.runtime import HybridBlock
-    from pnn_gluon.training.loop import Progress
-    from pnn_gluon.training.options import TrainingOptions
+    from pnn_gluon.training.loop import Progress, TrainingResult
 
 SECTIONS = ("model", "training")
 
@@ -33,7 +33,9 @@ def reads(reading: Reading) -> None:
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
-    """Train, from scratch or from yesterday's parameters, and export the plain graph."""
+    """Train, from scratch or from yesterday's parameters, and export the model."""
+    if reading.config.model.name == "gbdt":
+        return build_gbdt(reading, folder, report, _split(reading))
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.export import export_model
@@ -42,13 +44,16 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     config, shards = reading.config, reading.need("shards")
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
     net = create_model(config.model.name, feature_map.layout, feature_map.size, **config.model.options)
-    _start_warm(reading, net, feature_map)
+    feeder = _feeder(reading, feature_map)
+    pretraining = None
+    if not _start_warm(reading, net, feature_map) and config.training.pretrain_epochs:
+        pretraining = _pretrain(reading, net, feature_map, feeder, report)
     result = train(
         net,
-        _feeder(reading, feature_map),
-        training_options(reading),
+        feeder,
+        config.training.options,
         validate=_validation(reading, feature_map),
-        checkpoint_dir=reading.store.scratch("models", reading.day, _key(reading)),
+        checkpoint_dir=_checkpoints(reading) / "training",
         progress=_progress(reading, report),
     )
     if result.steps < FEW_STEPS:
@@ -64,17 +69,10 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         },
         "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
         "rate": shards.details["rate"],
+        **({} if pretraining is None else {"pretraining": dataclasses.asdict(pretraining)}),
         **dataclasses.asdict(result),
     }
     return Built(result.examples, details, _machine())
-
-
-def training_options(reading: Reading) -> "TrainingOptions":
-    """The library's options from the configuration's."""
-    from pnn_gluon.training.options import TrainingOptions
-
-    ours = {"window_days", "warm_start", "batch_size", "validation"}
-    return TrainingOptions(**reading.config.training.model_dump(exclude=ours))
 
 
 def _split(reading: Reading) -> tuple[list[Path], list[Path], str]:
@@ -133,30 +131,49 @@ CHUNK = 1 << 16
 """Rows read at once for validation."""
 
 
-def _start_warm(reading: Reading, net: "HybridBlock", feature_map: "FeatureMap") -> None:
-    """Give the network yesterday's parameters, grown to today's map."""
+def _start_warm(reading: Reading, net: "HybridBlock", feature_map: "FeatureMap") -> bool:
+    """Give the network yesterday's parameters, grown to today's map; whether there are any to be taken."""
     if not reading.config.training.warm_start:
-        return
+        return False
     parent = reading.parent("models")
     if parent is None:
-        return
+        return False
     from pnn_gluon.training.growth import warm_start
 
     new = np.arange(parent.details["model"]["size"], feature_map.size, dtype=np.int32)
     warm_start(net, reading.store.folder(parent), feature_map.other_of(new))
+    return True
 
 
-def _key(reading: Reading) -> str:
-    """Names the checkpoints of exactly these inputs and options."""
+def _pretrain(
+    reading: Reading, net: "HybridBlock", feature_map: "FeatureMap", feeder: "Feeder", report: Report
+) -> "TrainingResult":
+    """Let the network start from the tables of an FM with its embedding options, trained on the same rows."""
+    from pnn_gluon.training.pretraining import matching_fm, pretrain
+
+    model, training = reading.config.model, reading.config.training
+    return pretrain(
+        net,
+        matching_fm(model.name, feature_map.layout, feature_map.size, model.options),
+        feeder,
+        training.options,
+        training.pretrain_epochs,
+        checkpoint_dir=_checkpoints(reading) / "pretraining",
+        progress=_progress(reading, report, "pre-training"),
+    )
+
+
+def _checkpoints(reading: Reading) -> Path:
+    """Folder for the checkpoints of exactly these inputs and options."""
     text = json.dumps([reading.inputs, reading.config.fingerprint(*SECTIONS)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return reading.store.scratch("models", reading.day, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
-def _progress(reading: Reading, report: Report) -> "Callable[[Progress], None]":
+def _progress(reading: Reading, report: Report, what: str = "train") -> "Callable[[Progress], None]":
     def show(progress: "Progress") -> None:
         report(
-            f"train {reading.day}: epoch {progress.epoch + 1}, {progress.examples:,} examples, "
-            f"log loss {progress.log_loss:.5f}"
+            f"{what} {reading.day}: epoch {progress.epoch + 1}, {progress.examples:,} examples, "
+            f"log loss {progress.loss:.5f}"
         )
 
     return show

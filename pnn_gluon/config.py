@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.training.options import Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
 
 PRESETS = Path(__file__).parent / "presets"
 DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
@@ -166,15 +167,43 @@ _DEEP = _EMBEDDING | {"hidden", "activation", "dropout", "normalization"}
 MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
     "lr": frozenset(),
     "fm": _EMBEDDING,
+    "ffm": _EMBEDDING,
+    "hofm": _EMBEDDING,
+    "afm": _EMBEDDING | {"attention_size", "temperature", "pooling_dropout"},
+    "kfm": _EMBEDDING | {"kernel", "embedding_sizes"},
+    "nifm": _EMBEDDING | {"subnet_hidden", "embedding_sizes"},
     "fnn": _DEEP,
+    "ccpm": _DEEP | {"kernel_width", "filters", "pooled_values"},
+    "wdl": _DEEP | {"crosses", "cross_buckets"},
+    "lr_dnn": _DEEP,
+    "fm_dnn": _DEEP,
     "deepfm": _DEEP,
+    "nfm": _DEEP | {"pooling_dropout"},
+    "deepcross": _EMBEDDING | {"residual_units", "activation", "dropout", "normalization"},
     "ipnn": _DEEP,
+    "kpnn": _DEEP | {"kernel", "embedding_sizes"},
+    "pnn_star": _DEEP,
+    "pin": _DEEP | {"subnet_hidden", "subnet_outputs", "subnet_normalization"},
+    "mlr": frozenset({"pieces"}),
+    "dcn": _DEEP | {"cross_layers"},
+    "xdeepfm": _DEEP | {"feature_maps"},
+    "autoint": _DEEP | {"attention_layers", "heads", "head_size"},
+    "din": _DEEP | {"candidate", "history", "attention_hidden", "attention_activation"},
+    "gbdt": frozenset({"trees", "depth", "shrinkage", "min_child_weight", "subsample", "bins"}),
 }
 """The options each model takes; the registry of models is tested against it."""
 
-Widths = tuple[Annotated[int, Field(ge=1)], ...]
+GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed"})
+"""Options of `training` that have an effect on gradient boosted trees."""
+
+Widths = Annotated[
+    tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: (v,) if isinstance(v, int) else v)
+]
+"""Some sizes; a single number is a tuple of one."""
+
 Count = Annotated[int, Field(ge=1)]
 Scale = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelConfig(Section):
@@ -189,8 +218,38 @@ class ModelConfig(Section):
     init_scale: Scale | None = None
     hidden: Widths | None = None
     activation: Literal["relu", "tanh", "elu", "selu", "prelu", "dice"] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Rate | None = None
     normalization: Literal["layer", "batch", "none"] | None = None
+    attention_size: Count | None = None
+    temperature: Scale | None = None
+    pooling_dropout: Rate | None = None
+    kernel: Literal["matrix", "vector", "number"] | None = None
+    embedding_sizes: Widths | None = None
+    subnet_hidden: Count | None = None
+    subnet_outputs: Count | None = None
+    subnet_normalization: Literal["fused", "layer", "none"] | None = None
+    kernel_width: Count | None = None
+    filters: Widths | None = None
+    pooled_values: Count | None = None
+    crosses: tuple[tuple[Name, Name], ...] | None = None
+    cross_buckets: Count | None = None
+    residual_units: Widths | None = None
+    pieces: Count | None = None
+    cross_layers: Count | None = None
+    feature_maps: Widths | None = None
+    attention_layers: Count | None = None
+    heads: Count | None = None
+    head_size: Count | None = None
+    candidate: Name | None = None
+    history: Name | None = None
+    attention_hidden: Widths | None = None
+    attention_activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "prelu", "dice"] | None = None
+    trees: Count | None = None
+    depth: Annotated[int, Field(ge=1, le=30)] | None = None
+    shrinkage: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_child_weight: Annotated[float, Field(ge=0)] | None = None
+    subsample: Annotated[float, Field(gt=0, le=1)] | None = None
+    bins: Annotated[int, Field(ge=2, le=65536)] | None = None
 
     @field_validator("name")
     @classmethod
@@ -220,27 +279,45 @@ class TrainingConfig(Section):
 
     `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
     all of the newest day, which is then not trained on (last_day), or nothing (none: `epochs` decides).
+    `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
+    options is, for so many epochs, and the model starts from its tables. The options of `TrainingOptions` are checked
+    by it.
     """
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
+    pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    optimizer: Literal["adam", "adagrad", "ftrl", "sgd"] = "adam"
+    optimizer: OptimizerName = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: ScheduleName = "constant"
+    final_rate_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
     lazy_update: bool = True
     epsilon: Annotated[float, Field(gt=0)] | None = None
     l1: Annotated[float, Field(ge=0)] = 0.0
     embedding_l2: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    attention_l2: Annotated[float, Field(ge=0)] | None = None
+    decoupled: bool = False
+    catch_up_decay: bool = False
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     validation: Literal["held_out", "last_day", "none"] = "held_out"
     patience: Annotated[int, Field(ge=1)] = 1
     checkpoint_every: Annotated[int, Field(ge=1)] = 2000
     devices: Annotated[int, Field(ge=1, le=64)] = 1
-    device: Literal["cpu", "gpu"] = "cpu"
-    kvstore: Literal["device", "local", "none"] = "device"
+    device: Device = "cpu"
+    kvstore: KVStore = "device"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+
+    @property
+    def options(self) -> TrainingOptions:
+        """The library's options."""
+        ours = {"window_days", "warm_start", "pretrain_epochs", "batch_size", "validation"}
+        return TrainingOptions(**self.model_dump(exclude=ours))
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:
@@ -248,20 +325,18 @@ class TrainingConfig(Section):
             raise ValueError("warm_start trains on one day a day: set window_days = 1")
         if self.validation == "last_day" and self.window_days == 1:
             raise ValueError("validation = 'last_day' leaves nothing to train on with window_days = 1")
+        if self.validation == "none" and self.schedule == "plateau":
+            raise ValueError("schedule = 'plateau' has no effect with validation = 'none'")
         if self.validation == "none" and "patience" in self.model_fields_set:
             raise ValueError("`patience` has no effect with validation = 'none'")
         return self
 
     @model_validator(mode="after")
-    def _optimizer_takes_its_options(self) -> Self:
-        if self.l1 and self.optimizer != "ftrl":
-            raise ValueError("`l1` has an effect with optimizer = 'ftrl' only")
-        if self.epsilon is not None and self.optimizer not in {"adam", "adagrad"}:
-            raise ValueError("`epsilon` has an effect with optimizer = 'adam' or 'adagrad' only")
-        if not self.lazy_update and self.optimizer not in {"adam", "sgd"}:
-            raise ValueError(f"optimizer {self.optimizer!r} always updates lazily: leave `lazy_update` out")
-        if self.kvstore == "none" and self.devices > 1:
-            raise ValueError("kvstore = 'none' adds no gradients up: with several devices take 'device' or 'local'")
+    def _options_go_together(self) -> Self:
+        try:
+            _ = self.options
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
@@ -371,6 +446,22 @@ class Config(Section):
         self._check_columns()
         return self
 
+    @model_validator(mode="after")
+    def _trees_take_these_options(self) -> Self:
+        if self.model.name != "gbdt":
+            return self
+        draws = self.model.subsample is not None and self.model.subsample < 1
+        allowed = GBDT_TRAINING if draws else GBDT_TRAINING - {"seed"}
+        idle = sorted(self.training.model_fields_set - allowed)
+        if idle == ["seed"]:
+            raise ValueError("training.seed has an effect on model 'gbdt' with model.subsample below 1 only")
+        if idle:
+            raise ValueError(
+                f"training.{idle[0]} has no effect on model 'gbdt', which starts anew each day: leave it out; "
+                f"its options of training: {', '.join(sorted(allowed))}"
+            )
+        return self
+
     def _check_columns(self) -> None:
         leaking = [field.name for field in self.fields if field.column == self.source.label.column]
         if leaking:
@@ -412,17 +503,35 @@ def load_config(path: str | Path) -> Config:
         ConfigError: naming the file, the key, the value and what is allowed.
     """
     path = Path(path).resolve()
-    raw = _read_toml(path)
+    raw = read_toml(path)
     preset = raw.get("source", {}).get("preset") if isinstance(raw.get("source"), dict) else None
     if preset is not None:
         raw = _with_preset(raw, str(preset), path)
     try:
         return Config.model_validate({**raw, "path": path})
     except ValidationError as error:
-        raise ConfigError(_explain(path, error)) from None
+        raise ConfigError(explain(path, error, Config)) from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def checked_model(name: str, options: Mapping[str, Any]) -> ModelConfig:
+    """A model by name with options that came one by one, as on a command line.
+
+    Raises:
+        ConfigError: naming the option, the value and what is allowed.
+    """
+    try:
+        return ModelConfig.model_validate({"name": name, **options})
+    except ValidationError as error:
+        lines = [_explain_one({**item, "loc": ("model", *item["loc"])}, Config) for item in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, not yet checked.
+
+    Raises:
+        ConfigError: no such file, or not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -441,16 +550,17 @@ def _with_preset(raw: dict[str, Any], preset: str, path: Path) -> dict[str, Any]
     return {**base, **raw, "source": {**base["source"], **raw["source"]}}
 
 
-def _explain(path: Path, error: ValidationError) -> str:
-    lines = [_explain_one(item) for item in error.errors()]
+def explain(path: Path, error: ValidationError, root: type[Section]) -> str:
+    """What is wrong with a file's tables, checked as `root`: a line for each key, with what is allowed."""
+    lines = [_explain_one(item, root) for item in error.errors()]
     return "\n".join(f"{path}: {line}" for line in lines)
 
 
-def _explain_one(item: Any) -> str:
+def _explain_one(item: Any, root: type[Section]) -> str:
     location = [part for part in item["loc"] if part not in {"categorical", "numeric", "multi"}]
     key = ".".join(str(part) for part in location) or "configuration"
     if item["type"] == "extra_forbidden":
-        allowed = _keys_at(item["loc"][:-1])
+        allowed = _keys_at(item["loc"][:-1], root)
         hint = _suggest(str(location[-1]), allowed)
         return f"{key}: unknown key{hint}; allowed here: {', '.join(allowed)}"
     if item["type"] == "missing":
@@ -460,10 +570,10 @@ def _explain_one(item: Any) -> str:
     return f"{key}: {item['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _keys_at(location: tuple[Any, ...]) -> list[str]:
+def _keys_at(location: tuple[Any, ...], root: type[Section]) -> list[str]:
     """The keys allowed in the table at this place of the configuration."""
     kinds: dict[str, type[Section]] = {"categorical": CategoricalField, "numeric": NumericField, "multi": MultiField}
-    section: type[BaseModel] = Config
+    section: type[BaseModel] = root
     for part in location:
         if part in kinds:
             section = kinds[part]

@@ -94,18 +94,16 @@ class EmbeddingOptions:
         return math.sqrt(squares[self.embedding_init])
 
 
-class FieldEmbedding(HybridBlock):
-    """One vector for each field: ids int32 (B, S) -> (B, N, K).
+class SlotEmbedding(HybridBlock):
+    """One vector for each slot: ids int32 (B, S) -> (B, S, K); zeros for padding (id 0), which gets no gradient.
 
-    v_i = embedding[id] for a single-valued field; the mean of the embeddings of its values for a multi-valued one
-    ([PNN] 4.1); zeros if it has no value. Padding (id 0) never contributes and gets no gradient.
     The gradient is row sparse: it holds the ids of the batch, each once.
 
     Args:
         layout: The fields of a row.
         size: Number of ids V, with padding and the reserved ids.
         options: K and starting values.
-        vectors: Vectors of K numbers an id has; with more than one the output is (B, N, vectors K).
+        vectors: Vectors of K numbers an id has; with more than one the output is (B, S, vectors K).
 
     Raises:
         ConfigError: the table is beyond what an MXNet tensor can hold.
@@ -117,9 +115,8 @@ class FieldEmbedding(HybridBlock):
         super().__init__(**kwargs)
         width = options.embedding_size * vectors
         _refuse_too_large(size, width)
-        self._layout, self._size, self._width = layout, size, width
+        self._size, self._width = size, width
         with self.name_scope():
-            self.slot_weights = SlotWeights(layout)
             self.embedding_weight = self.params.get(
                 "embedding_weight",
                 shape=(size, width),
@@ -128,10 +125,46 @@ class FieldEmbedding(HybridBlock):
             )
 
     def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
-        """ids int32 (B, S) -> (B, N, K)."""
+        """ids int32 (B, S) -> (B, S, K)."""
+        present = F.cast(ids != 0, dtype="float32")  # (B, S)
+        return _scale(F, self._look_up(F, ids, embedding_weight), present, self._width)  # (B, S, K)
+
+    def _look_up(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         size, k = self._size, self._width
-        vectors = F.Embedding(ids, embedding_weight, input_dim=size, output_dim=k, sparse_grad=True)  # (B, S, K)
-        weights = self.slot_weights(ids)  # (B, S)
+        return F.Embedding(ids, embedding_weight, input_dim=size, output_dim=k, sparse_grad=True)  # (B, S, K)
+
+
+class FieldEmbedding(SlotEmbedding):
+    """One vector for each field: ids int32 (B, S) -> (B, N, K).
+
+    v_i = embedding[id] for a single-valued field; the mean of the embeddings of its values for a multi-valued one
+    ([PNN] 4.1); zeros if it has no value. Padding (id 0) never contributes and gets no gradient.
+    Arguments, starting values, gradients and errors are those of `SlotEmbedding`; with more than one vector the
+    output is (B, N, vectors K).
+    """
+
+    def __init__(
+        self, layout: FieldLayout, size: int, options: EmbeddingOptions, *, vectors: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(layout, size, options, vectors=vectors, **kwargs)
+        self.slot_weights = SlotWeights(layout)
+        self.pooling = FieldPooling(layout, self._width)
+
+    def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
+        """ids int32 (B, S) -> (B, N, K)."""
+        return self.pooling(self._look_up(F, ids, embedding_weight), self.slot_weights(ids))
+
+
+class FieldPooling(HybridBlock):
+    """Weighted sum of the slot vectors of each field: vectors (B, S, K), weights (B, S) -> (B, N, K)."""
+
+    def __init__(self, layout: FieldLayout, embedding_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._layout, self._embedding_size = layout, embedding_size
+
+    def hybrid_forward(self, F: Any, vectors: Tensor, weights: Tensor) -> Tensor:
+        """vectors (B, S, K), weights (B, S) -> (B, N, K)."""
+        k = self._embedding_size
         if not self._layout.has_multi_valued:
             return _scale(F, vectors, weights, k)  # (B, N, K)
         return F.concat(*[_pool(F, vectors, weights, k, *run) for run in self._layout.runs()], dim=1)

@@ -6,7 +6,8 @@ draw, which cancels what is hard or easy about the rows themselves. Percentile i
 rows in the same order, the same seed: the same interval.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,9 +59,32 @@ def paired_bootstrap(
         InputError: for arrays the metric is undefined or infinite on, or for which most repeats are; for an unknown
             metric, less than one repeat, or a level outside (0, 1).
     """
+    return paired_bootstrap_of_runs(label, [first], [second], metric, repeats, seed, level)
+
+
+def paired_bootstrap_of_runs(
+    label: ArrayLike,
+    first: Sequence[ArrayLike],
+    second: Sequence[ArrayLike],
+    metric: Metric,
+    repeats: int,
+    seed: int,
+    level: float = 0.95,
+) -> Interval:
+    """The mean over runs of metric(first) - metric(second): every run of both models sees the same draws of rows.
+
+    Arguments and errors are those of `paired_bootstrap`, with one array for each run.
+    """
     y = label_array(label)
-    one, two = (_weighted_metric(metric, y, scores) for scores in (first, second))
-    return Interval(*_interval(lambda weight: one(weight) - two(weight), y, metric, repeats, seed, level))
+    pairs = [
+        (_weighted_metric(metric, y, one), _weighted_metric(metric, y, two))
+        for one, two in zip(first, second, strict=True)
+    ]
+
+    def difference(weight: Floats) -> float:
+        return math.fsum(one(weight) - two(weight) for one, two in pairs) / len(pairs)
+
+    return Interval(*_interval(difference, y, metric, repeats, seed, level))
 
 
 def bootstrap(

@@ -15,7 +15,32 @@ if TYPE_CHECKING:
 
     from pnn_gluon.runtime import HybridBlock
 
-MODELS = {"lr": "LR", "fm": "FM", "fnn": "FNN", "deepfm": "DeepFM", "ipnn": "IPNN"}
+MODELS = {
+    "lr": "LR",
+    "fm": "FM",
+    "ffm": "FFM",
+    "hofm": "HOFM",
+    "afm": "AFM",
+    "kfm": "KFM",
+    "nifm": "NIFM",
+    "fnn": "FNN",
+    "ccpm": "CCPM",
+    "wdl": "WDL",
+    "lr_dnn": "LRDNN",
+    "fm_dnn": "FMDNN",
+    "deepfm": "DeepFM",
+    "nfm": "NFM",
+    "deepcross": "DeepCross",
+    "ipnn": "IPNN",
+    "kpnn": "KPNN",
+    "pnn_star": "PNNStar",
+    "pin": "PIN",
+    "mlr": "MLR",
+    "dcn": "DCN",
+    "xdeepfm": "XDeepFM",
+    "autoint": "AutoInt",
+    "din": "DIN",
+}
 """Name of each model, which is also its module, and its class."""
 
 

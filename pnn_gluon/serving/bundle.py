@@ -20,7 +20,7 @@ from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
 from pnn_gluon.store.manifest import sha256_of
-from pnn_gluon.training.export import PARAMETERS_FILE, load_exported, predict_logits
+from pnn_gluon.training.scorer import Scorer, load_scorer, parameters_file
 
 FORMAT = 1
 MAP = "map.h5"
@@ -73,22 +73,23 @@ class ScoredBatch:
 class Bundle:
     """A loaded bundle. `probability` is at the natural rate of the logs, whatever rate the model was trained at."""
 
-    def __init__(self, card: BundleCard, feature_map: FeatureMap, net: Any, calibrator: Calibrator) -> None:
-        self.card, self.feature_map, self.net, self.calibrator = card, feature_map, net, calibrator
+    def __init__(self, card: BundleCard, feature_map: FeatureMap, scorer: Scorer, calibrator: Calibrator) -> None:
+        self.card, self.feature_map, self.scorer, self.calibrator = card, feature_map, scorer, calibrator
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a bundle and check that its files are the ones its card names."""
         card = BundleCard.read(folder)
-        for name, expected in ((MAP, card.map_sha256), (PARAMETERS_FILE, card.parameters_sha256)):
+        model = card.model["name"]
+        for name, expected in ((MAP, card.map_sha256), (parameters_file(model), card.parameters_sha256)):
             if sha256_of(folder / name) != expected:
                 raise InputError(f"{folder / name}: not the file this bundle was made with; rebuild it with --force")
         calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
-        return cls(card, FeatureMap.load(folder / MAP), load_exported(folder), calibrator)
+        return cls(card, FeatureMap.load(folder / MAP), load_scorer(folder, model), calibrator)
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""
-        return predict_logits(self.net, ids)
+        return self.scorer.logits(ids)
 
     def probability(self, logit: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probability (B,): the exact sampling correction, then the calibrator."""

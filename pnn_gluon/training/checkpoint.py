@@ -1,9 +1,9 @@
 """Checkpoints of a training run: always one whole one on disk, from which the run goes on to the same bytes.
 
 A checkpoint is a folder `epoch-EEEEEE-batch-BBBBBBBBBBBB` named after the batch that comes next, with the files
-`net.params`, `optimizer.params` and `state.json`. It is written under another name, synced, and renamed; then older
-ones go. The best epoch's values lie beside it as `best-EEEEEE.params` and are written before the checkpoint that
-speaks of them.
+`net.params`, `optimizer.params`, `state.json` and, where the run keeps means of the parameters, `means.params`. It is
+written under another name, synced, and renamed; then older ones go. The best epoch's values lie beside it as
+`best-EEEEEE.params` and are written before the checkpoint that speaks of them.
 """
 
 import json
@@ -15,21 +15,11 @@ from typing import Any
 from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.runtime import HybridBlock, mx
+from pnn_gluon.training.history import EpochRecord
 from pnn_gluon.training.parameters import Values, put_values, read_values, take_values
 from pnn_gluon.training.states import Counts, load_states, save_states
 
 _PARTIAL = "partial"
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch gave: mean log loss of its examples while training, and the value of `validate` after it."""
-
-    epoch: int
-    steps: int
-    examples: int
-    log_loss: float
-    validation: float | None
 
 
 @dataclass
@@ -57,10 +47,15 @@ class RunState:
 
 
 class Checkpoints:
-    """The checkpoints of one run in one folder, which is made if missing and belongs to the run alone."""
+    """The checkpoints of one run in one folder, which is made if missing and belongs to the run alone.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: The folder.
+        means: Means of the parameters that the run keeps, saved and restored in place; empty if it keeps none.
+    """
+
+    def __init__(self, folder: Path, means: Values) -> None:
+        self._folder, self._means = folder, means
         folder.mkdir(parents=True, exist_ok=True)
 
     def save_best(self, epoch: int, values: Values) -> None:
@@ -76,6 +71,8 @@ class Checkpoints:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         mx.nd.save(str(partial / "net.params"), take_values(net))
+        if self._means:
+            mx.nd.save(str(partial / "means.params"), self._means)
         state.updates = save_states(trainer, partial / "optimizer.params")
         (partial / "state.json").write_text(json.dumps(asdict(state), indent=1, sort_keys=True) + "\n")
         for path in (*partial.iterdir(), partial):
@@ -102,7 +99,16 @@ class Checkpoints:
             )
         put_values(net, read_values(newest / "net.params"), str(newest / "net.params"))
         load_states(trainer, newest / "optimizer.params", state.updates)
+        if self._means:
+            self._restore_means(newest / "means.params")
         return state
+
+    def _restore_means(self, path: Path) -> None:
+        saved = read_values(path)
+        if saved.keys() != self._means.keys():
+            raise InputError(f"{path}: not the means of this training run; remove {self._folder}")
+        for name, mean in self._means.items():
+            mean[:] = saved[name].as_in_context(mean.context)
 
     def load_best(self, epoch: int) -> Values:
         """The values of the best epoch."""

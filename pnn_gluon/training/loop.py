@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,13 +12,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.errors import InputError, PnnError
+from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
-from pnn_gluon.training.checkpoint import Checkpoints, EpochRecord, RunState
+from pnn_gluon.training.adamw import catch_up_decay
+from pnn_gluon.training.averaging import MeanWeights
+from pnn_gluon.training.checkpoint import Checkpoints, RunState
 from pnn_gluon.training.devices import contexts, initialize
+from pnn_gluon.training.history import EpochRecord, is_best, steps_of
 from pnn_gluon.training.optimizer import make_trainer
 from pnn_gluon.training.options import TrainingOptions
 from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
+from pnn_gluon.training.schedule import learning_rate, needs_batch_count
 from pnn_gluon.training.step import TrainingStep
 
 Batch = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -31,18 +35,22 @@ class BatchSource(Protocol):
     def fingerprint(self) -> str:
         """Hash of what the batches depend on."""
 
+    @property
+    def batch_count(self) -> int:
+        """Number of batches of a pass; asked for by learning rate schedules that end with the run."""
+
     def batches(self, epoch: int, start_batch: int) -> Generator[Batch, None, None]:
         """The batches of a pass from a number on: ids int32 (B, S), labels float32 (B,)."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands at a checkpoint: the epoch, the batches done in it, its mean log loss so far."""
+    """Where training stands at a checkpoint: the epoch, the batches done in it, its mean loss so far."""
 
     epoch: int
     batches: int
     examples: int
-    log_loss: float
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,15 @@ def train(
     checkpoint_dir: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
-    """Fit a network to log loss; afterwards it has the parameters of the best epoch (the last without `validate`).
+    """Fit a network; afterwards it has the parameters of the best epoch (the last without `validate`).
 
+    With `average_decay` these are the means of the parameters at the end of that epoch, and `validate` sees means too.
     Parameters without values get starting values drawn from the seed; others start from the values they have.
     A run that was stopped at any moment goes on from its newest checkpoint and ends with the same bytes as one that
     was not, given the same thread count and starting values; a finished one returns at once.
 
     Args:
-        net: ids int32 (B, S) -> logits (B,). It is hybridized.
+        net: ids int32 (B, S) -> logits, or outputs for squared loss, (B,). It is hybridized.
         source: The training batches.
         options: How to train.
         validate: Called after each epoch; the lower its value the better the epoch.
@@ -86,17 +95,21 @@ def train(
         progress: Called every `checkpoint_every` batches and after the last batch of each epoch.
 
     Raises:
-        ConfigError: unusable devices, or a checkpoint of another run.
+        ConfigError: unusable devices, an option that has no effect on this network or without `validate`, or a
+            checkpoint of another run.
         InputError: no batches, or what the source raises.
         PnnError: the loss, a parameter or the value of `validate` is not finite.
     """
+    if options.schedule == "plateau" and validate is None:
+        raise ConfigError("schedule 'plateau' has no effect without validation: give `validate`, or another schedule")
     places = contexts(options.device, options.devices)
     initialize(net, places, options.seed)
     net.hybridize(static_alloc=True)
     trainer = make_trainer(net, options)
-    step = TrainingStep(net, trainer, places, options.clip_norm)
-    checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir)
-    return _Run(net, source, options, trainer, step, validate, checkpoints, progress).result()
+    step = TrainingStep(net, trainer, places, options.clip_norm, options.loss)
+    means = None if options.average_decay is None else MeanWeights(net, options.average_decay)
+    checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir, means.values if means else {})
+    return _Run(net, source, options, trainer, step, means, validate, checkpoints, progress).result()
 
 
 def _fingerprint(options: TrainingOptions, source: BatchSource) -> str:
@@ -112,6 +125,7 @@ class _Run:
     options: TrainingOptions
     trainer: Any
     step: TrainingStep
+    means: MeanWeights | None
     validate: Callable[[HybridBlock], float] | None
     checkpoints: Checkpoints | None
     progress: Callable[[Progress], None] | None
@@ -121,6 +135,7 @@ class _Run:
         saved = self.checkpoints and self.checkpoints.load(self.net, self.trainer, fingerprint)
         self.state = saved or RunState(fingerprint)
         self.best = self._saved_best()
+        self.batch_count = self.source.batch_count if needs_batch_count(self.options) else None
 
     def _saved_best(self) -> Values | None:
         if self.checkpoints is None or self.state.best_epoch is None:
@@ -132,10 +147,11 @@ class _Run:
             self._finish_epoch()
         if self.best is not None:
             put_values(self.net, self.best)
+        elif self.means is not None:
+            self.means.give_to_network()
         history = tuple(self.state.history)
         best = history[-1].epoch if self.state.best_epoch is None else self.state.best_epoch
-        steps, examples = sum(r.steps for r in history), sum(r.examples for r in history)
-        return TrainingResult(history, best, steps, examples)
+        return TrainingResult(history, best, steps_of(history), sum(record.examples for record in history))
 
     def _finish_epoch(self) -> None:
         """Train the rest of the current epoch and judge it."""
@@ -145,7 +161,9 @@ class _Run:
                 self._save()
         if not state.examples:
             raise InputError("no training examples: every batch source needs at least one row")
-        self._judge()
+        catch_up_decay(self.trainer)
+        with self._judged_values():
+            self._judge()
         state.epoch, state.batch, state.examples, state.loss_sum = state.epoch + 1, 0, 0, 0.0
         state.finished = state.epoch == self.options.epochs or self._out_of_patience()
         self._save()
@@ -156,7 +174,7 @@ class _Run:
         mx.random.seed(_segment_seed(self.options, state.epoch, state.batch))
         running: list[Tensor] = []
         for ids, label in islice(batches, self.options.checkpoint_every):
-            losses = self.step(ids, label)
+            losses = self._step(ids, label)
             self._add_losses(running)  # of the step before: this step is already being computed
             running = losses
             state.batch += 1
@@ -166,11 +184,19 @@ class _Run:
             self._report()
         return state.batch - first
 
+    def _step(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> list[Tensor]:
+        state = self.state
+        self.trainer.set_learning_rate(learning_rate(self.options, state.history, state.batch, self.batch_count))
+        losses = self.step(ids, label)
+        if self.means is not None:
+            self.means.add(steps_of(state.history) + state.batch + 1)
+        return losses
+
     def _add_losses(self, losses: list[Tensor]) -> None:
         total = math.fsum(float(loss.asscalar()) for loss in losses)
         if not math.isfinite(total):
             raise PnnError(
-                f"training diverged in epoch {self.state.epoch} at batch {self.state.batch}: the log loss is {total}; "
+                f"training diverged in epoch {self.state.epoch} at batch {self.state.batch}: the loss is {total}; "
                 "lower learning_rate or set clip_norm"
             )
         self.state.loss_sum += total
@@ -181,6 +207,10 @@ class _Run:
             mean = state.loss_sum / state.examples
             self.progress(Progress(state.epoch, state.batch, state.examples, mean))
 
+    def _judged_values(self) -> AbstractContextManager[None]:
+        """While an epoch is judged, the network has the values that would be kept of it."""
+        return nullcontext() if self.means is None else self.means.in_network()
+
     def _judge(self) -> None:
         """Record the epoch, and keep its parameters if it is the best so far."""
         state = self.state
@@ -190,7 +220,7 @@ class _Run:
             raise PnnError(f"validation of epoch {state.epoch} gave {value}, expected a finite number")
         mean = state.loss_sum / state.examples
         state.history.append(EpochRecord(state.epoch, state.batch, state.examples, mean, value))
-        if value is None or not _is_best(state.history):
+        if value is None or not is_best(state.history):
             return
         state.best_epoch, self.best = state.epoch, take_values(self.net)
         if self.checkpoints is not None:
@@ -204,12 +234,6 @@ class _Run:
         if self.checkpoints is not None:
             check_finite(self.net, f"in epoch {self.state.epoch}")
             self.checkpoints.save(self.net, self.trainer, self.state)
-
-
-def _is_best(history: list[EpochRecord]) -> bool:
-    """Whether the last epoch is better than every one before; of equal ones the first counts."""
-    values = [record.validation for record in history if record.validation is not None]
-    return all(values[-1] < value for value in values[:-1])
 
 
 def _segment_seed(options: TrainingOptions, epoch: int, batch: int) -> int:

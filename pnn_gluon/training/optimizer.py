@@ -5,100 +5,46 @@ g is the gradient of the mean loss, a the learning rate, l2 the strength for thi
 - sgd: g' = g + l2 w; w -= a g'
 - adam: g' = g + l2 w; m = .9 m + .1 g'; v = .999 v + .001 g'^2;
   w -= a sqrt(1 - .999^t) / (1 - .9^t) m / (sqrt(v) + eps)
+- adam, decoupled: w -= a l2 w, then as adam with g' = g
 - adagrad: g' = g + l2 w; n += g'^2; w -= a g' / sqrt(n + eps)
+- groupadagrad: as adagrad, with one number n_r += mean(g'_r^2) for a row
 - ftrl: z += g - (sqrt(n + g^2) - sqrt(n)) / a w; n += g^2;
   w = (sign(z) l1 - z) / ((1 + sqrt(n)) / a + l2) if abs(z) > l1, else 0
 
 Row-sparse gradients change only the rows they hold, each once, in the weight and in the state (unless
-`lazy_update` is off); t counts steps, not visits of a row. Sources: Kingma & Ba (2015); Duchi et al. (2011);
-McMahan et al. (2013), algorithm 1, with beta = 1. MXNet's own sparse AdaGrad refuses weight decay, and its FTRL
-falls back to whole dense tables and drops their starting values, hence the two classes here.
+`lazy_update` is off); t counts steps, not visits of a row. Source of adam: Kingma & Ba (2015).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from pnn_gluon.blocks.embedding import is_row_parameter
-from pnn_gluon.runtime import HybridBlock, Optimizer, Tensor, mx
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.runtime import HybridBlock, Optimizer, mx
+from pnn_gluon.training.adagrad import AdaGrad, GroupAdaGrad
+from pnn_gluon.training.adamw import AdamW
+from pnn_gluon.training.ftrl import Ftrl
 from pnn_gluon.training.options import TrainingOptions
 
-
-def _update_rows(grad: Tensor, arrays: tuple[Tensor, ...], step: Callable[..., None]) -> None:
-    """Run `step(gradient, *arrays)`, which changes the arrays in place, on the rows that the gradient holds."""
-    if grad.stype == "default":
-        step(grad, *arrays)
-        return
-    rows = grad.indices
-    parts = [mx.nd.take(array, rows) for array in arrays]
-    step(grad.data, *parts)
-    for array, part in zip(arrays, parts, strict=True):
-        where = rows.reshape((1, -1))
-        mx.nd._internal._scatter_set_nd(lhs=array, rhs=part, indices=where, shape=array.shape, out=array)
-
-
-class AdaGrad(Optimizer):
-    """AdaGrad with L2 in the gradient, on the rows that a row-sparse gradient holds."""
-
-    def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.eps = eps
-
-    def create_state(self, index: int, weight: Tensor) -> Tensor:
-        """The sum of squared gradients, 0."""
-        return mx.nd.zeros_like(weight)
-
-    def update(self, index: int, weight: Tensor, grad: Tensor, state: Tensor) -> None:
-        """One step on one parameter."""
-        self._update_count(index)
-        rate, decay = self._get_lr(index), self._get_wd(index)
-
-        def step(g: Tensor, w: Tensor, n: Tensor) -> None:
-            g = g * self.rescale_grad + decay * w
-            n += mx.nd.square(g)
-            w -= rate * g / mx.nd.sqrt(n + self.eps)
-
-        _update_rows(grad, (weight, state), step)
-
-
-class Ftrl(Optimizer):
-    """FTRL-Proximal on the rows that a row-sparse gradient holds; starting values of the weights are kept.
-
-    The state z starts where the weight is the minimum it stands for: z = -w (1 / a + l2) - sign(w) l1.
-    """
-
-    def __init__(self, l1: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.l1 = l1
-
-    def create_state(self, index: int, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The states z and n of a parameter."""
-        scale = 1 / self._get_lr(index) + self._get_wd(index)
-        return -weight * scale - mx.nd.sign(weight) * self.l1, mx.nd.zeros_like(weight)
-
-    def update(self, index: int, weight: Tensor, grad: Tensor, state: tuple[Tensor, Tensor]) -> None:
-        """One step on one parameter."""
-        self._update_count(index)
-        settings = {"lr": self._get_lr(index), "wd": self._get_wd(index), "lamda1": self.l1, "beta": 1.0}
-
-        def step(g: Tensor, w: Tensor, z: Tensor, n: Tensor) -> None:
-            mx.nd.ftrl_update(w, g, z, n, out=w, rescale_grad=self.rescale_grad, **settings)
-
-        _update_rows(grad, (weight, *state), step)
+_EPSILON = {"adam": 1e-8, "adagrad": 1e-7, "groupadagrad": 1e-5}
 
 
 def make_optimizer(options: TrainingOptions) -> Optimizer:
     """The optimizer of the options; its weight decay of 1 is scaled for each parameter by `make_trainer`."""
     common: dict[str, Any] = {"learning_rate": options.learning_rate, "wd": 1.0}
-    epsilon = options.epsilon
+    epsilon = _EPSILON.get(options.optimizer, 0.0) if options.epsilon is None else options.epsilon
+    lazy = options.lazy_update
     optimizer: Optimizer
     match options.optimizer:
+        case "adam" if options.decoupled:
+            optimizer = AdamW(epsilon=epsilon, lazy_update=lazy, catch_up=options.catch_up_decay, **common)
         case "adam":
-            epsilon = 1e-8 if epsilon is None else epsilon
-            optimizer = mx.optimizer.Adam(lazy_update=options.lazy_update, epsilon=epsilon, **common)
+            optimizer = mx.optimizer.Adam(epsilon=epsilon, lazy_update=lazy, **common)
         case "sgd":
-            optimizer = mx.optimizer.SGD(lazy_update=options.lazy_update, **common)
+            optimizer = mx.optimizer.SGD(lazy_update=lazy, **common)
         case "adagrad":
-            optimizer = AdaGrad(eps=1e-7 if epsilon is None else epsilon, **common)
+            optimizer = AdaGrad(eps=epsilon, **common)
+        case "groupadagrad":
+            optimizer = GroupAdaGrad(eps=epsilon, **common)
         case "ftrl":
             optimizer = Ftrl(l1=options.l1, **common)
     return optimizer
@@ -107,15 +53,32 @@ def make_optimizer(options: TrainingOptions) -> Optimizer:
 def make_trainer(net: HybridBlock, options: TrainingOptions) -> Any:
     """Gluon trainer of all parameters of an initialized network, with their L2 strengths.
 
-    Sets `wd_mult` of each parameter: `embedding_l2` on rows of ids, `weight_decay` on dense weights, else 0.
+    Sets `wd_mult` of each parameter: `embedding_l2` on rows of ids, `attention_l2` (if given) on dense weights of an
+    attention, `weight_decay` on other dense weights, else 0.
+
+    Raises:
+        ConfigError: `attention_l2` for a network that has no such weight.
     """
-    for parameter in net.collect_params().values():
+    parameters = net.collect_params()
+    if options.attention_l2 is not None and not any(map(_is_attention, parameters)):
+        raise ConfigError(
+            f"attention_l2 = {options.attention_l2} has no effect: no dense weight of the network has 'attention' in "
+            "its name; leave it out"
+        )
+    for parameter in parameters.values():
         parameter.wd_mult = _l2(parameter.name, options)
     kvstore = None if options.kvstore == "none" else options.kvstore
-    return mx.gluon.Trainer(net.collect_params(), make_optimizer(options), kvstore=kvstore, update_on_kvstore=False)
+    return mx.gluon.Trainer(parameters, make_optimizer(options), kvstore=kvstore, update_on_kvstore=False)
 
 
 def _l2(name: str, options: TrainingOptions) -> float:
     if is_row_parameter(name):
         return options.embedding_l2
+    if options.attention_l2 is not None and _is_attention(name):
+        return options.attention_l2
     return options.weight_decay if name.endswith("weight") else 0.0
+
+
+def _is_attention(name: str) -> bool:
+    """Whether the parameter of this name is a dense weight of an attention."""
+    return "attention" in name and name.endswith("weight") and not is_row_parameter(name)

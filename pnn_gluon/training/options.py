@@ -1,13 +1,26 @@
 """What decides a training run, checked once."""
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pnn_gluon.errors import ConfigError
 
-OptimizerName = Literal["adam", "adagrad", "ftrl", "sgd"]
+OptimizerName = Literal["adam", "adagrad", "ftrl", "groupadagrad", "sgd"]
+LossName = Literal["log", "squared"]
+ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Device = Literal["cpu", "gpu"]
 KVStore = Literal["device", "local", "none"]
+
+_CHOICES = {
+    "optimizer": OptimizerName,
+    "loss": LossName,
+    "schedule": ScheduleName,
+    "device": Device,
+    "kvstore": KVStore,
+}
+_WITH_EPSILON = ("adam", "adagrad", "groupadagrad")
 
 
 @dataclass(frozen=True)
@@ -18,15 +31,34 @@ class TrainingOptions:
 
     Attributes:
         epochs: Largest number of passes.
-        optimizer: `adam`, `adagrad`, `ftrl` (FTRL-Proximal) or `sgd`; see `pnn_gluon.training.optimizer`.
+        loss: `log` (log loss of the probability) or `squared` (of the output, labels -1 and 1); see
+            `pnn_gluon.training.loss`.
+        optimizer: `adam`, `adagrad`, `ftrl` (FTRL-Proximal), `groupadagrad` (AdaGrad with one number a row) or `sgd`;
+            see `pnn_gluon.training.optimizer`.
         learning_rate: Step size; FTRL's alpha.
+        schedule: How the learning rate changes: `constant`, `linear` or `cosine` (down to `final_rate_share` of it
+            over all epochs), `plateau` (times `plateau_factor` after each epoch without a better validation, which
+            counts against `patience` all the same); see `pnn_gluon.training.schedule`.
+        final_rate_share: For linear and cosine: the share of the learning rate that is left at the end.
+        plateau_factor: For plateau; None for 0.1.
+        warmup_steps: Steps over which the learning rate rises linearly at the start of the run; 0 for none.
         lazy_update: For adam and sgd: whether a step leaves rows of ids that are not in the batch alone. Without it
             moments and `embedding_l2` act on the whole table each step, at its cost. AdaGrad and FTRL are always lazy.
-        epsilon: Adam's and AdaGrad's number against division by zero; None for 1e-8 and 1e-7.
+        epsilon: Adam's and AdaGrad's number against division by zero; None for 1e-8 (adam), 1e-7 (adagrad),
+            1e-5 (groupadagrad).
         l1: FTRL's L1 strength.
         embedding_l2: L2 strength on embedding and linear rows, the `l2 / 2 |w|^2` of each distinct row of a batch
-            once ([PNN] 4.4.1 "sparse regularization").
+            once ([PNN] 4.4.1 "sparse regularization"), or of the whole table without `lazy_update`.
         weight_decay: L2 strength on dense weights (not on biases and normalization).
+        attention_l2: L2 strength on dense weights whose name contains `attention`, in place of `weight_decay`; None
+            for no difference.
+        decoupled: For adam: whether L2 acts as w -= learning rate * l2 * w outside the adaptive step (AdamW).
+        catch_up_decay: For decoupled, lazy adam: whether a row that comes into a batch also gets the decay of the
+            steps that it missed, before its update; at the end of each epoch all rows get theirs. So embeddings decay
+            as if the whole table did each step, at the cost of the rows of the batch.
+        average_decay: Decay a step of a mean of all trainable parameters over the steps, which validation, the best
+            values and the end of training then use; None for the parameters themselves. Costs a pass over all
+            parameters each step: for small tables. See `pnn_gluon.training.averaging`.
         clip_norm: Largest norm of the gradient of the mean loss over all parameters, before L2; None for no limit.
         patience: With validation, epochs in a row without a better value before training stops.
         checkpoint_every: Batches between checkpoints. Random numbers (dropout) start anew at each checkpoint, so
@@ -41,13 +73,22 @@ class TrainingOptions:
     """
 
     epochs: int = 1
+    loss: LossName = "log"
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
+    schedule: ScheduleName = "constant"
+    final_rate_share: float = 0.0
+    plateau_factor: float | None = None
+    warmup_steps: int = 0
     lazy_update: bool = True
     epsilon: float | None = None
     l1: float = 0.0
     embedding_l2: float = 0.0
     weight_decay: float = 0.0
+    attention_l2: float | None = None
+    decoupled: bool = False
+    catch_up_decay: bool = False
+    average_decay: float | None = None
     clip_norm: float | None = None
     patience: int = 1
     checkpoint_every: int = 2000
@@ -57,35 +98,88 @@ class TrainingOptions:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        self._check_choices()
-        self._check_ranges()
-        self._check_effects()
-
-    def _check_choices(self) -> None:
-        for name, choices in (("optimizer", OptimizerName), ("device", Device), ("kvstore", KVStore)):
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(self, name)!r}")
+        self._check_ranges()
+        for wrong, message in (*self._optimizer_rules(), *self._decay_rules(), *self._schedule_rules()):
+            if wrong:
+                raise ConfigError(message)
 
     def _check_ranges(self) -> None:
-        for name in ("epochs", "patience", "checkpoint_every", "devices"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("learning_rate", "epsilon", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ConfigError(f"{name} must be above 0 and finite, not {value}")
-        for name in ("l1", "embedding_l2", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be 0 or more and finite, not {getattr(self, name)}")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigError(f"seed must be in [0, 2^31), not {self.seed}")
+        self._check(lambda v: v >= 1, "1 or more", "epochs", "patience", "checkpoint_every", "devices")
+        self._check(lambda v: 0 < v < math.inf, "above 0 and finite", "learning_rate", "epsilon", "clip_norm")
+        strengths = ("l1", "embedding_l2", "weight_decay", "attention_l2")
+        self._check(lambda v: 0 <= v < math.inf, "0 or more and finite", *strengths, "warmup_steps")
+        self._check(lambda v: 0 < v < 1, "above 0 and below 1", "plateau_factor", "average_decay")
+        self._check(lambda v: 0 <= v < 1, "in [0, 1)", "final_rate_share")
+        self._check(lambda v: 0 <= v < 2**31, "in [0, 2^31)", "seed")
 
-    def _check_effects(self) -> None:
-        if self.l1 and self.optimizer != "ftrl":
-            raise ConfigError(f"l1 = {self.l1} has no effect with optimizer {self.optimizer!r}: only ftrl has it")
-        if self.epsilon is not None and self.optimizer not in {"adam", "adagrad"}:
-            raise ConfigError(f"epsilon has no effect with optimizer {self.optimizer!r}: only adam and adagrad have it")
-        if not self.lazy_update and self.optimizer not in {"adam", "sgd"}:
-            raise ConfigError(f"optimizer {self.optimizer!r} always updates lazily: leave lazy_update out")
-        if self.kvstore == "none" and self.devices > 1:
-            raise ConfigError("kvstore 'none' adds no gradients up: with several devices take 'device' or 'local'")
+    def _check(self, holds: Callable[[Any], bool], expected: str, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise ConfigError(f"{name} must be {expected}, not {value}")
+
+    def _optimizer_rules(self) -> Iterator[tuple[bool, str]]:
+        """What options of the optimizer must not say together, each with its message."""
+        name = self.optimizer
+        yield (
+            bool(self.l1) and name != "ftrl",
+            f"l1 = {self.l1} has no effect with optimizer {name!r}: only ftrl has it",
+        )
+        yield (
+            self.epsilon is not None and name not in _WITH_EPSILON,
+            f"epsilon has no effect with optimizer {name!r}: only {', '.join(_WITH_EPSILON)} have it",
+        )
+        yield (
+            not self.lazy_update and name not in {"adam", "sgd"},
+            f"optimizer {name!r} always updates lazily: leave lazy_update out",
+        )
+        yield (
+            self.kvstore == "none" and self.devices > 1,
+            "kvstore 'none' adds no gradients up: with several devices take 'device' or 'local'",
+        )
+
+    def _decay_rules(self) -> Iterator[tuple[bool, str]]:
+        strongest = max(self.embedding_l2, self.weight_decay, self.attention_l2 or 0.0)
+        yield (
+            self.decoupled and self.optimizer != "adam",
+            f"decoupled has no effect with optimizer {self.optimizer!r}: only adam has it",
+        )
+        yield (
+            self.decoupled and not strongest,
+            "decoupled has no effect without embedding_l2, weight_decay or attention_l2",
+        )
+        yield (
+            self.decoupled and self.learning_rate * strongest >= 1,
+            f"decoupled takes learning_rate * l2 of a weight each step, here {self.learning_rate * strongest}: "
+            "it must be below 1",
+        )
+        yield (
+            self.catch_up_decay and not (self.decoupled and self.lazy_update and self.embedding_l2),
+            "catch_up_decay has an effect with decoupled, lazy_update and embedding_l2 above 0 only",
+        )
+        yield (
+            self.catch_up_decay and self.average_decay is not None,
+            "average_decay takes the mean of rows that catch_up_decay has not decayed yet: take one of the two",
+        )
+
+    def _schedule_rules(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.optimizer == "ftrl" and (self.schedule != "constant" or self.warmup_steps > 0),
+            "ftrl derives its weights from all steps with one learning rate: leave schedule and warmup_steps out",
+        )
+        yield (
+            bool(self.final_rate_share) and self.schedule not in {"linear", "cosine"},
+            f"final_rate_share has no effect with schedule {self.schedule!r}: only linear and cosine have it",
+        )
+        yield (
+            self.plateau_factor is not None and self.schedule != "plateau",
+            f"plateau_factor has no effect with schedule {self.schedule!r}: only plateau has it",
+        )
+        yield (
+            self.schedule == "plateau" and (self.patience < 2 or self.epochs < 3),
+            f"schedule 'plateau' has no effect with patience {self.patience} and {self.epochs} epochs: training ends "
+            "before an epoch with a lower rate; set patience to 2 and epochs to 3 or more",
+        )

@@ -8,24 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.loss import make_loss
+from pnn_gluon.training.options import LossName
 
 
 class TrainingStep:
     """Forward, backward and update of one batch; calling it gives the loss sums of the devices, not yet computed.
 
-    The loss is log loss on logits; the update is that of the mean over the batch, however it was divided.
+    The update is that of the mean loss over the batch, however it was divided.
 
     Args:
-        net: Initialized network: ids (B, S) -> logits (B,).
+        net: Initialized network: ids (B, S) -> outputs (B,).
         trainer: Trainer of its parameters, with `update_on_kvstore` off.
         places: The devices the parameters are on.
         clip_norm: Largest norm of the gradient; None for no limit.
+        loss: What to minimize; see `make_loss`.
     """
 
-    def __init__(self, net: HybridBlock, trainer: Any, places: Sequence[Any], clip_norm: float | None) -> None:
+    def __init__(
+        self,
+        net: HybridBlock,
+        trainer: Any,
+        places: Sequence[Any],
+        clip_norm: float | None,
+        loss: LossName = "log",
+    ) -> None:
         self._net, self._trainer, self._places, self._clip_norm = net, trainer, places, clip_norm
-        self._loss = mx.gluon.loss.SigmoidBCELoss()
-        self._loss.hybridize(static_alloc=True)
+        self._loss = make_loss(loss)
 
     def __call__(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> list[Tensor]:
         """Take one step; ids int32 (B, S), label float32 (B,)."""

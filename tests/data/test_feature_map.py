@@ -254,7 +254,7 @@ def test_growing_checks_the_limit_with_the_models_embedding(tmp_path, monkeypatc
     counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0)})]  # 13 ids in all
     monkeypatch.setattr(feature_map_module, "TENSOR_LIMIT", 130)
     with pytest.raises(ConfigError, match=r"13 ids x embedding size 10"):
-        grow_map(None, config_of(FIELDS), day_number(0), counts, None, "")
+        grow_map(None, config_of(FIELDS, model={"name": "fm", "embedding_size": 10}), day_number(0), counts, None, "")
     small = {"name": "fm", "embedding_size": 9}
     assert grow_map(None, config_of(FIELDS, model=small), day_number(0), counts, None, "").size == 13
     assert grow_map(None, config_of(FIELDS, model={"name": "lr"}), day_number(0), counts, None, "").size == 13

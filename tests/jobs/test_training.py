@@ -1,22 +1,21 @@
 """Training options of the configuration reach training: devices, validation, optimizers."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from jobs.pipeline import step
-from jobs.reading import Reading
-from jobs.train import training_options
+from jobs.pipeline import DAILY, step
 from pnn_gluon.config import Config, TrainingConfig, load_config
 from pnn_gluon.data.shards import open_shard
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.store.store import Store
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.options import TrainingOptions
-from tests.jobs.small_pipeline import DAYS
+from tests.jobs.small_pipeline import DAYS, build
 
 DAY = DAYS[2]
+DEFAULTS = dataclasses.asdict(TrainingOptions())
 
 
 def with_training(config: Config, lines: str) -> Config:
@@ -77,6 +76,8 @@ def test_patience_ends_training_early(built: Config) -> None:
         'optimizer = "sgd"',
         "embedding_l2 = 0.1",
         "clip_norm = 0.01",
+        'schedule = "cosine"\nwarmup_steps = 5',
+        "average_decay = 0.9",
         "seed = 9",
     ],
 )
@@ -87,17 +88,42 @@ def test_an_option_changes_the_model(built: Config, lines: str) -> None:
     assert not np.array_equal(logits(changed), before)
 
 
+def test_pretraining_gives_a_model_the_tables_of_an_fm(built: Config) -> None:
+    built.path.write_text(built.path.read_text().replace('name = "fm"', 'name = "fnn"\nhidden = [4]'))
+    plain = load_config(built.path)
+    step("train").run(plain, DAY)
+    before = logits(plain)
+    details = step("train").run(with_training(plain, "pretrain_epochs = 3"), DAY).details
+    assert [record["epoch"] for record in details["pretraining"]["history"]] == [0, 1, 2]
+    assert not np.array_equal(logits(plain), before)
+
+
+def test_a_model_that_goes_on_from_yesterdays_is_not_pretrained(pipeline: Config) -> None:
+    text = pipeline.path.read_text().replace("window_days = 2", "window_days = 1\nwarm_start = true")
+    pipeline.path.write_text(text.replace('name = "fm"', 'name = "fnn"\nhidden = [4]'))
+    config = with_training(pipeline, "pretrain_epochs = 1")
+    build(config, DAYS[:1])
+    build(config, DAYS[1:2], DAILY[: DAILY.index("train") + 1])
+    first, second = (Store.of(config).manifest("models", day) for day in DAYS[:2])
+    assert first is not None
+    assert second is not None
+    assert ("pretraining" in first.details, "pretraining" in second.details) == (True, False)
+
+
+def test_pretraining_of_a_model_without_embedding_is_refused(built: Config) -> None:
+    built.path.write_text(built.path.read_text().replace('name = "fm"\nembedding_size = 4', 'name = "lr"'))
+    with pytest.raises(ConfigError, match=r"FM pre-training .* leave it out"):
+        step("train").run(with_training(built, "pretrain_epochs = 1"), DAY)
+
+
 def test_every_option_of_training_is_passed_on(built: Config) -> None:
-    ours = {"window_days", "warm_start", "batch_size", "validation"}
+    ours = {"window_days", "warm_start", "pretrain_epochs", "batch_size", "validation"}
     names = {field.name for field in dataclasses.fields(TrainingOptions)}
-    assert set(TrainingConfig.model_fields) - ours == names
-    changed = with_training(built, "weight_decay = 0.5\nclip_norm = 2.0\ndevices = 2")
-    options = training_options(Reading(changed, Store.of(changed), DAY))
+    assert set(TrainingConfig.model_fields) - ours == names - {"loss"}  # a pipeline's outputs are logits
+    options = with_training(built, "weight_decay = 0.5\nclip_norm = 2.0\ndevices = 2").training.options
     assert (options.weight_decay, options.clip_norm, options.devices) == (0.5, 2.0, 2)
 
 
 def test_defaults_are_the_librarys() -> None:
-    theirs = json.loads(json.dumps(dataclasses.asdict(TrainingOptions())))
-    ours = TrainingConfig().model_dump(mode="json")
-    differ = {name for name in theirs if ours[name] != theirs[name]}
+    differ = {name for name, value in dataclasses.asdict(TrainingConfig().options).items() if value != DEFAULTS[name]}
     assert differ == {"epochs"}  # a pipeline stops early by itself, a call of the library does not

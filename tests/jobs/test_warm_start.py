@@ -39,7 +39,7 @@ def test_a_warm_start_goes_on_from_yesterday_and_a_cold_one_does_not(warm: Confi
     build(warm, DAYS[:2])
     history = step("train").run(warm, DAYS[1]).details["history"]
     cold = load_config(_with(warm.path, "warm_start = true", "warm_start = false"))
-    assert history[0]["log_loss"] < step("train").run(cold, DAYS[1]).details["history"][0]["log_loss"]
+    assert history[0]["loss"] < step("train").run(cold, DAYS[1]).details["history"][0]["loss"]
 
 
 def _with(path: Path, old: str, new: str) -> Path:

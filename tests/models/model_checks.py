@@ -16,7 +16,31 @@ LAYOUTS = {
 }
 SIZE, K, ROWS = 8, 3, 5
 
-SMALL = {"embedding_size": K, "hidden": (4, 3), "activation": "tanh", "normalization": "none"}
+SMALL = {
+    "embedding_size": K,
+    "hidden": (4, 3),
+    "activation": "tanh",
+    "normalization": "none",
+    "attention_size": 2,
+    "subnet_hidden": 4,
+    "subnet_outputs": 2,
+    "kernel_width": 3,
+    "filters": (3, 2),
+    "pooled_values": 2,
+    "crosses": (("a", "b"),),
+    "cross_buckets": SIZE - 1,  # a table of V rows, so that a test of the rows of ids reaches its padding row too
+    "residual_units": (4, 3),
+    "pieces": 3,
+    "cross_layers": 2,
+    "feature_maps": (3, 2),
+    "attention_layers": 2,
+    "heads": 2,
+    "head_size": 2,
+    "candidate": "a",
+    "history": "tags",
+    "attention_hidden": (3,),
+    "attention_activation": "tanh",
+}
 """Small values of options; a model gets those that it takes."""
 
 

@@ -45,24 +45,66 @@ OTHER = {
     "hidden": (6, 5),
     "activation": "tanh",
     "dropout": 0.5,
-    "normalization": "batch",
+    "normalization": "none",
+    "din.normalization": "batch",
+    "ccpm.normalization": "batch",
+    "attention_size": 3,
+    "temperature": 0.1,
+    "pooling_dropout": 0.5,
+    "kernel": "vector",
+    "embedding_sizes": (1, 2, 10),
+    "subnet_hidden": 3,
+    "subnet_outputs": 3,
+    "subnet_normalization": "none",
+    "kernel_width": 2,
+    "filters": (2, 2),
+    "pooled_values": 3,
+    "crosses": (("a", "b"),),
+    "cross_buckets": 7,
+    "residual_units": (5, 2),
+    "pieces": 7,
+    "cross_layers": 1,
+    "feature_maps": (2,),
+    "attention_layers": 1,
+    "heads": 1,
+    "head_size": 3,
+    "candidate": "c",
+    "history": "c",
+    "attention_hidden": (2, 2),
+    "attention_activation": "relu",
 }
-"""Another value of each option than any model's default."""
+"""Another value of each option than any model's default; under `model.option` for a model whose default it is."""
+
+NEEDS = {
+    "cross_buckets": {"crosses": (("a", "b"),)},
+    "autoint": {"hidden": (5,)},
+    "din": {"candidate": "a", "history": "b"},
+}
+"""Options without which another one, or any of a model, is refused."""
 
 
 @pytest.mark.parametrize(("name", "option"), [(name, option) for name in MODELS for option in model_options(name)])
 def test_every_option_has_an_effect(name, option):
     def output(**options):
-        net = create_model(name, LAYOUT, 9, **options)
+        net = create_model(name, LAYOUT, 9, **{**NEEDS.get(name, {}), **NEEDS.get(option, {}), **options})
         mx.random.seed(1)
         net.initialize()
+        leave_zero(net)
         with mx.autograd.train_mode():
             return net(int32(np.array([[1, 2, 3], [4, 1, 2]]))).asnumpy()
 
-    assert not np.array_equal(output(), output(**{option: OTHER[option]}))
+    assert not np.array_equal(output(), output(**{option: OTHER.get(f"{name}.{option}", OTHER[option])}))
+
+
+def leave_zero(net):
+    """Values from -1 to 1, no draws, for parameters that start at 0: weights at 0 would hide what they are for."""
+    for parameter in net.collect_params().values():
+        if parameter.grad_req != "null" and not parameter.data().asnumpy().any():
+            parameter.set_data(mx.nd.array(np.linspace(-1, 1, parameter.data().size).reshape(parameter.shape)))
 
 
 def test_models_have_the_options_the_configuration_knows():
     from pnn_gluon.config import MODEL_OPTIONS
 
-    assert {name: set(model_options(name)) for name in MODELS} == {n: set(o) for n, o in MODEL_OPTIONS.items()}
+    networks = {name: set(options) for name, options in MODEL_OPTIONS.items() if name != "gbdt"}
+    assert {name: set(model_options(name)) for name in MODELS} == networks

@@ -10,6 +10,7 @@ import pytest
 from training_cases import Source, model, problem, same, values_of
 
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.runtime import mx
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
@@ -25,7 +26,11 @@ def validate(net):
     return float(abs(net.mlp.layers[0].weight.data().asnumpy()).sum()) % 1
 
 
-def run(folder, stop_after=None, options=OPTIONS, **model_options):
+def worse_and_worse(net):
+    return 1 - validate(net)
+
+
+def run(folder, stop_after=None, options=OPTIONS, judge=validate, **model_options):
     """Parameters and result; `stop_after` batches the source breaks down."""
 
     class Breaking(Source):
@@ -39,7 +44,7 @@ def run(folder, stop_after=None, options=OPTIONS, **model_options):
                 yield batch
 
     net = model(**({"dropout": 0.3} | model_options))
-    result = train(net, Breaking(*problem(320)), options, validate=validate, checkpoint_dir=folder)
+    result = train(net, Breaking(*problem(320)), options, validate=judge, checkpoint_dir=folder)
     return values_of(net), result
 
 
@@ -53,7 +58,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stop_after):
     assert result == expected
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "ftrl"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "groupadagrad", "ftrl"])
 @pytest.mark.parametrize("devices", [1, 2])
 def test_states_of_every_optimizer_are_resumed(tmp_path, optimizer, devices):
     options = replace(OPTIONS, optimizer=optimizer, devices=devices, embedding_l2=0.01, clip_norm=0.5)
@@ -61,6 +66,66 @@ def test_states_of_every_optimizer_are_resumed(tmp_path, optimizer, devices):
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", 14, options)
     assert same(run(tmp_path / "stopped", options=options)[0], undisturbed)
+
+
+DECOUPLED = {"decoupled": True, "embedding_l2": 0.5}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"loss": "squared"},
+        {"schedule": "linear", "final_rate_share": 0.1},
+        {"schedule": "cosine", "warmup_steps": 13},
+        {"schedule": "plateau", "plateau_factor": 0.5},
+        DECOUPLED,
+        {**DECOUPLED, "catch_up_decay": True},
+        {**DECOUPLED, "catch_up_decay": True, "devices": 2},
+        {"average_decay": 0.9},
+        {"average_decay": 0.9, "devices": 2},
+    ],
+    ids=str,
+)
+def test_a_stopped_run_goes_on_to_the_same_bytes_with_each_option(tmp_path, choice):
+    options, judge = replace(OPTIONS, **choice), worse_and_worse if "plateau_factor" in choice else validate
+    undisturbed, expected = run(tmp_path / "undisturbed", None, options, judge)
+    assert expected != run(None, judge=judge)[1]
+    for stop_after in (4, 14):
+        with pytest.raises(Stopped):
+            run(tmp_path / "stopped", stop_after, options, judge)
+    values, result = run(tmp_path / "stopped", None, options, judge)
+    assert same(values, undisturbed)
+    assert result == expected
+    assert same(run(tmp_path / "stopped", 0, options, judge)[0], undisturbed)
+
+
+def test_means_are_resumed_without_validation(tmp_path):
+    def run_without(folder, stop_after=None):
+        class Breaking(Source):
+            def batches(self, epoch, start_batch):
+                for number, batch in enumerate(super().batches(epoch, start_batch)):
+                    if (epoch, number) == stop_after:
+                        raise Stopped
+                    yield batch
+
+        net = model()
+        train(net, Breaking(*problem(320)), replace(OPTIONS, average_decay=0.9), checkpoint_dir=folder)
+        return values_of(net)
+
+    undisturbed = run_without(None)
+    with pytest.raises(Stopped):
+        run_without(tmp_path, (1, 5))
+    assert same(run_without(tmp_path), undisturbed)
+    assert same(run_without(tmp_path, (0, 0)), undisturbed)
+
+
+def test_damaged_means_are_an_input_error(tmp_path):
+    options = replace(OPTIONS, average_decay=0.9)
+    run(tmp_path, options=options)
+    (newest,) = tmp_path.glob("epoch-*")
+    mx.nd.save(str(newest / "means.params"), {"other": mx.nd.zeros(1)})
+    with pytest.raises(InputError, match=r"means\.params: not the means of this training run"):
+        run(tmp_path, options=options)
 
 
 def test_keeping_checkpoints_does_not_change_the_result(tmp_path):

@@ -33,16 +33,16 @@ def test_training_lowers_the_log_loss_of_unseen_rows(name, share):
     assert log_loss(net, ids, label) < share * constant
 
 
-def test_history_counts_steps_examples_and_the_mean_log_loss():
+def test_history_counts_steps_examples_and_the_mean_loss():
     net, seen = model("lr"), []
     ids, label = problem(100)
     result = train(net, Source(ids, label, 32), TrainingOptions(epochs=2, checkpoint_every=3), progress=seen.append)
     assert [(r.epoch, r.steps, r.examples) for r in result.history] == [(0, 4, 100), (1, 4, 100)]
     assert (result.steps, result.examples, result.best_epoch) == (8, 200, 1)
     assert [(p.epoch, p.batches, p.examples) for p in seen] == [(0, 3, 96), (0, 4, 100), (1, 3, 96), (1, 4, 100)]
-    assert seen[1].log_loss == result.history[0].log_loss
+    assert seen[1].loss == result.history[0].loss
     still = train(model("lr"), Source(ids, label, 100), TrainingOptions())
-    assert still.history[0].log_loss == pytest.approx(np.log(2), rel=1e-6)  # all parameters of lr start at 0
+    assert still.history[0].loss == pytest.approx(np.log(2), rel=1e-6)  # all parameters of lr start at 0
 
 
 def test_equal_seeds_give_equal_bytes_and_other_seeds_others():
@@ -56,7 +56,7 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_others():
 
 
 @pytest.mark.parametrize("kvstore", ["device", "local"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "ftrl"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "groupadagrad", "ftrl"])
 def test_two_devices_equal_one(optimizer, kvstore):
     nets = []
     for devices in (1, 2):
@@ -106,7 +106,7 @@ def test_divergence_is_an_error_that_says_where(clip):
     net = model("fm")
     net.initialize()
     net.embedding.embedding_weight.data()[:] = float("inf")
-    with pytest.raises(PnnError, match=r"diverged in epoch 0 at batch 1: the log loss is nan; lower learning_rate"):
+    with pytest.raises(PnnError, match=r"diverged in epoch 0 at batch 1: the loss is nan; lower learning_rate"):
         train(net, Source(ids, label), replace(FAST, clip_norm=clip))
 
 

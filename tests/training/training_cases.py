@@ -30,6 +30,10 @@ class Source:
     batch_size: int = 32
     fingerprint: str = "rows"
 
+    @property
+    def batch_count(self) -> int:
+        return -(-len(self.ids) // self.batch_size)
+
     def batches(self, epoch: int, start_batch: int) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         for start in range(start_batch * self.batch_size, len(self.ids), self.batch_size):
             yield self.ids[start : start + self.batch_size], self.label[start : start + self.batch_size]
@@ -40,7 +44,7 @@ def source(rows=320, batch_size=32, seed=0):
 
 
 def model(name="ipnn", **options):
-    if name not in {"lr", "fm"}:
+    if name not in {"lr", "fm", "afm"}:
         options = {"hidden": (8, 4)} | options
     if name != "lr":
         options = {"embedding_size": 4} | options

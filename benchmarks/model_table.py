@@ -1,0 +1,143 @@
+"""Every model on one data set: parameters, seconds an epoch, quality over seeds, beside published rows.
+
+    python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
+
+Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run
+that is already there (same options, data and seed) is not repeated, so the table can be made in parts. Ends with one
+JSON line.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pnn_gluon.experiments.config import FitConfig, load_fit_config
+from pnn_gluon.models.registry import MODELS
+from pnn_gluon.runtime import available_processors
+
+PUBLISHED = {
+    "frappe": {
+        "lr": (0.9356, 0.3076),
+        "fm": (0.9671, 0.2065),
+        "ffm": (0.9786, 0.1860),
+        "hofm": (0.9742, 0.2073),
+        "afm": (0.9697, 0.2264),
+        "nfm": (0.9804, 0.2058),
+        "fnn": (0.9833, 0.1622),
+        "ipnn": (0.9841, 0.1540),
+        "wdl": (0.9841, 0.1490),
+        "deepfm": (0.9842, 0.1482),
+        "dcn": (0.9839, 0.1527),
+        "xdeepfm": (0.9845, 0.1466),
+        "autoint": (0.9848, 0.1490),
+    },
+    "frappe_squared": {
+        "fm": (None, 0.3437),
+        "hofm": (None, 0.3405),
+        "wdl": (None, 0.3621),
+        "deepcross": (None, 0.4025),
+        "nfm": (None, 0.3127),
+    },
+}
+"""Test AUC and log loss (BARS, Frappe_x1; fnn is its DNN, autoint its AutoInt+), and RMSE (He & Chua 2017, Table 2)."""
+
+
+def main(
+    config: Annotated[Path, typer.Argument(help="A TOML file of paper mode.")],
+    models: Annotated[
+        str, typer.Option(help="Names, separated by commas; default: all with a table in the file.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="first..last")] = "1..5",
+    jobs: Annotated[int, typer.Option(help="Runs at a time.", min=1)] = 2,
+    work: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("work/model_table"),
+    data: Annotated[Path | None, typer.Option(help="Folder of the data files.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+) -> None:
+    """Run what is missing, then print and write the table."""
+    settings = load_fit_config(config)
+    names = [name for name in models.split(",") if name] or [name for name in MODELS if name in settings.models]
+    first, last = (int(seed) for seed in seeds.split(".."))
+    wanted = [(name, seed) for seed in range(first, last + 1) for name in names]
+    work.mkdir(parents=True, exist_ok=True)
+    threads = max(1, available_processors() // jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda run: _fit(config, settings, *run, work, data, threads), wanted))
+    rows = [
+        _row(settings, name, [_path(work, settings, name, seed) for seed in range(first, last + 1)]) for name in names
+    ]
+    table = "\n".join(_markdown(settings, rows, last - first + 1, threads))
+    Console().print(table, markup=False, soft_wrap=True)
+    if output is not None:
+        output.write_text(_page(settings, config, rows, table))
+    print(json.dumps({row["model"]: row for row in rows}))
+
+
+def _path(work: Path, settings: FitConfig, name: str, seed: int) -> Path:
+    return work / f"{settings.name}-{name}-{seed}-{settings.fingerprint(name)[:12]}.json"
+
+
+def _fit(config: Path, settings: FitConfig, name: str, seed: int, work: Path, data: Path | None, threads: int) -> None:
+    path = _path(work, settings, name, seed)
+    if path.exists():
+        return
+    command = [sys.executable, "-m", "jobs", "fit", str(config), "--model", name, "--seed", str(seed)]
+    command += ["--output", str(path), *(["--data", str(data)] if data else [])]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr}")
+    print(f"{name} seed {seed}: {done.stdout.strip()[:200]}", file=sys.stderr, flush=True)
+
+
+def _row(settings: FitConfig, name: str, paths: list[Path]) -> dict[str, Any]:
+    """Means and standard deviations over the seeds of a model."""
+    runs = [json.loads(path.read_text()) for path in paths]
+    loss = "rmse" if "rmse" in runs[0] else "log_loss"
+    row: dict[str, Any] = {"model": name, "parameters": runs[0]["parameters"], "loss": loss}
+    for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs", "seconds_per_epoch"):
+        values = [run[metric] for run in runs]
+        row[metric] = statistics.fmean(values)
+        row[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    row["published_auc"], row["published_loss"] = PUBLISHED.get(settings.name, {}).get(name, (None, None))
+    return row
+
+
+def _markdown(settings: FitConfig, rows: list[dict[str, Any]], seeds: int, threads: int) -> Iterator[str]:
+    loss = "RMSE" if rows[0]["loss"] == "rmse" else "log loss"
+    yield f"| model | parameters | s/epoch ({threads} thread) | epochs | test AUC | test {loss} | published AUC | published {loss} |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for row in rows:
+        quality = [_spread(row["auc"], row["auc_std"]), _spread(row[row["loss"]], row[f"{row['loss']}_std"])]
+        published = [_number(row["published_auc"]), _number(row["published_loss"])]
+        speed = [f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.1f}", f"{row['epochs']:.0f}"]
+        yield f"| {' | '.join([row['model'], *speed, *quality, *published])} |"
+
+
+def _spread(mean: float, deviation: float | None) -> str:
+    return _number(mean) + ("" if deviation is None else f" ± {_number(deviation)}")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}".lstrip("0")
+
+
+def _page(settings: FitConfig, config: Path, rows: list[dict[str, Any]], table: str) -> str:
+    return (
+        f"# The models on {settings.name}\n\n"
+        f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
+        "Means ± standard deviations over the seeds; options were chosen on the validation rows.\n\n"
+        f"{table}\n"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

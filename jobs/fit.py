@@ -1,0 +1,72 @@
+"""Paper mode: a model trained on train, stopped by validation, measured on test; one JSON line."""
+
+import json
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.command import report
+from pnn_gluon.errors import ConfigError, PnnError
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="A TOML file with [data], [model] and [training].")],
+    model: Annotated[str | None, typer.Option(help="The model; default: the file's model.name.")] = None,
+    seed: Annotated[int | None, typer.Option(help="One run with this seed; default: 1.", min=0)] = None,
+    seeds: Annotated[str | None, typer.Option(help="A run for each seed, first..last, with mean and spread.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data files.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", help="table.key=value over the file, such as training.epochs=3.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Also write A.json, and A.npz with the test scores.")] = None,
+) -> None:
+    """Train one model on explicit train, validation and test rows; one JSON line on stdout."""
+    from pnn_gluon.experiments.config import load_fit_config
+    from pnn_gluon.experiments.dataset import load_dataset
+    from pnn_gluon.experiments.summary import check_output, summarize, write_outcome
+
+    chosen = _seeds(seed, seeds)
+    check_output(output)
+    settings = load_fit_config(config, model, options or ())
+    name = model or settings.model.name
+    plan = settings.plan(name)
+    rows = load_dataset(settings, data)
+    report(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
+    from pnn_gluon.experiments.fit import fit
+
+    runs = [fit(plan, rows, each, partial(_report, name, each))[0] for each in chosen]
+    summary = summarize(settings, name, rows, runs, several=seeds is not None)
+    if output is not None:
+        write_outcome(output, summary, rows, runs)
+    print(json.dumps(summary), flush=True)
+
+
+def _seeds(seed: int | None, seeds: str | None) -> list[int]:
+    """The seeds asked for: one, or first..last."""
+    if seeds is None:
+        return [1 if seed is None else seed]
+    bounds = re.fullmatch(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?", seeds)
+    if seed is not None or bounds is None or int(bounds[2] or bounds[1]) < int(bounds[1]):
+        raise ConfigError(f"--seeds {seeds}: expected first..last, such as 1..5, and no --seed beside it")
+    return list(range(int(bounds[1]), int(bounds[2] or bounds[1]) + 1))
+
+
+def _report(name: str, seed: int, text: str) -> None:
+    report(f"fit {name} seed {seed}: {text}")
+
+
+def main() -> None:
+    """Run the command; errors a user can act on end with their own status and no traceback."""
+    try:
+        typer.run(command)
+    except PnnError as error:
+        report(f"error: {error}")
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The day's model as gradient boosted trees: what `jobs.train` does when the model is gbdt."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.reading import Reading
+from jobs.step import Built, Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.training.gbdt import Rows, Validation
+
+CHUNK = 1 << 16
+"""Rows read at once."""
+
+ROUNDS = 10
+"""Trees that count as one epoch of `training.patience`."""
+
+
+def build_gbdt(reading: Reading, folder: Path, report: Report, split: tuple[list[Path], list[Path], str]) -> Built:
+    """Fit the trees to the shards and save them.
+
+    Args:
+        reading: The shards, the map and the configuration.
+        folder: Where to save.
+        report: Takes lines about the progress.
+        split: Shards to train on, shards to validate on, and the share of these that counts.
+    """
+    import xgboost as xgb
+
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.models.gbdt import GBDTOptions
+    from pnn_gluon.processor import processor_features
+    from pnn_gluon.training.gbdt import train_gbdt
+
+    config = reading.config
+    feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
+    options = GBDTOptions(**config.model.options)
+    fitted = train_gbdt(
+        feature_map.layout,
+        feature_map.size,
+        _rows(split[0], "train", feature_map),
+        options,
+        validation=_validation(reading, feature_map, *split[1:]),
+        seed=config.training.seed,
+        progress=_progress(reading, report),
+    )
+    fitted.model.save(folder)
+    details = {
+        "model": {"name": config.model.name, "options": dataclasses.asdict(options), "size": feature_map.size},
+        "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
+        "rate": reading.need("shards").details["rate"],
+        "examples": fitted.examples,
+        "trees": fitted.model.trees,
+        "history": fitted.history,
+    }
+    return Built(fitted.examples, details, {"xgboost": xgb.__version__, "processor": processor_features()})
+
+
+def _rows(paths: list[Path], share: str, feature_map: "FeatureMap") -> "Rows":
+    """The rows of a share of the shards, in their order."""
+    from pnn_gluon.data.feeder import Feeder
+
+    slots, size = feature_map.layout.slots, feature_map.size
+    return Feeder(paths, share, batch_size=CHUNK, slots=slots, size=size, order="sequential").batches
+
+
+def _validation(reading: Reading, feature_map: "FeatureMap", paths: list[Path], share: str) -> "Validation | None":
+    """Log loss of the calibrate shares at the natural rate, or of the last day's train share."""
+    from pnn_gluon.training.gbdt import Validation
+
+    training = reading.config.training
+    if training.validation == "none":
+        return None
+    rate = reading.need("shards").details["rate"] if share == "calibrate" else 1.0
+    return Validation(_rows(paths, share, feature_map), partial(_log_loss, rate), ROUNDS * training.patience)
+
+
+def _log_loss(rate: float, label: "NDArray[np.float32]", logit: "NDArray[np.float32]") -> float:
+    from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+    from pnn_gluon.evaluation.metrics import LogLoss
+
+    return LogLoss().update(label, sigmoid(correct_sampling(logit, rate))).value()
+
+
+def _progress(reading: Reading, report: Report) -> Callable[[int, float | None], None]:
+    def show(trees: int, log_loss: float | None) -> None:
+        value = "" if log_loss is None else f", validation log loss {log_loss:.5f}"
+        report(f"train {reading.day}: {trees} trees{value}")
+
+    return show

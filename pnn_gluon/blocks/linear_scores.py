@@ -1,0 +1,42 @@
+"""Several linear terms on the same ids."""
+
+import math
+from typing import Any
+
+from pnn_gluon.blocks.embedding import SlotWeights
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.runtime import HybridBlock, Tensor, mx
+
+
+class LinearScores(HybridBlock):
+    """M linear terms: ids int32 (B, S) -> (B, M).
+
+    score_m = sum_i w_im + b_m, with w_i the row of field i's id, or the mean over the values of a multi-valued field;
+    padding contributes nothing. Weights start uniform in ±0.1 / sqrt(N), so that the terms differ and a score starts
+    small for any number of fields; biases at 0. The gradient of the weights is row sparse.
+
+    Args:
+        layout: The fields of a row.
+        size: Number of ids V.
+        scores: M.
+    """
+
+    def __init__(self, layout: FieldLayout, size: int, scores: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._size, self._scores = size, scores
+        with self.name_scope():
+            self.slot_weights = SlotWeights(layout)
+            self.linear_weight = self.params.get(
+                "linear_weight",
+                shape=(size, scores),
+                init=mx.init.Uniform(0.1 / math.sqrt(layout.fields)),
+                grad_stype="row_sparse",
+            )
+            self.bias = self.params.get("bias", shape=(scores,), init="zeros")
+
+    def hybrid_forward(self, F: Any, ids: Tensor, linear_weight: Tensor, bias: Tensor) -> Tensor:
+        """ids int32 (B, S) -> (B, M)."""
+        m = self._scores
+        found = F.Embedding(ids, linear_weight, input_dim=self._size, output_dim=m, sparse_grad=True)  # (B, S, M)
+        shares = F.expand_dims(self.slot_weights(ids), axis=1)  # (B, 1, S)
+        return F.broadcast_add(F.reshape(F.batch_dot(shares, found), shape=(0, -1)), bias)  # (B, M)

@@ -1,0 +1,298 @@
+"""The configuration of paper mode: one table of data, models with options of their own, checked once."""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+
+from pnn_gluon.config import MODEL_OPTIONS, Count, ModelConfig, Name, Section, Share, explain, read_toml
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.experiments.search_space import SearchSpace
+from pnn_gluon.training.options import TrainingOptions
+
+Metric = Literal["auc", "log_loss", "rmse"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+GBDT_NAME = "gbdt"
+"""Name of the one model that is not a network."""
+
+_OF_TREES = frozenset({"metric", "patience"})
+_TREES_PATIENCE = 10
+FileName = Annotated[str, Field(min_length=1)]
+Index = Annotated[int, Field(ge=0)]
+
+
+class DataField(Section):
+    """One field: a column of a CSV file (with `separator`, a set of values), or a range of libsvm indices."""
+
+    name: Annotated[str, Field(min_length=1)]
+    column: str | None = None
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    first: Index | None = None
+    last: Index | None = None
+    max_values: Annotated[int, Field(ge=1, le=256)] | None = None
+
+    @model_validator(mode="after")
+    def _options_come_together(self) -> Self:
+        if (self.first is None) != (self.last is None):
+            raise ValueError("`first` and `last` go together: the range of libsvm indices of the field")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise ValueError(f"`first` {self.first} is above `last` {self.last}")
+        if self.separator is not None and self.max_values is None:
+            raise ValueError("a field with `separator` needs `max_values`, the most values of a row that count")
+        if self.max_values is not None and self.separator is None and self.first is None:
+            raise ValueError("`max_values` has an effect with `separator` or with `first` and `last` only")
+        return self
+
+
+class DataConfig(Section):
+    """Where labelled rows lie, their format, and how they are divided into train, validation and test.
+
+    Either three files, or one `file` that is divided at random by `split` and `split_seed`. `folder` is one folder or
+    several, of which the first that exists counts; relative to the configuration file, `$VARIABLE` is filled in.
+    """
+
+    format: Literal["csv", "libsvm", "libffm"]
+    folder: str | tuple[str, ...] = "."
+    train: FileName | None = None
+    valid: FileName | None = None
+    test: FileName | None = None
+    file: FileName | None = None
+    split: tuple[Share, Share, Share] = (0.8, 0.1, 0.1)
+    split_seed: Seed = 1
+    label: FileName = "label"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    fields: tuple[DataField, ...] = ()
+    min_count: Count = 1
+
+    @model_validator(mode="after")
+    def _files_are_given(self) -> Self:
+        three = [self.train, self.valid, self.test]
+        if (self.file is None and None in three) or (self.file is not None and three != [None] * 3):
+            raise ValueError("give `train`, `valid` and `test`, or one `file` to be divided by `split`")
+        if self.file is None and self.model_fields_set & {"split", "split_seed"}:
+            raise ValueError("`split` and `split_seed` have an effect with `file` only")
+        if abs(sum(self.split) - 1) > 1e-9:
+            raise ValueError(f"`split`: the shares must add up to 1, not {sum(self.split):g}")
+        return self
+
+    @model_validator(mode="after")
+    def _options_fit_the_format(self) -> Self:
+        if self.format != "csv" and self.model_fields_set & {"label", "delimiter"}:
+            raise ValueError("`label` and `delimiter` have an effect with format = 'csv' only")
+        if self.format == "libffm" and self.fields:
+            raise ValueError("a libffm file names its fields itself: leave `fields` out")
+        names = [field.name for field in self.fields]
+        if len(set(names)) < len(names):
+            raise ValueError("`fields` names a field twice")
+        for field in self.fields:
+            if (self.format == "libsvm") != (field.first is not None):
+                raise ValueError(
+                    f"field {field.name!r}: `first` and `last` go with format = 'libsvm', which needs them"
+                )
+            if self.format == "libsvm" and (field.column or field.separator):
+                raise ValueError(f"field {field.name!r}: `column` and `separator` have an effect with csv only")
+            if (field.column or field.name) == self.label and self.format == "csv":
+                raise ValueError(f"field {field.name!r} reads the label column {self.label!r}; remove it")
+        return self
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The candidates for the folder."""
+        return (self.folder,) if isinstance(self.folder, str) else self.folder
+
+
+class _OwnTraining(Section):
+    """What training here takes besides the library's options: the batches, and what early stopping looks at."""
+
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    metric: Metric | None = None
+    pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
+def _library_options() -> dict[str, Any]:
+    """Names, types and defaults of all options of `TrainingOptions`; the seed comes from the command line."""
+    hints = typing.get_type_hints(TrainingOptions)
+    fields = [field for field in dataclasses.fields(TrainingOptions) if field.name != "seed"]
+    return {field.name: (hints[field.name], field.default) for field in fields}
+
+
+if TYPE_CHECKING:
+    TrainingTable = _OwnTraining
+else:
+    TrainingTable = create_model("TrainingTable", __base__=_OwnTraining, **_library_options())
+
+
+class ModelTables(Section):
+    """Options of one model, over the defaults of `[model]` and `[training]`.
+
+    For gbdt `training` takes `metric` and `patience`, in trees, and the defaults of `[training]` do not count.
+    """
+
+    model: ModelConfig
+    training: TrainingTable = TrainingTable()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model to fit: all that decides the result, except the data and the seed.
+
+    Attributes:
+        model: Name and given options.
+        training: The library's options; the seed is put in for each run.
+        batch_size: Rows of a batch.
+        metric: What early stopping judges the validation rows by.
+        pretrain_epochs: Epochs of the factorization machine whose embeddings the network starts from; 0 for none.
+    """
+
+    model: ModelConfig
+    training: TrainingOptions
+    batch_size: int
+    metric: Metric
+    pretrain_epochs: int
+
+    def summary(self) -> dict[str, Any]:
+        """All options by table, fit for JSON."""
+        training = {name: value for name, value in dataclasses.asdict(self.training).items() if name != "seed"}
+        own = {"batch_size": self.batch_size, "metric": self.metric, "pretrain_epochs": self.pretrain_epochs}
+        whole = training | own
+        if self.model.name == GBDT_NAME:
+            whole = {name: whole[name] for name in sorted(_OF_TREES)}
+        return {"model": self.model.model_dump(mode="json", exclude_none=True), "training": whole}
+
+
+class FitConfig(Section):
+    """One data set and the models fitted to it; `tune` declares what a search may vary."""
+
+    name: Name
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingTable = TrainingTable()
+    models: dict[str, ModelTables] = Field(default_factory=dict)
+    tune: SearchSpace | None = None
+
+    path: Path = Field(default=Path("fit.toml"), exclude=True)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _tables_know_their_model(cls, models: Any) -> Any:
+        if not isinstance(models, Mapping):
+            return models
+        return {name: _named(name, tables) for name, tables in models.items()}
+
+    def plan(self, name: str) -> Plan:
+        """The options of one model: its own over the defaults of `[model]` (those that it takes) and `[training]`.
+
+        Raises:
+            ConfigError: there is no such model, or options that do not go together.
+        """
+        defaults = {key: value for key, value in self.model.options.items() if key in MODEL_OPTIONS.get(name, ())}
+        own = self.models.get(name)
+        given = own.model.options if own else {}
+        training = own.training.model_dump(exclude_unset=True) if own else {}
+        try:
+            whole = (
+                _for_trees(training) if name == GBDT_NAME else self.training.model_dump(exclude_unset=True) | training
+            )
+            return _plan(ModelConfig(name=name, **(defaults | given)), whole)
+        except ValidationError as error:
+            raise ConfigError(explain(self.path, error, ModelConfig)) from None
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: training of {name}: {error}") from None
+
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 of all that decides a model's result, except the bytes of the data and the seed."""
+        data = self.data.model_dump(mode="json", exclude={"folder"})
+        content = json.dumps({"data": data, **self.plan(name).summary()}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _named(name: str, tables: Any) -> Any:
+    """The tables of a model with its name in `model`, where ModelConfig looks for it."""
+    if not isinstance(tables, Mapping) or not isinstance(tables.get("model", {}), Mapping):
+        return tables
+    if "name" in tables.get("model", {}):
+        raise ValueError(f"{name}.model has its name from the table [models.{name}]: leave `name` out")
+    return {**tables, "model": {"name": name, **tables.get("model", {})}}
+
+
+def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
+    own = _OwnTraining(**{key: training.pop(key) for key in _OwnTraining.model_fields if key in training})
+    options = TrainingOptions(**training)
+    return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs)
+
+
+def _for_trees(training: dict[str, Any]) -> dict[str, Any]:
+    """The training options of gbdt, for which the defaults of `[training]`, made for networks, do not count."""
+    idle = sorted(training.keys() - _OF_TREES)
+    if idle:
+        raise ConfigError(f"{idle[0]} has no effect on gbdt; these have: {', '.join(sorted(_OF_TREES))}")
+    return {"patience": _TREES_PATIENCE} | training
+
+
+def _metric(metric: Metric | None, options: TrainingOptions) -> Metric:
+    """What early stopping looks at: AUC if not told, RMSE for squared loss, whose outputs are no logits."""
+    squared = options.loss == "squared"
+    if metric == ("log_loss" if squared else "rmse"):
+        raise ConfigError(f"metric = {metric!r} does not go with loss = {options.loss!r}")
+    return metric or ("rmse" if squared else "auc")
+
+
+def load_fit_config(path: str | Path, model: str | None = None, overrides: Sequence[str] = ()) -> FitConfig:
+    """Read and check a TOML file of paper mode; the options of every model in it are checked.
+
+    Args:
+        path: The file.
+        model: The model to which overrides of `model.` and `training.` apply; the file's `model.name` if None.
+        overrides: `table.key=value` with a TOML value, over what the file says.
+
+    Raises:
+        ConfigError: naming the file, the key, the value and what is allowed.
+    """
+    path = Path(path).resolve()
+    raw = read_toml(path)
+    for override in overrides:
+        _override(raw, model, override)
+    try:
+        config = FitConfig.model_validate({**raw, "path": path})
+    except ValidationError as error:
+        raise ConfigError(explain(path, error, FitConfig)) from None
+    for name in dict.fromkeys((config.model.name, *config.models)):
+        config.plan(name)
+    return config
+
+
+def _override(raw: dict[str, Any], model: str | None, override: str) -> None:
+    """Put one `table.key=value` into the tables of a file."""
+    key, equals, text = override.partition("=")
+    table, *rest = key.strip().split(".")
+    if (
+        not equals
+        or len(rest) != 1
+        or table not in {"data", "model", "training"}
+        or (table, *rest) == ("model", "name")
+    ):
+        raise ConfigError(
+            f"--set {override}: expected data.KEY=VALUE, training.KEY=VALUE or model.KEY=VALUE "
+            "(the model's name is --model)"
+        )
+    name = model or raw.get("model", {}).get("name")
+    parents = ("data",) if table == "data" else ("models", str(name), table)
+    inner = raw
+    for parent in parents:
+        inner = inner.setdefault(parent, {})
+    inner[rest[0]] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    """A TOML value; what is none is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

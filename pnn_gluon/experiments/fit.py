@@ -1,0 +1,138 @@
+"""One run of paper mode: train on train, stop by validation, measure on test."""
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+from pnn_gluon.experiments.config import GBDT_NAME, Plan
+from pnn_gluon.experiments.dataset import Dataset
+from pnn_gluon.experiments.judge import Judge, shown
+from pnn_gluon.experiments.run import Report, Run
+
+if TYPE_CHECKING:
+    from pnn_gluon.experiments.batches import MemoryBatches
+    from pnn_gluon.models.gbdt import GBDT
+    from pnn_gluon.runtime import HybridBlock
+    from pnn_gluon.training.options import TrainingOptions
+
+
+def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, HybridBlock | GBDT]":
+    """Fit one model; equal arguments and thread count give equal parameters.
+
+    Test rows are looked at once, after training.
+
+    Args:
+        plan: The model and how to train it.
+        data: The rows.
+        seed: Decides starting values, the order of the rows, dropout.
+        report: Takes lines of progress.
+
+    Returns:
+        The numbers, and the model with the parameters of its best epoch.
+
+    Raises:
+        ConfigError: options that do not go together, or that do not fit the fields.
+        PnnError: training diverged.
+    """
+    return (fit_gbdt if plan.model.name == GBDT_NAME else fit_network)(plan, data, seed, report)
+
+
+def fit_network(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, HybridBlock]":
+    """Fit a network; see `fit`."""
+    from pnn_gluon.experiments.batches import MemoryBatches
+    from pnn_gluon.experiments.parameter_counts import count_network
+    from pnn_gluon.models.registry import create_model
+    from pnn_gluon.training.export import predict_logits
+    from pnn_gluon.training.loop import Progress, train
+
+    options = dataclasses.replace(plan.training, seed=seed)
+    net = create_model(plan.model.name, data.layout, data.size, **plan.model.options)
+    batches = MemoryBatches(data.train, plan.batch_size, seed)
+    if plan.pretrain_epochs:
+        _pretrain(net, plan, data, batches, options, report)
+    latest: list[Progress] = []
+
+    def tell(metrics: dict[str, float]) -> None:
+        report(f"epoch {latest[-1].epoch + 1}: loss {latest[-1].loss:.5f}; validation {shown(metrics)}")
+
+    judge = Judge(data.valid.label, options.loss, plan.metric, tell)
+
+    def validate(net: "HybridBlock") -> float:
+        return judge.value(lambda: predict_logits(net, data.valid.ids))
+
+    start = time.perf_counter()
+    result = train(net, batches, options, validate=validate, progress=latest.append)
+    run = Run.measured(
+        lambda ids: predict_logits(net, ids),
+        data,
+        options.loss,
+        seed=seed,
+        epochs=len(result.history),
+        best_epoch=result.best_epoch + 1,
+        seconds=time.perf_counter() - start - judge.seconds,
+        parameters=count_network(net).total,
+    )
+    return run, net
+
+
+def _pretrain(
+    net: "HybridBlock",
+    plan: Plan,
+    data: Dataset,
+    batches: "MemoryBatches",
+    options: "TrainingOptions",
+    report: Report,
+) -> None:
+    """Let the network start from the tables of an FM with its embedding options, trained on the same rows."""
+    from pnn_gluon.models.registry import create_model, model_options
+    from pnn_gluon.training.pretraining import pretrain
+
+    given = model_options(plan.model.name) | plan.model.options
+    fm = create_model("fm", data.layout, data.size, **{k: v for k, v in given.items() if k in model_options("fm")})
+    pretrain(
+        net,
+        fm,
+        batches,
+        options,
+        plan.pretrain_epochs,
+        progress=lambda progress: report(f"pre-training epoch {progress.epoch + 1}: loss {progress.loss:.5f}"),
+    )
+
+
+def fit_gbdt(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, GBDT]":
+    """Fit gradient boosted trees; see `fit`. An epoch is a tree, the seed decides the draws of `subsample`."""
+    from pnn_gluon.models.gbdt import GBDTOptions
+    from pnn_gluon.training.gbdt import REPORT_EVERY, Validation, in_memory, train_gbdt
+
+    trees: list[str] = []
+
+    def tell(metrics: dict[str, float]) -> None:
+        trees.append(f"tree {len(trees) + 1}: validation {shown(metrics)}")
+        if len(trees) % REPORT_EVERY == 0:
+            report(trees[-1])
+
+    judge = Judge(data.valid.label, "log", plan.metric, tell)
+    start = time.perf_counter()
+    fitted = train_gbdt(
+        data.layout,
+        data.size,
+        in_memory(data.train.ids, data.train.label),
+        GBDTOptions(**plan.model.options),
+        validation=Validation(
+            in_memory(data.valid.ids, data.valid.label),
+            lambda _, logits: judge.value(lambda: logits),
+            plan.training.patience,
+        ),
+        seed=seed,
+    )
+    run = Run.measured(
+        fitted.model.logits,
+        data,
+        "log",
+        seed=seed,
+        epochs=len(fitted.history),
+        best_epoch=fitted.model.trees,
+        seconds=time.perf_counter() - start - judge.seconds,
+        parameters=fitted.model.parameters,
+    )
+    return run, fitted.model

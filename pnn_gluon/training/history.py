@@ -1,0 +1,26 @@
+"""The epochs of a run that are done, and which of them is the best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave: mean loss of its examples while training, and the value of `validate` after it."""
+
+    epoch: int
+    steps: int
+    examples: int
+    loss: float
+    validation: float | None
+
+
+def steps_of(history: Sequence[EpochRecord]) -> int:
+    """Updates made in these epochs."""
+    return sum(record.steps for record in history)
+
+
+def is_best(history: Sequence[EpochRecord]) -> bool:
+    """Whether the last epoch is better than every one before; of equal ones the first counts."""
+    values = [record.validation for record in history if record.validation is not None]
+    return all(values[-1] < value for value in values[:-1])

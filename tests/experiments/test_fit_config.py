@@ -1,0 +1,156 @@
+"""The configuration of paper mode is checked once and says what is wrong where."""
+
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.config import MODEL_OPTIONS
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.experiments.config import FitConfig, load_fit_config
+
+BASE = """
+name = "test"
+[data]
+format = "csv"
+train = "train.csv"
+valid = "valid.csv"
+test = "test.csv"
+[model]
+name = "fnn"
+embedding_size = 7
+hidden = [5]
+[training]
+learning_rate = 0.1
+[models.lr.training]
+learning_rate = 0.3
+epochs = 4
+[models.deepfm]
+model = { hidden = [3, 2] }
+training = { batch_size = 10, metric = "log_loss" }
+"""
+
+
+def write(folder, text):
+    path = folder / "fit.toml"
+    path.write_text(text)
+    return path
+
+
+def load(folder, text=BASE, *arguments) -> FitConfig:
+    return load_fit_config(write(folder, text), *arguments)
+
+
+def test_a_model_has_its_own_options_over_the_defaults(tmp_path):
+    config = load(tmp_path)
+    assert config.plan("fnn").model.options == {"embedding_size": 7, "hidden": (5,)}
+    assert config.plan("fnn").training.learning_rate == 0.1
+    deepfm = config.plan("deepfm")
+    assert deepfm.model.options == {"embedding_size": 7, "hidden": (3, 2)}
+    assert (deepfm.training.learning_rate, deepfm.batch_size, deepfm.metric) == (0.1, 10, "log_loss")
+
+
+def test_a_model_leaves_out_the_defaults_that_it_does_not_take(tmp_path):
+    config = load(tmp_path)
+    assert config.plan("lr").model.options == {}
+    assert (config.plan("lr").training.learning_rate, config.plan("lr").training.epochs) == (0.3, 4)
+    assert config.plan("fm").model.options == {"embedding_size": 7}
+
+
+def test_early_stopping_looks_at_auc_or_with_squared_loss_at_rmse(tmp_path):
+    squared = BASE + "[models.fm.training]\nloss = 'squared'\n"
+    config = load(tmp_path, squared)
+    assert (config.plan("fnn").metric, config.plan("fm").metric) == ("auc", "rmse")
+    with pytest.raises(ConfigError, match="metric = 'log_loss' does not go with loss = 'squared'"):
+        load(tmp_path, squared + "metric = 'log_loss'\n")
+
+
+def test_a_command_overrides_the_options_of_the_chosen_model(tmp_path):
+    sets = ["training.learning_rate=0.5", "model.hidden=[9]", "model.activation=tanh", "data.min_count=3"]
+    config = load(tmp_path, BASE, "deepfm", sets)
+    assert config.plan("deepfm").training.learning_rate == 0.5
+    assert config.plan("deepfm").model.options == {"embedding_size": 7, "hidden": (9,), "activation": "tanh"}
+    assert config.data.min_count == 3
+    assert config.plan("fnn").training.learning_rate == 0.1
+    assert load(tmp_path, BASE, None, ["training.epochs=8"]).plan("fnn").training.epochs == 8
+
+
+@pytest.mark.parametrize("text", ["training.epochs", "epochs=3", "model.name=lr", "store.root=x", "models.lr.epochs=3"])
+def test_an_override_of_another_form_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"--set .*: expected data\.KEY=VALUE"):
+        load(tmp_path, BASE, None, [text])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[data]", "[date]\n[data]", "date: unknown key, did you mean 'data'?"),
+        ("format", "min_cuont = 3\nformat", "data.min_cuont: unknown key, did you mean 'min_count'?"),
+        ("learning_rate = 0.1", "learning_rat = 1", "training.learning_rat: unknown key, did you mean 'learning_rate'"),
+        ("epochs = 4", "seed = 4", "models.lr.training.seed: unknown key"),
+        ("epochs = 4", "optimizer = 'adm'", "models.lr.training.optimizer: Input should be 'adam'"),
+        ("epochs = 4", "l1 = 1.0", "training of lr: l1 = 1.0 has no effect with optimizer 'adam'"),
+        ("epochs = 4", "epochs = 0", "training of lr: epochs must be 1 or more, not 0"),
+        ("hidden = [3, 2]", "hiden = [3]", "models.deepfm.model.hiden: unknown key, did you mean 'hidden'?"),
+        ("hidden = [3, 2]", "filters = [3]", "models.deepfm.model: model 'deepfm' has no option 'filters'"),
+        ("models.lr.", "models.lrr.", "models.lrr.model.name: there is no model 'lrr'"),
+        ("hidden = [3, 2]", "name = 'fm'", "models: deepfm.model has its name from the table [models.deepfm]"),
+        ("hidden = [5]", "filters = [5]", "model: model 'fnn' has no option 'filters'"),
+        ('test = "test.csv"', "", "give `train`, `valid` and `test`, or one `file`"),
+        ('test = "test.csv"', 'test = "t"\nfile = "x"', "give `train`, `valid` and `test`, or one `file`"),
+        ('test = "test.csv"', 'test = "t"\nsplit_seed = 3', "`split` and `split_seed` have an effect with `file` only"),
+        ('"csv"', '"libffm"\ndelimiter = ";"', "`label` and `delimiter` have an effect with format = 'csv' only"),
+        ('"csv"', '"libffm"\nfields = [{ name = "a" }]', "a libffm file names its fields itself"),
+        ('"csv"', '"libsvm"\nfields = [{ name = "a" }]', "`first` and `last` go with format = 'libsvm'"),
+        ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 3 }]', "`first` and `last` go together"),
+        ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 3, last = 1 }]', "`first` 3 is above `last` 1"),
+        ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 1, last = 2, column = "b" }]', "have an effect with csv"),
+        (
+            '"csv"',
+            '"csv"\nfields = [{ name = "a", first = 1, last = 2 }]',
+            "`first` and `last` go with format = 'libsvm'",
+        ),
+        ('"csv"', '"csv"\nfields = [{ name = "a", separator = "|" }]', "needs `max_values`"),
+        ('"csv"', '"csv"\nfields = [{ name = "a", max_values = 3 }]', "`max_values` has an effect with"),
+        ('"csv"', '"csv"\nfields = [{ name = "a" }, { name = "a" }]', "`fields` names a field twice"),
+        ('"csv"', '"csv"\nfields = [{ name = "a", column = "label" }]', "reads the label column 'label'"),
+    ],
+)
+def test_an_error_names_the_file_the_key_and_what_is_allowed(tmp_path, old, new, expected):
+    path = write(tmp_path, BASE.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_fit_config(path)
+    assert str(path) in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_trees_have_options_of_their_own(tmp_path):
+    config = load(tmp_path, BASE + "[models.gbdt]\nmodel = { trees = 30 }\ntraining = { metric = 'log_loss' }\n")
+    plan = config.plan("gbdt")
+    assert plan.summary() == {
+        "model": {"name": "gbdt", "trees": 30},
+        "training": {"metric": "log_loss", "patience": 10},
+    }
+    assert load(tmp_path).plan("gbdt").metric == "auc"
+    with pytest.raises(ConfigError, match="training of gbdt: epochs has no effect on gbdt; these have: metric, patien"):
+        load(tmp_path, BASE + "[models.gbdt.training]\nepochs = 3\n")
+
+
+def test_shares_of_a_split_add_up_to_1(tmp_path):
+    files = 'train = "train.csv"\nvalid = "valid.csv"\ntest = "test.csv"'
+    assert load(tmp_path, BASE.replace(files, 'file = "a"\nsplit = [0.6, 0.2, 0.2]')).data.split == (0.6, 0.2, 0.2)
+    with pytest.raises(ConfigError, match=r"`split`: the shares must add up to 1, not 0\.9"):
+        load(tmp_path, BASE.replace(files, 'file = "a"\nsplit = [0.6, 0.2, 0.1]'))
+
+
+def test_all_that_decides_a_result_is_in_the_fingerprint_and_no_folder(tmp_path):
+    one = load(tmp_path)
+    assert one.fingerprint("fnn") == load(tmp_path, BASE, None, ["data.folder=elsewhere"]).fingerprint("fnn")
+    assert one.fingerprint("fnn") == load(tmp_path, BASE, "lr", ["training.epochs=9"]).fingerprint("fnn")
+    sets = ["training.epochs=9", "training.metric=log_loss", "model.hidden=[4]", "data.min_count=2", "data.label=y"]
+    others = [load(tmp_path, BASE, None, [each]).fingerprint("fnn") for each in sets]
+    assert len({one.fingerprint("fnn"), one.fingerprint("lr"), *others}) == 2 + len(sets)
+
+
+def test_the_frappe_configuration_is_valid_for_every_model():
+    config = load_fit_config(Path(__file__).parents[2] / "conf" / "frappe.toml")
+    assert {config.plan(name).model.name for name in MODEL_OPTIONS} == set(MODEL_OPTIONS)

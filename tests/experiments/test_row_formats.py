@@ -1,0 +1,191 @@
+"""Rows of libffm, libsvm and CSV files, and what is said about malformed ones."""
+
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.experiments.config import DataConfig, DataField
+from pnn_gluon.experiments.csv_rows import read_csv
+from pnn_gluon.experiments.lib_rows import read_libffm, read_libsvm
+
+THREE = {"train": "a", "valid": "b", "test": "c"}
+FFM = DataConfig(format="libffm", **THREE)
+SVM = DataConfig(format="libsvm", **THREE)
+RANGES = DataConfig(
+    format="libsvm",
+    fields=(DataField(name="user", first=0, last=9), DataField(name="tags", first=10, last=99, max_values=3)),
+    **THREE,
+)
+
+number = st.integers(0, 10**9 - 1)
+label = st.sampled_from(["0", "1"])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def csv(**options):
+    return DataConfig(format="csv", **THREE, **options)
+
+
+def as_lists(rows):
+    """Label and, for each field, the values of each row."""
+    fields = {}
+    for name, values in rows.fields.items():
+        lists = [[] for _ in rows.label]
+        for row, text in zip(values.rows, values.text.to_pylist(), strict=True):
+            lists[row].append(text)
+        fields[name] = lists
+    return rows.label.tolist(), fields
+
+
+def write(folder, *lines, name="rows.txt"):
+    path = folder / name
+    path.write_text("".join(f"{line}\n" for line in lines), newline="")
+    return path
+
+
+@quick
+@given(st.lists(st.tuples(label, st.lists(st.tuples(st.integers(0, 5), number), max_size=6)), min_size=1, max_size=8))
+def test_libffm_rows_written_are_the_rows_read(tmp_path, rows):
+    lines = [" ".join([y, *(f"{field}:{feature}:1" for field, feature in entries)]) for y, entries in rows]
+    found = as_lists(read_libffm(write(tmp_path, *lines), FFM))
+    fields = sorted({field for _, entries in rows for field, _ in entries})
+    expected = {
+        f"field_{n}": [[str(feature) for field, feature in entries if field == n] for _, entries in rows]
+        for n in fields
+    }
+    assert found == ([float(y) for y, _ in rows], expected)
+
+
+@quick
+@given(
+    st.integers(0, 4).flatmap(
+        lambda n: st.lists(st.tuples(label, st.lists(number, min_size=n, max_size=n)), min_size=1, max_size=8)
+    )
+)
+def test_libsvm_rows_written_are_the_rows_read(tmp_path, rows):
+    lines = [" ".join([y, *(f"{index}:1" for index in entries)]) for y, entries in rows]
+    found = as_lists(read_libsvm(write(tmp_path, *lines), SVM))
+    places = range(len(rows[0][1]))
+    expected = {f"field_{n}": [[str(entries[n])] for _, entries in rows] for n in places}
+    assert found == ([float(y) for y, _ in rows], expected)
+
+
+def test_libsvm_ranges_are_fields_of_one_or_several_values(tmp_path):
+    found = as_lists(read_libsvm(write(tmp_path, "1 3:1 10:1 99:1", "-1 4:1", "-1 12:1"), RANGES))
+    assert found == ([1, 0, 0], {"user": [["3"], ["4"], []], "tags": [["10", "99"], [], ["12"]]})
+
+
+def test_values_of_1_and_spaces_may_be_written_in_several_ways(tmp_path):
+    path = write(tmp_path, "+1\t0:007:1.0  1:2:1 ", "-1.0 0:7:1.")
+    assert as_lists(read_libffm(path, FFM)) == ([1, 0], {"field_0": [["7"], ["7"]], "field_1": [["2"], []]})
+
+
+def test_compressed_files_are_read(tmp_path):
+    path = tmp_path / "rows.ffm.gz"
+    path.write_bytes(gzip.compress(b"1 0:5:1\n0 0:6:1\n"))
+    assert as_lists(read_libffm(path, FFM)) == ([1, 0], {"field_0": [["5"], ["6"]]})
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "line", "expected"),
+    [
+        (
+            read_libffm,
+            FFM,
+            "1 0:3:0.5",
+            "expected `field:feature:1`, received '0:3:0.5'; put numbers into buckets first",
+        ),
+        (read_libffm, FFM, "1 0:3", "expected `field:feature:1`, received '0:3'"),
+        (read_libffm, FFM, "1 a:3:1", "received 'a:3:1'"),
+        (read_libffm, FFM, "1 0:-3:1", "received '0:-3:1'"),
+        (read_libffm, FFM, "1 0:3:1,", "received '0:3:1,'"),
+        (read_libffm, FFM, "2 0:3:1", "expected the label 0 or 1 (or -1 or 1) first, received '2'"),
+        (read_libffm, FFM, "", "expected the label 0 or 1 (or -1 or 1) first, received ''"),
+        (read_libffm, FFM, " 1 0:3:1", "expected the label 0 or 1"),
+        (read_libsvm, SVM, "1 3:2", "expected `index:1`, received '3:2'; put numbers into buckets first"),
+        (read_libsvm, SVM, "1 qid:3", "expected `index:1`, received 'qid:3'"),
+        (read_libsvm, SVM, "1 4:1 5:1", "expected 1 entries as in the first line of train, received 2"),
+        (
+            read_libsvm,
+            RANGES,
+            "1 100:1",
+            "expected an index in one range of `fields`, received 100, which lies in no range",
+        ),
+    ],
+)
+def test_a_malformed_line_gives_file_line_expected_and_received(tmp_path, read, data, line, expected):
+    good = "1 0:3:1" if read is read_libffm else "1 3:1"
+    path = write(tmp_path, good, good, line, good)
+    with pytest.raises(InputError) as caught:
+        read(path, data)
+    assert str(caught.value).startswith(f"{path} line 3: ")
+    assert expected in str(caught.value)
+
+
+def test_an_index_in_two_ranges_is_refused(tmp_path):
+    fields = (DataField(name="a", first=0, last=5), DataField(name="b", first=5, last=9))
+    with pytest.raises(InputError, match=r"line 1: .* received 5, which lies in several ranges"):
+        read_libsvm(write(tmp_path, "1 5:1"), DataConfig(format="libsvm", fields=fields, **THREE))
+
+
+@pytest.mark.parametrize("lines", [("1 0:1:1", "0 0:1:1", "-1 0:1:1"), ("-1 0:1:1", "0.0 0:1:1")])
+def test_labels_0_and_minus_1_in_one_file_are_refused(tmp_path, lines):
+    with pytest.raises(InputError, match="received 0 and -1 both"):
+        read_libffm(write(tmp_path, *lines), FFM)
+
+
+def test_later_files_have_the_fields_of_train(tmp_path):
+    path = write(tmp_path, "1 0:1:1", "0 2:1:1")
+    assert as_lists(read_libffm(path, FFM, ("field_0", "field_1", "field_2")))[1]["field_1"] == [[], []]
+    with pytest.raises(InputError, match="line 2: field 2 does not occur in the train file"):
+        read_libffm(path, FFM, ("field_0", "field_1"))
+    with pytest.raises(InputError, match="line 1: expected 3 entries as in the first line of train, received 1"):
+        read_libsvm(write(tmp_path, "1 0:1"), SVM, ("field_0", "field_1", "field_2"))
+
+
+def test_csv_values_are_text_and_columns_are_found_by_name(tmp_path):
+    train = write(tmp_path, "b,label,a", "01,1,NA", "1,0,", '"x,y",0,null')
+    expected = {"b": [["01"], ["1"], ["x,y"]], "a": [["NA"], [""], ["null"]]}
+    assert as_lists(read_csv(train, csv())) == ([1, 0, 0], expected)
+    other = write(tmp_path, "label,c,a,b", "-1,9,q,7", name="other.csv")
+    assert as_lists(read_csv(other, csv(), ("b", "a"))) == ([0], {"b": [["7"]], "a": [["q"]]})
+
+
+def test_csv_fields_may_be_sets_and_have_other_names(tmp_path):
+    fields = (DataField(name="user", column="u"), DataField(name="tags", separator="|", max_values=2))
+    path = write(tmp_path, "y;u;tags;extra", "1;5; a|b |;0", "0;6;;1", "0;7;c;2")
+    rows = read_csv(path, csv(label="y", delimiter=";", fields=fields))
+    assert as_lists(rows) == ([1, 0, 0], {"user": [["5"], ["6"], ["7"]], "tags": [["a", "b"], [], ["c"]]})
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("label,a", "1,2", "0,2,3", "1,2"), " line 3: expected 2 columns as in the header, received 3"),
+        (("label,a", "1,2", "yes,3"), " line 3: expected the label 0 or 1 (or -1 or 1), received 'yes'"),
+        (("label,a", "1,2", ",3"), " line 3: expected the label 0 or 1 (or -1 or 1), received ''"),
+        (("click,a", "1,2"), " line 1: no column 'label'; there are click, a"),
+        (("label,a,a", "1,2,3"), " line 1: a column comes twice in label, a, a"),
+        ((), ": cannot be read as CSV with a header"),
+    ],
+)
+def test_a_malformed_csv_gives_file_line_expected_and_received(tmp_path, lines, expected):
+    path = write(tmp_path, *lines)
+    with pytest.raises(InputError) as caught:
+        read_csv(path, csv())
+    assert f"{path}{expected}" in str(caught.value)
+
+
+def test_a_csv_without_a_field_of_train_is_refused(tmp_path):
+    with pytest.raises(InputError, match="line 1: no column 'b'; there are label, a"):
+        read_csv(write(tmp_path, "label,a", "1,2"), csv(), ("a", "b"))
+
+
+def test_rows_taken_keep_their_values(tmp_path):
+    rows = read_libffm(write(tmp_path, "1 0:1:1 0:2:1", "0 1:5:1", "1 0:3:1", "0 0:4:1 1:6:1"), FFM)
+    taken = as_lists(rows.take(np.array([3, 1])))
+    assert taken == ([0, 0], {"field_0": [[], ["4"]], "field_1": [["5"], ["6"]]})

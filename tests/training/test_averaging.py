@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from training_cases import LAYOUT, Source, model, problem, same, source, values_of
+
+from pnn_gluon.runtime import mx
+from pnn_gluon.training.averaging import MeanWeights
+from pnn_gluon.training.export import export_model, exported_values
+from pnn_gluon.training.loop import train
+from pnn_gluon.training.options import TrainingOptions
+
+DECAY = 0.8
+
+
+class Recording(Source):
+    """Notes the parameters that each step but the last of an epoch left behind."""
+
+    def __init__(self, net, rows):
+        super().__init__(*problem(rows))
+        self.net, self.seen = net, []
+
+    def batches(self, epoch, start_batch):
+        for number, batch in enumerate(super().batches(epoch, start_batch)):
+            if epoch or number:
+                self.seen.append(values_of(self.net))
+            yield batch
+
+
+def weighted_mean(values):
+    """sum_s d^(t-s) w_s / sum_s d^(t-s), straight from the definition."""
+    weights = DECAY ** np.arange(len(values) - 1, -1, -1.0)
+    return {
+        name: sum(weight * value[name].astype(float) for weight, value in zip(weights, values, strict=True))
+        / weights.sum()
+        for name in values[0]
+    }
+
+
+def run(rows=160, validate=None, epochs=2, **options):
+    """The network after training with means, and what each step left behind, found by training without them."""
+    options = {"epochs": epochs, "learning_rate": 0.05} | options
+    plain = model("deepfm")
+    recorded = Recording(plain, rows)
+    train(plain, recorded, TrainingOptions(**options))
+    net = model("deepfm")
+    result = train(net, Source(*problem(rows)), TrainingOptions(**options, average_decay=DECAY), validate=validate)
+    return net, [*recorded.seen, values_of(plain)], result
+
+
+def assert_close(values, expected):
+    for name in expected:
+        np.testing.assert_allclose(values[name], expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_training_ends_with_the_weighted_mean_of_all_steps(devices):
+    net, steps, _ = run(devices=devices)
+    assert len(steps) == 10
+    assert_close(values_of(net), weighted_mean(steps))
+    assert not same(values_of(net), steps[-1])
+
+
+def test_the_mean_of_one_step_is_that_step_to_the_bit():
+    net, steps, _ = run(rows=32, epochs=1)
+    assert same(values_of(net), steps[-1])
+
+
+def test_validation_and_best_values_are_those_of_the_mean_and_training_goes_on_from_its_own():
+    seen, judged = [], iter([2.0, 1.0, 3.0, 4.0])
+
+    def validate(net):
+        seen.append(values_of(net))
+        return next(judged)
+
+    net, steps, result = run(validate=validate, epochs=4, patience=2)
+    assert result.best_epoch == 1
+    for epoch, values in enumerate(seen):
+        assert_close(values, weighted_mean(steps[: 5 * (epoch + 1)]))
+    assert same(values_of(net), seen[1])
+
+
+def test_the_mean_is_exported(tmp_path):
+    net, steps, _ = run()
+    export_model(net, tmp_path, LAYOUT.slots)
+    exported = {name: value.asnumpy() for name, value in exported_values(net, tmp_path).items()}
+    assert_close(exported, weighted_mean(steps))
+
+
+def test_running_statistics_are_not_averaged():
+    def statistics(**options):
+        net = model("deepfm", normalization="batch")
+        train(net, source(), TrainingOptions(**options))
+        return {name: value for name, value in values_of(net).items() if not trainable(net, name)}
+
+    def trainable(net, name):
+        return net._collect_params_with_prefix()[name].grad_req != "null"
+
+    plain, averaged = statistics(), statistics(average_decay=DECAY)
+    assert plain
+    assert same(plain, averaged)
+
+
+def test_an_error_in_between_gives_the_network_its_own_values_back():
+    net = model("lr")
+    net.initialize()
+    net.linear.bias.set_data(mx.nd.array([7.0]))
+    means = MeanWeights(net, DECAY)
+
+    def fail():
+        with means.in_network():
+            assert net.linear.bias.data().asscalar() == 0
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert net.linear.bias.data().asscalar() == 7
