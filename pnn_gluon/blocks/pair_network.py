@@ -138,7 +138,7 @@ def _fused_layer_norm(
     centred = [u - centre for u in units]  # P of (B, H)
     variance = mean([F.square(c) for c in centred])  # (B, H)
     gain = F.broadcast_mul(F.rsqrt(variance + NORMALIZATION_EPSILON), F.expand_dims(gamma, axis=0))  # (B, H)
-    shift = F.broadcast_add(F.zeros_like(centre), F.expand_dims(beta, axis=0))  # (B, H)
+    shift = F.broadcast_like(F.expand_dims(beta, axis=0), centre)  # (B, H)
     return [c * gain + shift for c in centred]
 
 

@@ -4,25 +4,21 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pnn_gluon.config import MODEL_OPTIONS, Count, ModelConfig, Name, Section, Share, explain, read_toml
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.search_space import SearchSpace
+from pnn_gluon.experiments.training_table import GBDT_NAME, OF_TREES, Metric, OwnTraining, TrainingTable
 from pnn_gluon.training.options import TrainingOptions
 
-Metric = Literal["auc", "log_loss", "rmse"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-GBDT_NAME = "gbdt"
-"""Name of the one model that is not a network."""
-
-_OF_TREES = frozenset({"metric", "patience"})
 _TREES_PATIENCE = 10
 FileName = Annotated[str, Field(min_length=1)]
 Index = Annotated[int, Field(ge=0)]
@@ -108,27 +104,6 @@ class DataConfig(Section):
         return (self.folder,) if isinstance(self.folder, str) else self.folder
 
 
-class _OwnTraining(Section):
-    """What training here takes besides the library's options: the batches, and what early stopping looks at."""
-
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    metric: Metric | None = None
-    pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
-
-
-def _library_options() -> dict[str, Any]:
-    """Names, types and defaults of all options of `TrainingOptions`; the seed comes from the command line."""
-    hints = typing.get_type_hints(TrainingOptions)
-    fields = [field for field in dataclasses.fields(TrainingOptions) if field.name != "seed"]
-    return {field.name: (hints[field.name], field.default) for field in fields}
-
-
-if TYPE_CHECKING:
-    TrainingTable = _OwnTraining
-else:
-    TrainingTable = create_model("TrainingTable", __base__=_OwnTraining, **_library_options())
-
-
 class ModelTables(Section):
     """Options of one model, over the defaults of `[model]` and `[training]`.
 
@@ -163,7 +138,7 @@ class Plan:
         own = {"batch_size": self.batch_size, "metric": self.metric, "pretrain_epochs": self.pretrain_epochs}
         whole = training | own
         if self.model.name == GBDT_NAME:
-            whole = {name: whole[name] for name in sorted(_OF_TREES)}
+            whole = {name: whole[name] for name in sorted(OF_TREES)}
         return {"model": self.model.model_dump(mode="json", exclude_none=True), "training": whole}
 
 
@@ -186,17 +161,22 @@ class FitConfig(Section):
             return models
         return {name: _named(name, tables) for name, tables in models.items()}
 
-    def plan(self, name: str) -> Plan:
+    def plan(self, name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Plan:
         """The options of one model: its own over the defaults of `[model]` (those that it takes) and `[training]`.
+
+        Args:
+            name: The model.
+            options: More of its own, `model.KEY` or `training.KEY` to value, over the file's.
 
         Raises:
             ConfigError: there is no such model, or options that do not go together.
         """
         defaults = {key: value for key, value in self.model.options.items() if key in MODEL_OPTIONS.get(name, ())}
         own = self.models.get(name)
-        given = own.model.options if own else {}
-        training = own.training.model_dump(exclude_unset=True) if own else {}
+        given = (own.model.options if own else {}) | _of_table(options, "model")
         try:
+            more = TrainingTable.model_validate(_of_table(options, "training")).model_dump(exclude_unset=True)
+            training = (own.training.model_dump(exclude_unset=True) if own else {}) | more
             whole = (
                 _for_trees(training) if name == GBDT_NAME else self.training.model_dump(exclude_unset=True) | training
             )
@@ -222,17 +202,22 @@ def _named(name: str, tables: Any) -> Any:
     return {**tables, "model": {"name": name, **tables.get("model", {})}}
 
 
+def _of_table(options: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """The options of one table, by key alone."""
+    return {key.removeprefix(f"{table}."): value for key, value in options.items() if key.startswith(f"{table}.")}
+
+
 def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
-    own = _OwnTraining(**{key: training.pop(key) for key in _OwnTraining.model_fields if key in training})
+    own = OwnTraining(**{key: training.pop(key) for key in OwnTraining.model_fields if key in training})
     options = TrainingOptions(**training)
     return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs)
 
 
 def _for_trees(training: dict[str, Any]) -> dict[str, Any]:
     """The training options of gbdt, for which the defaults of `[training]`, made for networks, do not count."""
-    idle = sorted(training.keys() - _OF_TREES)
+    idle = sorted(training.keys() - OF_TREES)
     if idle:
-        raise ConfigError(f"{idle[0]} has no effect on gbdt; these have: {', '.join(sorted(_OF_TREES))}")
+        raise ConfigError(f"{idle[0]} has no effect on gbdt; these have: {', '.join(sorted(OF_TREES))}")
     return {"patience": _TREES_PATIENCE} | training
 
 

@@ -2,18 +2,45 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pnn_gluon.experiments.config import GBDT_NAME, Plan
+from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
-from pnn_gluon.experiments.run import Report, Run
+from pnn_gluon.experiments.run import Outputs, Report, Run
+from pnn_gluon.experiments.training_table import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.batches import MemoryBatches
     from pnn_gluon.models.gbdt import GBDT
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.options import TrainingOptions
+
+Watch = Callable[[dict[str, float]], None]
+"""Gets the validation metrics of each epoch; what it raises ends the training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model that was trained and chosen by validation.
+
+    Attributes:
+        model: With the parameters of its best epoch.
+        outputs: Of ids.
+        epochs: Trained; trees of gbdt.
+        best_epoch: The one that counts, from 1.
+        seconds: Spent on training, without pre-training, validation and reading data.
+        parameters: Numbers that training changes.
+    """
+
+    model: "HybridBlock | GBDT"
+    outputs: Outputs
+    epochs: int
+    best_epoch: int
+    seconds: float
+    parameters: int
 
 
 def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, HybridBlock | GBDT]":
@@ -34,11 +61,40 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, Hyb
         ConfigError: options that do not go together, or that do not fit the fields.
         PnnError: training diverged.
     """
-    return (fit_gbdt if plan.model.name == GBDT_NAME else fit_network)(plan, data, seed, report)
+    trained = train_model(plan, data, seed, report)
+    run = Run.measured(
+        trained.outputs,
+        data,
+        plan.training.loss,
+        seed=seed,
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        seconds=trained.seconds,
+        parameters=trained.parameters,
+    )
+    return run, trained.model
 
 
-def fit_network(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, HybridBlock]":
-    """Fit a network; see `fit`."""
+def train_model(
+    plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch = lambda metrics: None
+) -> Trained:
+    """The part of `fit` that sees train and validation rows only.
+
+    Args:
+        plan: As for `fit`.
+        data: As for `fit`; its test rows are not looked at.
+        seed: As for `fit`.
+        report: As for `fit`.
+        watch: Called after each epoch.
+
+    Raises:
+        ConfigError: as `fit`.
+        PnnError: as `fit`.
+    """
+    return (_train_gbdt if plan.model.name == GBDT_NAME else _train_network)(plan, data, seed, report, watch)
+
+
+def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch) -> Trained:
     from pnn_gluon.experiments.batches import MemoryBatches
     from pnn_gluon.experiments.parameter_counts import count_network
     from pnn_gluon.models.registry import create_model
@@ -54,6 +110,7 @@ def fit_network(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[
 
     def tell(metrics: dict[str, float]) -> None:
         report(f"epoch {latest[-1].epoch + 1}: loss {latest[-1].loss:.5f}; validation {shown(metrics)}")
+        watch(metrics)
 
     judge = Judge(data.valid.label, options.loss, plan.metric, tell)
 
@@ -62,17 +119,14 @@ def fit_network(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[
 
     start = time.perf_counter()
     result = train(net, batches, options, validate=validate, progress=latest.append)
-    run = Run.measured(
-        lambda ids: predict_logits(net, ids),
-        data,
-        options.loss,
-        seed=seed,
+    return Trained(
+        model=net,
+        outputs=lambda ids: predict_logits(net, ids),
         epochs=len(result.history),
         best_epoch=result.best_epoch + 1,
         seconds=time.perf_counter() - start - judge.seconds,
         parameters=count_network(net).total,
     )
-    return run, net
 
 
 def _pretrain(
@@ -99,8 +153,8 @@ def _pretrain(
     )
 
 
-def fit_gbdt(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, GBDT]":
-    """Fit gradient boosted trees; see `fit`. An epoch is a tree, the seed decides the draws of `subsample`."""
+def _train_gbdt(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch) -> Trained:
+    """Gradient boosted trees: an epoch is a tree, the seed decides the draws of `subsample`."""
     from pnn_gluon.models.gbdt import GBDTOptions
     from pnn_gluon.training.gbdt import REPORT_EVERY, Validation, in_memory, train_gbdt
 
@@ -110,6 +164,7 @@ def fit_gbdt(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run
         trees.append(f"tree {len(trees) + 1}: validation {shown(metrics)}")
         if len(trees) % REPORT_EVERY == 0:
             report(trees[-1])
+        watch(metrics)
 
     judge = Judge(data.valid.label, "log", plan.metric, tell)
     start = time.perf_counter()
@@ -125,14 +180,11 @@ def fit_gbdt(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run
         ),
         seed=seed,
     )
-    run = Run.measured(
-        fitted.model.logits,
-        data,
-        "log",
-        seed=seed,
+    return Trained(
+        model=fitted.model,
+        outputs=fitted.model.logits,
         epochs=len(fitted.history),
         best_epoch=fitted.model.trees,
         seconds=time.perf_counter() - start - judge.seconds,
         parameters=fitted.model.parameters,
     )
-    return run, fitted.model

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.experiments.config import Metric
 from pnn_gluon.experiments.scores import Loss, measure
+from pnn_gluon.experiments.training_table import Metric
 
 
 @dataclass

@@ -1,173 +1,190 @@
 """Search for options that validate best, over a declared space; every trial is kept, and a search goes on later.
 
-Optuna proposes (tree-structured Parzen estimator, Bergstra et al. 2011) and keeps the trials in a journal, a file of
-JSON lines. Test rows are never looked at: a trial's value is the validation metric of its best epoch.
+Test rows are never looked at: a trial's value is the validation metric of its best epoch.
 """
 
+import dataclasses
 import json
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.errors import ConfigError, PnnError
-from pnn_gluon.experiments.config import FitConfig, load_fit_config
+from pnn_gluon.experiments.config import FitConfig, Plan
 from pnn_gluon.experiments.dataset import Dataset
+from pnn_gluon.experiments.run import Report
 from pnn_gluon.experiments.search_space import Choices, Range
+from pnn_gluon.experiments.training_table import GBDT_NAME
+from pnn_gluon.experiments.trials import Journal, Trial
 from pnn_gluon.file_lock import file_lock
 
 if TYPE_CHECKING:
-    from optuna import Study, Trial
+    from pnn_gluon.experiments.proposal import Proposal
 
-Report = Callable[[str], None]
+ATTEMPTS = 3
+"""How often a trial may begin: one that ended its process so often has failed."""
+
+_UNPRUNED_EPOCHS, _UNPRUNED_TREES = 3, 50
+"""Epochs, or trees of gbdt, before a trial can be pruned."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """The best trial so far.
+class _Hopeless(Exception):
+    """Ends the training of a trial that is to be pruned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is searched.
 
     Attributes:
-        study: Name of the search: the model and what was not searched.
-        trials: Trials in all, of which `failed` gave no value.
-        failed: See above.
-        number: The best trial's number.
-        value: Its validation metric.
-        options: Its options, `table.key` to value.
+        config: With a table `[tune]`.
+        model: Name of the model.
+        data: Its train and validation rows count.
+        seed: Of every trial's training, and of the proposals.
+
+    Raises:
+        ConfigError: no space is declared, or none of it is of this model.
     """
 
-    study: str
-    trials: int
-    failed: int
-    number: int
-    value: float
-    options: dict[str, Any]
+    config: FitConfig
+    model: str
+    data: Dataset
+    seed: int
+
+    def __post_init__(self) -> None:
+        path, tune = self.config.path, self.config.tune
+        self.config.plan(self.model)
+        if tune is None:
+            raise ConfigError(f"{path}: tune: required but missing; declare what to search over in [tune.space]")
+        if not tune.space_of(self.model):
+            raise ConfigError(f"{path}: tune.space: {self.model} takes none of these options, so there is no search")
+
+    @cached_property
+    def space(self) -> dict[str, Range | Choices]:
+        """The declared options that the model takes."""
+        return self.config.tune.space_of(self.model) if self.config.tune else {}
+
+    @cached_property
+    def base(self) -> Plan:
+        """The model without the options of a trial."""
+        return self.config.plan(self.model)
+
+    @property
+    def prune(self) -> bool:
+        """Whether hopeless trials are stopped early."""
+        return self.config.tune is not None and self.config.tune.prune
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a larger value is better."""
+        return self.base.metric == "auc"
+
+    def summary(self) -> dict[str, Any]:
+        """All that decides the trials, fit for JSON; options that are searched over count by their space alone."""
+        tables = {"data": self.config.data.model_dump(mode="json", exclude={"folder"}), **self.base.summary()}
+        fixed = {f"{table}.{key}": value for table, options in tables.items() for key, value in options.items()}
+        return {
+            "model": self.model,
+            "metric": self.base.metric,
+            "seed": self.seed,
+            "prune": self.prune,
+            "space": {
+                key: searched.model_dump() if isinstance(searched, Range) else list(searched)
+                for key, searched in self.space.items()
+            },
+            "fixed": {key: value for key, value in fixed.items() if key not in self.space},
+            "rows": {"train": self.data.train.fingerprint, "valid": self.data.valid.fingerprint},
+        }
 
 
-def search(
-    config: Path,
-    model: str,
-    data: Callable[[FitConfig], Dataset],
-    journal: Path,
-    trials: int,
-    seed: int,
-    report: Report,
-) -> Found:
-    """Bring a search to `trials` trials in all, from as many as its journal holds.
+def search(what: Search, journal: Path, trials: int, report: Report) -> list[Trial]:
+    """Bring a search to `trials` trials in all, from as many as its journal holds; all of them.
+
+    A trial whose process was killed begins again, with the same number and options, so that a search that was
+    interrupted makes the trials of one that was not. One that was begun `ATTEMPTS` times without an end has failed.
 
     Args:
-        config: A file of paper mode with a table `[tune]`.
-        model: Name of the model.
-        data: Reads the rows of a configuration.
-        journal: File of the trials, made if missing; other searches may be in it.
+        what: What is searched.
+        journal: File of the trials, made if missing.
         trials: How many there shall be.
-        seed: Of every trial's training, and of the proposals.
         report: Takes lines of progress.
 
     Raises:
-        ConfigError: no space is declared, or another process searches with this journal.
-        PnnError: no trial gave a value.
+        ConfigError: the journal is of another search, or another process searches with it.
+        InputError: the journal is damaged.
     """
-    base = load_fit_config(config, model)
-    space = _space(base, model)
-    rows = data(base)
     journal.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with file_lock(journal.with_suffix(".lock"), wait=False):
-            study = _study(journal, f"{base.name}-{model}-{base.fingerprint(model)[:12]}", base.plan(model).metric)
-            _close_broken(study)
-            for _ in range(trials - len(study.trials)):
-                _try(study, base, model, space, rows, seed, report)
-            return _found(study)
+        with file_lock(journal, wait=False):
+            kept = Journal.open(journal, what.summary())
+            report(f"tune {what.model}: {journal} holds {len(kept.trials)} of {trials} trials")
+            while len(kept.trials) < trials:
+                trial = _next(what, kept)
+                kept.end(trial)
+                report(f"tune {what.model}: {_line(trial, what.base.metric)}")
+            return kept.trials
     except BlockingIOError as error:
         raise ConfigError(f"{journal}: another process searches with this journal; wait, or take another") from error
 
 
-def _space(config: FitConfig, model: str) -> Mapping[str, Range | Choices]:
-    """The declared options that the model takes."""
-    if config.tune is None:
-        raise ConfigError(f"{config.path}: tune: required but missing; declare what to search over")
-    return config.tune.space_of(model)
+def _next(what: Search, journal: Journal) -> Trial:
+    """Propose options and try them, unless it is known what they give."""
+    from pnn_gluon.experiments.proposal import propose
 
-
-def _study(journal: Path, name: str, metric: str) -> "Study":
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
-        study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        direction="maximize" if metric == "auc" else "minimize",
-        load_if_exists=True,
+    number = len(journal.trials)
+    proposal = propose(
+        what.space,
+        journal.trials,
+        maximize=what.maximize,
+        seed=what.seed,
+        unpruned_epochs=_UNPRUNED_TREES if what.model == GBDT_NAME else _UNPRUNED_EPOCHS,
     )
+    same = [each for each in journal.trials if each.options == proposal.options and each.state != "pruned"]
+    if same:
+        return dataclasses.replace(same[0], number=number, seconds=0.0)
+    if journal.begun >= ATTEMPTS:
+        reason = f"began {journal.begun} times, and each time its process ended before it did"
+        return Trial(number, "failed", proposal.options, None, (), 0.0, reason)
+    journal.begin(proposal.options)
+    return _try(what, number, proposal)
 
 
-def _close_broken(study: "Study") -> None:
-    """Mark trials that a killed process left open as failed; they count."""
-    from optuna.trial import TrialState
+def _try(what: Search, number: int, proposal: "Proposal") -> Trial:
+    """Train with the proposed options and validate."""
+    from pnn_gluon.experiments.fit import train_model
 
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
+    values: list[float] = []
 
+    def watch(metrics: dict[str, float]) -> None:
+        value = metrics[what.base.metric]
+        if not math.isfinite(value):
+            return  # training refuses it and says why
+        values.append(value)
+        if what.prune and proposal.hopeless(len(values) - 1, value):
+            raise _Hopeless
 
-def _try(
-    study: "Study",
-    config: FitConfig,
-    model: str,
-    space: Mapping[str, Range | Choices],
-    rows: Dataset,
-    seed: int,
-    report: Report,
-) -> None:
-    """One trial. Its proposal depends on the seed and the trials before it, also after a restart."""
-    from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
+    def ended(state: State, reason: str | None = None) -> Trial:
+        value = best_of(values, what.maximize) if state == "complete" else None
+        return Trial(number, state, proposal.options, value, tuple(values), time.perf_counter() - start, reason)
 
-    from pnn_gluon.experiments.fit import fit
-
-    study.sampler = TPESampler(seed=(seed * 1_000_003 + len(study.trials)) % 2**31, n_startup_trials=_RANDOM_TRIALS)
-    trial = study.ask()
-    options = {key: _suggested(trial, key, each) for key, each in space.items()}
+    start = time.perf_counter()
     try:
-        plan = load_fit_config(config.path, model, [f"{k}={json.dumps(v)}" for k, v in options.items()]).plan(model)
-        value = fit(plan, rows, seed, lambda text: None)[0].valid[plan.metric]
-    except PnnError as error:
-        trial.set_user_attr("error", str(error))
-        study.tell(trial, state=TrialState.FAIL)
-        report(f"tune {model}: trial {trial.number} failed: {error}")
-        return
-    study.tell(trial, value)
-    shown = ", ".join(f"{key} {option}" for key, option in options.items())
-    report(f"tune {model}: trial {trial.number}: {plan.metric} {value:.5f} ({shown})")
+        train_model(what.config.plan(what.model, proposal.options), what.data, what.seed, _silent, watch)
+    except _Hopeless:
+        return ended("pruned", f"worse than the median of the earlier trials after {len(values)} epochs")
+    except (PnnError, MemoryError) as error:
+        return ended("failed", f"{error}" or "out of memory")
+    return ended("complete")
 
 
-def _suggested(trial: "Trial", key: str, each: Range | Choices) -> Any:
-    """A value of an option; choices are kept as JSON, for they may be lists."""
-    if isinstance(each, Choices):
-        return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in each.choices]))
-    if each.whole:
-        return trial.suggest_int(key, int(each.low), int(each.high), step=int(each.step or 1), log=each.log)
-    return trial.suggest_float(key, each.low, each.high, step=each.step, log=each.log)
+def _silent(text: str) -> None:
+    """Lines about epochs are not shown."""
 
 
-_RANDOM_TRIALS = 10
-"""Trials drawn at random before the sampler learns from them."""
-
-
-def _found(study: "Study") -> Found:
-    from optuna.trial import TrialState
-
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not done:
-        reasons = {str(trial.user_attrs.get("error", "stopped")) for trial in study.trials}
-        raise PnnError(f"search {study.study_name}: none of {len(study.trials)} trials gave a value: {reasons}")
-    best = study.best_trial
-    options = {key: _decoded(value) for key, value in best.params.items()}
-    failed = len(study.trials) - len(done)
-    return Found(study.study_name, len(study.trials), failed, best.number, study.best_value, options)
-
-
-def _decoded(value: Any) -> Any:
-    """A choice is kept as JSON, a number as itself."""
-    return json.loads(value) if isinstance(value, str) else value
+def best_of(values: Sequence[float], maximize: bool) -> float:
+    """The largest value, or the smallest."""
+    return max(values) if maximize else min(values)

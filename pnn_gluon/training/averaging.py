@@ -8,13 +8,14 @@ from pnn_gluon.training.parameters import Values, named_parameters
 
 
 class MeanWeights:
-    """Exponential moving average of all trainable parameters, with decay d:
+    """Exponential moving average of all parameters, with decay d:
 
     mean_t = (1 - d) / (1 - d^t) sum_{s<=t} d^(t-s) w_s
 
     It is the mean of w_1 ... w_t with weights that add up to 1, so it owes nothing to the starting values. It is kept
     as mean_t = mean_{t-1} + (1 - d) / (1 - d^t) (w_t - mean_{t-1}): a pass over all parameters each step, tables of
-    ids included, and as much memory again. Running statistics of batch normalization are not averaged.
+    ids included, and as much memory again. Running statistics of batch normalization are averaged too, for they
+    belong to the weights of their step; constants stay what they are.
     Sources: Polyak & Juditsky (1992); the bias correction is that of Kingma & Ba (2015), 3.
 
     Args:
@@ -24,7 +25,7 @@ class MeanWeights:
 
     def __init__(self, net: HybridBlock, decay: float) -> None:
         self._decay = decay
-        self._parameters = {n: p for n, p in named_parameters(net).items() if p.grad_req != "null"}
+        self._parameters = named_parameters(net)
         self.values: Values = {name: mx.nd.zeros_like(p.list_data()[0]) for name, p in self._parameters.items()}
 
     def add(self, step: int) -> None:

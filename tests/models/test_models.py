@@ -8,7 +8,8 @@ import pytest
 from model_checks import LAYOUTS, SIZE, small_model, some_ids
 from numpy_models import backward, gradients, int32, randomize
 
-from pnn_gluon.models.registry import MODELS
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.models.registry import MODELS, model_options
 from pnn_gluon.runtime import mx
 from pnn_gluon.training.export import export_model, load_exported, predict_logits
 
@@ -81,19 +82,29 @@ def test_padding_never_contributes(name):
     np.testing.assert_array_equal(net(int32(ids)).asnumpy(), before)
 
 
+NORMALIZED = [name for name in MODELS if "normalization" in model_options(name)]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_starting_values_give_finite_logits_and_gradients(name):
-    net, ids = small_model(name, MULTI, **_normalized(name)), some_ids(MULTI)
+    _check_finite(small_model(name, MULTI), some_ids(MULTI))
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_a_short_last_batch_with_normalization_gives_finite_gradients(name, normalization, hybrid):
+    layout = FieldLayout.single_valued(tuple("abcdefgh"))  # more products than rows
+    net = small_model(name, layout, normalization=normalization, **({"history": "b"} if name == "din" else {}))
+    net.hybridize(active=hybrid)
+    _check_finite(net, some_ids(layout, rows=2))
+
+
+def _check_finite(net, ids):
     mx.random.seed(1)
     net.initialize()
     assert np.isfinite(backward(net, [int32(ids)], np.ones(len(ids)))).all()
     assert all(np.isfinite(gradient).all() for gradient in gradients(net).values())
-
-
-def _normalized(name):
-    from pnn_gluon.models.registry import model_options
-
-    return {"normalization": "layer"} if "normalization" in model_options(name) else {}
 
 
 def test_names_do_not_depend_on_what_was_built_before():

@@ -35,13 +35,13 @@ def weighted_mean(values):
     }
 
 
-def run(rows=160, validate=None, epochs=2, **options):
+def run(rows=160, validate=None, epochs=2, normalization="layer", **options):
     """The network after training with means, and what each step left behind, found by training without them."""
     options = {"epochs": epochs, "learning_rate": 0.05} | options
-    plain = model("deepfm")
+    plain = model("deepfm", normalization=normalization)
     recorded = Recording(plain, rows)
     train(plain, recorded, TrainingOptions(**options))
-    net = model("deepfm")
+    net = model("deepfm", normalization=normalization)
     result = train(net, Source(*problem(rows)), TrainingOptions(**options, average_decay=DECAY), validate=validate)
     return net, [*recorded.seen, values_of(plain)], result
 
@@ -85,18 +85,12 @@ def test_the_mean_is_exported(tmp_path):
     assert_close(exported, weighted_mean(steps))
 
 
-def test_running_statistics_are_not_averaged():
-    def statistics(**options):
-        net = model("deepfm", normalization="batch")
-        train(net, source(), TrainingOptions(**options))
-        return {name: value for name, value in values_of(net).items() if not trainable(net, name)}
-
-    def trainable(net, name):
-        return net._collect_params_with_prefix()[name].grad_req != "null"
-
-    plain, averaged = statistics(), statistics(average_decay=DECAY)
-    assert plain
-    assert same(plain, averaged)
+def test_running_statistics_are_averaged_and_constants_stay():
+    net, steps, _ = run(normalization="batch")
+    values = values_of(net)
+    assert any("running_var" in name for name in values)
+    assert_close(values, weighted_mean(steps))
+    assert np.array_equal(values["interaction.over_fields"], steps[0]["interaction.over_fields"])
 
 
 def test_an_error_in_between_gives_the_network_its_own_values_back():

@@ -1,0 +1,149 @@
+"""The journal of a search: a file of JSON lines that keeps every trial, whatever becomes of the process.
+
+The first line says what is searched, `{"search": {...}}`. Each trial has a line when it begins,
+`{"begun": number, "options": {...}}`, and one when it ends, `{"trial": {...}}`, with the fields of `Trial`.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pnn_gluon.atomic import sync_folder
+from pnn_gluon.errors import ConfigError, InputError
+
+State = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Options that were tried.
+
+    Attributes:
+        number: From 0.
+        state: `complete`, `pruned` (stopped as hopeless), or `failed` (diverged, or options that are impossible).
+        options: `table.key` to value.
+        value: Validation metric of the best epoch; None unless complete.
+        validations: The metric after each epoch (tree, for gbdt).
+        seconds: From beginning to end.
+        reason: Why there is no value; None if complete.
+    """
+
+    number: int
+    state: State
+    options: dict[str, Any]
+    value: float | None
+    validations: tuple[float, ...]
+    seconds: float
+    reason: str | None
+
+
+@dataclass
+class Journal:
+    """What a journal's file holds, and writes to it.
+
+    Attributes:
+        path: The file.
+        search: What is searched; empty if there is no file.
+        trials: Those that ended, by number.
+        begun: How often the trial after them has begun.
+    """
+
+    path: Path
+    search: dict[str, Any] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    begun: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> "Journal":
+        """Read a journal; a last line that was cut off while it was written does not count.
+
+        Raises:
+            InputError: the file is no journal, or damaged.
+        """
+        journal = cls(path)
+        content = path.read_bytes() if path.exists() else b""
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+            try:
+                journal._take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path} line {number}: expected a line of `pnn-gluon tune` ({error!r}); take another --journal"
+                ) from error
+        return journal
+
+    @classmethod
+    def open(cls, path: Path, search: Mapping[str, Any]) -> "Journal":
+        """Read the journal of a search to go on with it, or begin one; the caller is alone with the file.
+
+        Raises:
+            ConfigError: it is the journal of another search.
+            InputError: the file is no journal, or damaged.
+        """
+        journal = cls.read(path)
+        _drop_torn_line(path)
+        if not journal.search:
+            journal._write({"search": search})
+            sync_folder(path.parent)
+        elif changed := _changed(journal.search, json.loads(json.dumps(search))):
+            raise ConfigError(
+                f"{path}: holds the trials of another search, with other {', '.join(changed)}: "
+                "take another --journal, or remove this one"
+            )
+        return journal
+
+    def begin(self, options: dict[str, Any]) -> None:
+        """Note that the next trial begins."""
+        self._write({"begun": len(self.trials), "options": options})
+
+    def end(self, trial: Trial) -> None:
+        """Keep a trial."""
+        self._write({"trial": dataclasses.asdict(trial)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line, allow_nan=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._take(json.loads(text))
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """Add what a line says."""
+        if not self.search:
+            self.search = dict(line["search"])
+        elif "begun" in line:
+            self._check_number(line["begun"])
+            self.begun += 1
+        else:
+            trial = Trial(**{**line["trial"], "validations": tuple(line["trial"]["validations"])})
+            self._check_number(trial.number)
+            self.trials.append(trial)
+            self.begun = 0
+
+    def _check_number(self, number: int) -> None:
+        if number != len(self.trials):
+            raise ValueError(f"expected trial {len(self.trials)}, received {number}")
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line without an end: the process was killed while it wrote it."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys by which two searches differ."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        one, two = old.get(key), new.get(key)
+        if isinstance(one, dict) and isinstance(two, dict):
+            found += _changed(one, two, f"{prefix}{key} ")
+        elif one != two:
+            found.append(f"{prefix}{key}")
+    return found
