@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     config, shards = reading.config, reading.need("shards")
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
-    net = create_model(config.model.name, feature_map.layout, feature_map.size, **config.model.options)
+    chosen = _model_options(reading, feature_map)
+    net = create_model(config.model.name, feature_map.layout, feature_map.size, **chosen)
     feeder = _feeder(reading, feature_map)
     pretraining = None
     if not _start_warm(reading, net, feature_map) and config.training.pretrain_epochs:
@@ -64,7 +65,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     details = {
         "model": {
             "name": config.model.name,
-            "options": model_options(config.model.name) | config.model.options,
+            "options": model_options(config.model.name) | chosen,
             "size": feature_map.size,
         },
         "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
@@ -73,6 +74,15 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         **dataclasses.asdict(result),
     }
     return Built(result.examples, details, _machine())
+
+
+def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:
+    """The model's options; a warm start keeps the adaptive sizes of yesterday's model."""
+    model = reading.config.model
+    parent = reading.parent("models") if reading.config.training.warm_start else None
+    if model.adaptive_c is None or parent is None:
+        return model.options_for(feature_map.vocabulary)
+    return model.options | {"embedding_sizes": tuple(parent.details["model"]["options"]["embedding_sizes"])}
 
 
 def _split(reading: Reading) -> tuple[list[Path], list[Path], str]:

@@ -7,13 +7,14 @@ import json
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.training.options import Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
 
@@ -225,6 +226,7 @@ class ModelConfig(Section):
     pooling_dropout: Rate | None = None
     kernel: Literal["matrix", "vector", "number"] | None = None
     embedding_sizes: Widths | None = None
+    adaptive_c: Scale | None = None
     subnet_hidden: Count | None = None
     subnet_outputs: Count | None = None
     subnet_normalization: Literal["fused", "layer", "none"] | None = None
@@ -268,10 +270,32 @@ class ModelConfig(Section):
             raise ValueError(f"model {self.name!r} has no option {idle[0]!r}; its options: {allowed}")
         return self
 
+    @model_validator(mode="after")
+    def _sizes_are_given_once(self) -> Self:
+        if self.adaptive_c is None:
+            return self
+        if "embedding_sizes" not in MODEL_OPTIONS[self.name]:
+            raise ValueError(f"model {self.name!r} has no option 'adaptive_c': its vectors all have one size")
+        if self.embedding_sizes is not None or self.embedding_size is None:
+            raise ValueError("`adaptive_c` needs `embedding_size`, the largest size, and no `embedding_sizes`")
+        return self
+
     @property
     def options(self) -> dict[str, Any]:
-        """The keyword arguments given for `create_model`."""
-        return self.model_dump(exclude={"name"}, exclude_none=True)
+        """The keyword arguments given for `create_model`, without what depends on the vocabulary."""
+        return self.model_dump(exclude={"name", "adaptive_c"}, exclude_none=True)
+
+    def options_for(self, vocabulary: Sequence[int]) -> dict[str, Any]:
+        """The keyword arguments for `create_model` with fields of so many ids: `adaptive_c` gives their sizes."""
+        if self.adaptive_c is None or self.embedding_size is None:
+            return self.options
+        return self.options | {"embedding_sizes": adaptive_sizes(vocabulary, self.adaptive_c, self.embedding_size)}
+
+    @property
+    def fields(self) -> set[str]:
+        """Names of the fields that the options speak of."""
+        named = {self.candidate, self.history} - {None}
+        return {name for name in named if name} | {name for cross in self.crosses or () for name in cross}
 
 
 class TrainingConfig(Section):
@@ -440,6 +464,9 @@ class Config(Section):
         reserved = sorted({"row_id", "label", "share", "rate", "day", "line", "file"} & set(names))
         if reserved:
             raise ValueError(f"field name {reserved[0]!r} is taken by the pipeline; choose another and set `column`")
+        for name in sorted(self.model.fields):
+            if name not in names:
+                raise ValueError(f"model: no field {name!r}{_suggest(name, names)}")
         for name in self.gate.slices:
             if name not in names:
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")

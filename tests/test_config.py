@@ -157,3 +157,28 @@ def test_model_options_are_those_of_the_models() -> None:
 def test_day_patterns() -> None:
     day = datetime.date(2026, 11, 2)
     assert day_path("a/{day}/b{yyyymmdd}-{yymmdd}", day) == "a/2026-11-02/b20261102-261102"
+
+
+def with_model(folder: Path, lines: str) -> Config:
+    return load(folder, BASE.replace('[model]\nname = "fm"', f"[model]\n{lines}"))
+
+
+def test_adaptive_sizes_come_from_the_vocabulary(tmp_path: Path) -> None:
+    model = with_model(tmp_path, 'name = "kfm"\nembedding_size = 12\nadaptive_c = 2.0').model
+    assert model.options == {"embedding_size": 12}
+    assert model.options_for((3, 100, 10**6)) == {"embedding_size": 12, "embedding_sizes": (3, 10, 12)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ('name = "ipnn"\nembedding_size = 4\nadaptive_c = 2.0', "model 'ipnn' has no option 'adaptive_c'"),
+        ('name = "kfm"\nadaptive_c = 2.0', "`adaptive_c` needs `embedding_size`"),
+        ('name = "kfm"\nembedding_size = 4\nadaptive_c = 2.0\nembedding_sizes = [1]', "no `embedding_sizes`"),
+        ('name = "din"\ncandidate = "c1"\nhistory = "pasts"', "model: no field 'pasts'"),
+        ('name = "wdl"\ncrosses = [["c1", "c2"]]', "model: no field 'c2'"),
+    ],
+)
+def test_model_options_that_do_not_fit_are_refused(tmp_path: Path, lines: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        with_model(tmp_path, lines)

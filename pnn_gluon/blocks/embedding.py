@@ -175,7 +175,7 @@ class AdaptiveSizes(HybridBlock):
 
     A model in which vectors meet only through products and dense weights is then exactly the model with vectors of
     k_i numbers: what meets a 0 has no effect and gets no gradient. Source: [PNN] 3.1 and Table 7, with
-    k_i = min(c log V_i, K); see `adaptive_sizes`.
+    k_i = min(c log V_i, K); see `pnn_gluon.blocks.layout.adaptive_sizes`.
 
     Args:
         sizes: k_1 ... k_N.
@@ -208,11 +208,6 @@ class _Kept(Initializer):
 
     def _init_weight(self, name: str, array: Tensor) -> None:
         array[:] = mx.nd.array(np.arange(array.shape[2])[None, None] < np.array(self._sizes)[None, :, None])
-
-
-def adaptive_sizes(vocabulary: tuple[int, ...], c: float, embedding_size: int) -> tuple[int, ...]:
-    """k_i = min(c log V_i, K), rounded up, at least 1, for fields with V_i values. Source: [PNN] Table 7."""
-    return tuple(max(1, min(math.ceil(c * math.log(max(v, 1))), embedding_size)) for v in vocabulary)
 
 
 def _scale(F: Any, vectors: Tensor, weights: Tensor, size: int) -> Tensor:

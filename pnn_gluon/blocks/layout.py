@@ -1,6 +1,7 @@
 """How a row of ids is divided into fields."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Self
@@ -84,3 +85,8 @@ class FieldLayout:
                 begin = start + width
         if begin < self.slots:
             yield begin, self.slots, False
+
+
+def adaptive_sizes(vocabulary: Sequence[int], c: float, embedding_size: int) -> tuple[int, ...]:
+    """k_i = min(c log V_i, K), rounded up, at least 1, for fields with V_i values. Source: [PNN] Table 7."""
+    return tuple(max(1, min(math.ceil(c * math.log(max(v, 1))), embedding_size)) for v in vocabulary)

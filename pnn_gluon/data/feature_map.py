@@ -112,6 +112,12 @@ class FeatureMap:
         return FieldLayout(tuple(f.name for f in self.fields), tuple(f.width for f in self.fields))
 
     @cached_property
+    def vocabulary(self) -> tuple[int, ...]:
+        """Number of ids of each field, its two reserved ones included."""
+        owned = np.bincount(self.field_of[1:], minlength=len(self.fields))
+        return tuple(int(count) for count in owned)
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides how rows are encoded."""
         digest = hashlib.sha256(repr(self.fields).encode())

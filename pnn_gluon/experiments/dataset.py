@@ -52,6 +52,13 @@ class Dataset:
     valid: Examples
     test: Examples
 
+    @cached_property
+    def vocabulary(self) -> tuple[int, ...]:
+        """Number of ids of each field in the train rows."""
+        slots = zip(self.layout.starts, self.layout.widths, strict=True)
+        columns = (self.train.ids[:, start : start + width] for start, width in slots)
+        return tuple(len(np.setdiff1d(column, [0])) for column in columns)
+
     def summary(self) -> dict[str, Any]:
         """Numbers of rows, fields, slots and ids, and what the rows are, fit for JSON."""
         parts = {"train": self.train, "valid": self.valid, "test": self.test}

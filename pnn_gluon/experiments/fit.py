@@ -75,9 +75,7 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, Hyb
     return run, trained.model
 
 
-def train_model(
-    plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch = lambda metrics: None
-) -> Trained:
+def train_model(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch = lambda metrics: None) -> Trained:
     """The part of `fit` that sees train and validation rows only.
 
     Args:
@@ -102,7 +100,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
     from pnn_gluon.training.loop import Progress, train
 
     options = dataclasses.replace(plan.training, seed=seed)
-    net = create_model(plan.model.name, data.layout, data.size, **plan.model.options)
+    net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.vocabulary))
     batches = MemoryBatches(data.train, plan.batch_size, seed)
     if plan.pretrain_epochs:
         _pretrain(net, plan, data, batches, options, report)

@@ -4,10 +4,8 @@ Test rows are never looked at: a trial's value is the validation metric of its b
 """
 
 import dataclasses
-import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +17,7 @@ from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.run import Report
 from pnn_gluon.experiments.search_space import Choices, Range
 from pnn_gluon.experiments.training_table import GBDT_NAME
-from pnn_gluon.experiments.trials import Journal, Trial
+from pnn_gluon.experiments.trials import Journal, State, Trial, shown_options
 from pnn_gluon.file_lock import file_lock
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ class Search:
 
     def summary(self) -> dict[str, Any]:
         """All that decides the trials, fit for JSON; options that are searched over count by their space alone."""
-        tables = {"data": self.config.data.model_dump(mode="json", exclude={"folder"}), **self.base.summary()}
+        tables = self.base.summary()
         fixed = {f"{table}.{key}": value for table, options in tables.items() for key, value in options.items()}
         return {
             "model": self.model,
@@ -101,8 +99,8 @@ class Search:
         }
 
 
-def search(what: Search, journal: Path, trials: int, report: Report) -> list[Trial]:
-    """Bring a search to `trials` trials in all, from as many as its journal holds; all of them.
+def search(what: Search, journal: Path, trials: int, report: Report) -> Journal:
+    """Bring a search to `trials` trials in all, from as many as its journal holds.
 
     A trial whose process was killed begins again, with the same number and options, so that a search that was
     interrupted makes the trials of one that was not. One that was begun `ATTEMPTS` times without an end has failed.
@@ -125,8 +123,8 @@ def search(what: Search, journal: Path, trials: int, report: Report) -> list[Tri
             while len(kept.trials) < trials:
                 trial = _next(what, kept)
                 kept.end(trial)
-                report(f"tune {what.model}: {_line(trial, what.base.metric)}")
-            return kept.trials
+                report(f"tune {what.model}: trial {trial.number}: {_outcome(trial)} ({shown_options(trial.options)})")
+            return kept
     except BlockingIOError as error:
         raise ConfigError(f"{journal}: another process searches with this journal; wait, or take another") from error
 
@@ -168,8 +166,9 @@ def _try(what: Search, number: int, proposal: "Proposal") -> Trial:
             raise _Hopeless
 
     def ended(state: State, reason: str | None = None) -> Trial:
-        value = best_of(values, what.maximize) if state == "complete" else None
-        return Trial(number, state, proposal.options, value, tuple(values), time.perf_counter() - start, reason)
+        seconds = round(time.perf_counter() - start, 3)
+        value = (max if what.maximize else min)(values) if state == "complete" else None
+        return Trial(number, state, proposal.options, value, tuple(values), seconds, reason)
 
     start = time.perf_counter()
     try:
@@ -185,6 +184,5 @@ def _silent(text: str) -> None:
     """Lines about epochs are not shown."""
 
 
-def best_of(values: Sequence[float], maximize: bool) -> float:
-    """The largest value, or the smallest."""
-    return max(values) if maximize else min(values)
+def _outcome(trial: Trial) -> str:
+    return f"{trial.value:.5f}" if trial.value is not None else f"{trial.state}: {trial.reason}"

@@ -47,7 +47,9 @@ Choices = tuple[Any, ...]
 _Searched = Annotated[
     Annotated[Range, Tag("table")] | Annotated[Choices, Field(min_length=1), Tag("list")],
     Discriminator(
-        lambda given: "list" if isinstance(given, list | tuple) else "table" if isinstance(given, dict | Range) else None,
+        lambda given: (
+            "list" if isinstance(given, list | tuple) else "table" if isinstance(given, dict | Range) else None
+        ),
         custom_error_type="neither_range_nor_choices",
         custom_error_message="expected a list of values, or a table with `low` and `high`",
     ),
@@ -100,7 +102,8 @@ def _training_checks() -> dict[str, Callable[[Any], Any]]:
 
 
 if TYPE_CHECKING:
-    _ModelSpace = _TrainingSpace = Section
+    _ModelSpace = Section
+    _TrainingSpace = Section
 else:
     _ModelSpace = _table("ModelSpace", _model_checks())
     _TrainingSpace = _table("TrainingSpace", _training_checks())

@@ -41,6 +41,12 @@ class Trial:
     reason: str | None
 
 
+def shown_options(options: Mapping[str, Any]) -> str:
+    """Options as text for people: without their tables, numbers in four digits."""
+    texts = {key: f"{value:.4g}" if isinstance(value, float) else json.dumps(value) for key, value in options.items()}
+    return ", ".join(f"{key.partition('.')[2]} {text}" for key, text in texts.items())
+
+
 @dataclass
 class Journal:
     """What a journal's file holds, and writes to it.
@@ -90,10 +96,16 @@ class Journal:
             sync_folder(path.parent)
         elif changed := _changed(journal.search, json.loads(json.dumps(search))):
             raise ConfigError(
-                f"{path}: holds the trials of another search, with other {', '.join(changed)}: "
+                f"{path}: holds the trials of another search (what differs first: {', '.join(changed[:3])}); "
                 "take another --journal, or remove this one"
             )
         return journal
+
+    def best(self) -> Trial | None:
+        """The complete trial with the best value, the first of equally good ones; None if none is complete."""
+        sign = 1 if self.search.get("metric") == "auc" else -1
+        complete = [(sign * trial.value, -trial.number) for trial in self.trials if trial.value is not None]
+        return self.trials[-max(complete)[1]] if complete else None
 
     def begin(self, options: dict[str, Any]) -> None:
         """Note that the next trial begins."""
@@ -138,9 +150,9 @@ def _drop_torn_line(path: Path) -> None:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The keys by which two searches differ."""
+    """The keys by which two searches differ, in their order."""
     found = []
-    for key in sorted(old.keys() | new.keys()):
+    for key in dict.fromkeys((*old, *new)):
         one, two = old.get(key), new.get(key)
         if isinstance(one, dict) and isinstance(two, dict):
             found += _changed(one, two, f"{prefix}{key} ")

@@ -10,13 +10,14 @@ from pnn_gluon.training.parameters import Values, named_parameters
 class MeanWeights:
     """Exponential moving average of all parameters, with decay d:
 
-    mean_t = (1 - d) / (1 - d^t) sum_{s<=t} d^(t-s) w_s
+    mean_t = mean_{t-1} + (1 - d_t) (w_t - mean_{t-1}), d_t = min(d, (t - 1) / (t + 9))
 
-    It is the mean of w_1 ... w_t with weights that add up to 1, so it owes nothing to the starting values. It is kept
-    as mean_t = mean_{t-1} + (1 - d) / (1 - d^t) (w_t - mean_{t-1}): a pass over all parameters each step, tables of
-    ids included, and as much memory again. Running statistics of batch normalization are averaged too, for they
-    belong to the weights of their step; constants stay what they are.
-    Sources: Polyak & Juditsky (1992); the bias correction is that of Kingma & Ba (2015), 3.
+    So it owes nothing to the starting values, and at first looks back over a tenth of the steps so far, until that
+    is 1 / (1 - d). It is a pass over all parameters each step, tables of ids included, and takes as much memory again.
+    Running statistics of batch normalization are averaged too, for they belong to the weights of their step;
+    constants stay what they are.
+    Source: Polyak & Juditsky (1992); the shorter past at the start is what keeps the first running statistics, which
+    are far from all later ones, out of the mean.
 
     Args:
         net: Initialized network; the mean is that of its first device.
@@ -30,7 +31,7 @@ class MeanWeights:
 
     def add(self, step: int) -> None:
         """Take in the parameters after step number `step`, counted from 1."""
-        share = (1 - self._decay) / (1 - self._decay**step)
+        share = 1 - min(self._decay, (step - 1) / (step + 9))
         for name, mean in self.values.items():
             mean += share * (self._parameters[name].list_data()[0] - mean)
 

@@ -7,10 +7,9 @@ from pnn_gluon.blocks.embedding import (
     EmbeddingOptions,
     FieldEmbedding,
     LinearTerm,
-    adaptive_sizes,
     is_row_parameter,
 )
-from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.blocks.layout import FieldLayout, adaptive_sizes
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import mx
 

@@ -86,6 +86,13 @@ def test_ties_of_counts_are_broken_by_h60(tmp_path):
     assert grown.values.to_pylist()[-50:] == sorted(values, key=h60)
 
 
+def test_vocabulary_counts_the_ids_of_each_field(tmp_path):
+    counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (10, 0), ("site", "b"): (10, 0)})]
+    grown = grow_map(None, config_of(FIELDS), day_number(0), counts, None, "")
+    assert grown.vocabulary == tuple(int((grown.field_of == field).sum()) for field in range(len(grown.fields)))
+    assert sum(grown.vocabulary) == grown.size - 1
+
+
 def test_other_of_gives_the_other_id_of_the_field(tmp_path):
     (grown,) = grow_over(tmp_path, config_of(FIELDS), [{("site", "x"): (1, 0), ("app", "z"): (1, 0)}])
     found = grown.other_of(np.arange(grown.size, dtype=np.int32))

@@ -34,6 +34,11 @@ def test_ids_are_padding_then_other_of_each_field_then_values_by_count_and_text(
     assert data.train.ids.dtype == np.int32
 
 
+def test_vocabulary_counts_the_ids_of_each_field_in_train(tmp_path):
+    data = load(tmp_path, train=TRAIN, valid=["label,a,b", "0,new,1"], test=["label,a,b", "0,z,2"])
+    assert data.vocabulary == (3, 2)
+
+
 def test_unseen_and_rare_values_are_the_other_of_their_field(tmp_path):
     parts = {"valid": ["label,a,b", "0,new,1"], "test": ["label,b,a", "1,2,1"]}
     data = load(tmp_path, THREE + "\nmin_count = 2", train=TRAIN, **parts)

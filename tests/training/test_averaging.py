@@ -8,7 +8,7 @@ from pnn_gluon.training.export import export_model, exported_values
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
-DECAY = 0.8
+DECAY = 0.4
 
 
 class Recording(Source):
@@ -26,11 +26,12 @@ class Recording(Source):
 
 
 def weighted_mean(values):
-    """sum_s d^(t-s) w_s / sum_s d^(t-s), straight from the definition."""
-    weights = DECAY ** np.arange(len(values) - 1, -1, -1.0)
+    """sum_s share_s w_s with share_s = (1 - d_s) d_{s+1} ... d_t, straight from the definition."""
+    decays = [min(DECAY, (t - 1) / (t + 9)) for t in range(1, len(values) + 1)]
+    shares = [(1 - d) * np.prod(decays[s + 1 :]) for s, d in enumerate(decays)]
+    assert sum(shares) == pytest.approx(1)
     return {
-        name: sum(weight * value[name].astype(float) for weight, value in zip(weights, values, strict=True))
-        / weights.sum()
+        name: sum(share * value[name].astype(float) for share, value in zip(shares, values, strict=True))
         for name in values[0]
     }
 
@@ -90,7 +91,7 @@ def test_running_statistics_are_averaged_and_constants_stay():
     values = values_of(net)
     assert any("running_var" in name for name in values)
     assert_close(values, weighted_mean(steps))
-    assert np.array_equal(values["interaction.over_fields"], steps[0]["interaction.over_fields"])
+    assert np.array_equal(values["interaction.sum.over_fields"], steps[0]["interaction.sum.over_fields"])
 
 
 def test_an_error_in_between_gives_the_network_its_own_values_back():
