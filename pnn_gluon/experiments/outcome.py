@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.arrays import Floats
 from pnn_gluon.experiments.summary import scores_path
+
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +41,27 @@ def load_outcome(path: Path) -> Outcome:
         InputError: one of them is missing or damaged.
     """
     try:
-        model = str(json.loads(path.read_text())["model"])
+        summary = json.loads(path.read_text())
         with np.load(scores_path(path), allow_pickle=False) as arrays:
-            label, probability = arrays["label"].astype(np.float64), arrays["probability"]
+            label, probability = arrays["label"].astype(np.float64), arrays["probability"].astype(np.float64)
             seeds = tuple(int(seed) for seed in arrays["seed"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        found = Outcome(path, str(summary["model"]), label, seeds, tuple(probability))
+        _check(found, [run["seed"] for run in summary.get("seeds", [summary])])
+    except _UNREADABLE as error:
         raise InputError(
             f"{path}: expected a file of `pnn-gluon fit --output {path}` and its scores beside it ({error})"
         ) from error
-    return Outcome(path, model, label, seeds, tuple(probability))
+    return found
+
+
+def _check(outcome: Outcome, seeds: list[int]) -> None:
+    """Raise ValueError unless scores and summary are of the same runs, and labels and probabilities are such."""
+    if seeds != list(outcome.seeds) or len(outcome.runs) != len(seeds):
+        raise ValueError(f"seeds {seeds} in it, {list(outcome.seeds)} and {len(outcome.runs)} runs beside it")
+    if any(run.shape != outcome.label.shape or not np.all((run >= 0) & (run <= 1)) for run in outcome.runs):
+        raise ValueError(f"expected a probability in [0, 1] for each of {outcome.label.size} rows")
+    if not np.all((outcome.label == 0) | (outcome.label == 1)):
+        raise ValueError("expected labels 0 and 1")
 
 
 def same_rows(first: Outcome, second: Outcome) -> None:
@@ -58,5 +73,10 @@ def same_rows(first: Outcome, second: Outcome) -> None:
         )
     if first.seeds != second.seeds:
         raise InputError(
-            f"{first.path} has the seeds {first.seeds}, {second.path} {second.seeds}: fit both with the same --seeds"
+            f"{first.path} has the seeds {_listed(first.seeds)}, {second.path} {_listed(second.seeds)}: "
+            "fit both with the same --seeds"
         )
+
+
+def _listed(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))

@@ -67,7 +67,8 @@ def _value_of(table: type[Section], key: str, given: dict[str, Any], value: Any)
 def _fitted(check: Callable[[Any], Any], searched: Range | Choices) -> Range | Choices:
     """Ranges and choices whose values the option takes."""
     if isinstance(searched, Range):
-        whole = not any(isinstance(check(end), float) for end in (searched.low, searched.high))
+        ends = check(searched.low), check(searched.high)
+        whole = not any(isinstance(end, float) for end in ends)
         if whole and not searched.whole:
             raise ValueError("takes whole numbers: `low`, `high` and `step` must be whole")
         made = {name: getattr(searched, name) for name in ("low", "high", "step")}

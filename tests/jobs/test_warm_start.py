@@ -76,7 +76,7 @@ def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Conf
 def test_a_warm_start_keeps_the_adaptive_sizes_of_yesterday(warm: Config) -> None:
     kfm = 'name = "kfm"\nembedding_size = 9\nadaptive_c = 1.3'
     config = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', kfm))
-    build(config, DAYS[:2], TRAINING)
+    build(config, DAYS[:2])
     sizes = [step("train").run(config, day).details["model"]["options"]["embedding_sizes"] for day in DAYS[:2]]
     assert sizes[0] == sizes[1]
     assert 1 <= min(sizes[0]) < max(sizes[0]) <= 9
