@@ -113,7 +113,8 @@ def _row(settings: FitConfig, name: str, paths: list[Path]) -> dict[str, Any]:
 
 def _markdown(settings: FitConfig, rows: list[dict[str, Any]], seeds: int, threads: int) -> Iterator[str]:
     loss = "RMSE" if rows[0]["loss"] == "rmse" else "log loss"
-    yield f"| model | parameters | s/epoch ({threads} thread) | epochs | test AUC | test {loss} | published AUC | published {loss} |"
+    head = ["model", "parameters", f"s/epoch ({threads} thread)", "epochs", "test AUC", f"test {loss}"]
+    yield f"| {' | '.join([*head, 'published AUC', f'published {loss}'])} |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for row in rows:
         quality = [_spread(row["auc"], row["auc_std"]), _spread(row[row["loss"]], row[f"{row['loss']}_std"])]

@@ -15,10 +15,10 @@ def command(
     seed: Annotated[int, typer.Option(help="Decides the draws.", min=0)] = 1,
 ) -> None:
     """Wilcoxon's signed-rank test and the paired bootstrap, first minus second; one JSON line."""
-    from pnn_gluon.experiments.outcome import load_outcome, same_rows
+    from pnn_gluon.experiments.outcome import check_comparable, load_outcome
     from pnn_gluon.experiments.significance import compare
 
     one, two = load_outcome(first), load_outcome(second)
-    same_rows(one, two)
-    found = compare(one.label, one.runs, two.runs, repeats=repeats, seed=seed)
+    check_comparable(one, two)
+    found = compare(one.label, one.runs, two.runs, loss=one.loss, repeats=repeats, seed=seed)
     print(json.dumps({"first": one.model, "second": two.model, **dataclasses.asdict(found)}))

@@ -7,7 +7,7 @@ from io import BytesIO
 from itertools import cycle
 from typing import Any
 
-_DPI = 96
+_DPI = 90
 _STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -45,15 +45,16 @@ class Panel:
 
 
 def draw_png(panels: Sequence[Panel]) -> bytes:
-    """Panels side by side; equal arguments give equal bytes with the same version of matplotlib."""
+    """Panels side by side with one y scale; equal arguments give equal bytes with the same version of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     image = BytesIO()
     with _chart_style():
-        figure = Figure(figsize=(5.6 * len(panels), 4.2), dpi=_DPI, layout="constrained")
+        figure = Figure(figsize=(5.6 * len(panels), 4.5), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)
+        for axes, panel in zip(grid[0], panels, strict=True):
             _draw(axes, panel)
         figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()
@@ -70,7 +71,8 @@ def _draw(axes: Any, panel: Panel) -> None:
             axes.plot(line.x, line.y, label=line.name, color=colour, marker=marker)
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xlim(left=0)
-    axes.legend()
+    axes.tick_params(labelleft=True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
 
 
 def _chart_style() -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.arrays import Floats
+from pnn_gluon.experiments.scores import Loss
 from pnn_gluon.experiments.summary import scores_path
 
 _UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
@@ -22,6 +23,7 @@ class Outcome:
     Attributes:
         path: The JSON file.
         model: Its name.
+        loss: What it was trained on, `log` or `squared`.
         label: 0 or 1, float64 (rows,).
         seeds: One for each run.
         runs: Probabilities (rows,) of each run.
@@ -29,6 +31,7 @@ class Outcome:
 
     path: Path
     model: str
+    loss: Loss
     label: Floats
     seeds: tuple[int, ...]
     runs: tuple[Floats, ...]
@@ -45,7 +48,8 @@ def load_outcome(path: Path) -> Outcome:
         with np.load(scores_path(path), allow_pickle=False) as arrays:
             label, probability = arrays["label"].astype(np.float64), arrays["probability"].astype(np.float64)
             seeds = tuple(int(seed) for seed in arrays["seed"])
-        found = Outcome(path, str(summary["model"]), label, seeds, tuple(probability))
+        loss: Loss = summary["config"]["training"].get("loss", "log")  # gbdt has no choice of loss
+        found = Outcome(path, str(summary["model"]), loss, label, seeds, tuple(probability))
         _check(found, [run["seed"] for run in summary.get("seeds", [summary])])
     except _UNREADABLE as error:
         raise InputError(
@@ -64,8 +68,12 @@ def _check(outcome: Outcome, seeds: list[int]) -> None:
         raise ValueError("expected labels 0 and 1")
 
 
-def same_rows(first: Outcome, second: Outcome) -> None:
-    """Raise InputError unless both are of the same test rows and seeds."""
+def check_comparable(first: Outcome, second: Outcome) -> None:
+    """Raise InputError unless both are of the same test rows, seeds and loss."""
+    if first.loss != second.loss:
+        raise InputError(
+            f"{first.path} is of {first.loss} loss, {second.path} of {second.loss} loss: fit both with the same"
+        )
     if not np.array_equal(first.label, second.label):
         raise InputError(
             f"{first.path} has {first.label.size} test rows, {second.path} {second.label.size}, or other labels: "

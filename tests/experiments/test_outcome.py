@@ -10,7 +10,7 @@ import pytest
 
 from jobs import compare, fit
 from pnn_gluon.errors import InputError
-from pnn_gluon.experiments.outcome import load_outcome, same_rows
+from pnn_gluon.experiments.outcome import load_outcome, check_comparable
 from pnn_gluon.experiments.significance import compare as compared
 
 CONFIG = """
@@ -89,7 +89,18 @@ def test_other_seeds_are_refused(folder):
     fit.command(folder / "fit.toml", model="fm", seeds="1..3", output=folder / "fm.json")
     one, two = load_outcome(folder / "fm.json"), load_outcome(folder / "lr.json")
     with pytest.raises(InputError, match=r"the seeds 1, 2, 3, .*lr\.json 1, 2: fit both with the same --seeds"):
-        same_rows(one, two)
+        check_comparable(one, two)
+
+
+def test_another_loss_is_refused_and_the_same_compared_by_auc(folder, capsys):
+    for model in ("lr", "fm"):
+        options = ["training.loss=squared"]
+        fit.command(folder / "fit.toml", model=model, seeds="1..2", options=options, output=folder / f"{model}2.json")
+    with pytest.raises(InputError, match=r"of log loss, .*lr2\.json of squared loss"):
+        check_comparable(load_outcome(folder / "fm.json"), load_outcome(folder / "lr2.json"))
+    capsys.readouterr()
+    compare.command(folder / "fm2.json", folder / "lr2.json", repeats=20, seed=1)
+    assert json.loads(capsys.readouterr().out)["bootstrap"].keys() == {"auc"}
 
 
 @pytest.mark.parametrize("change", [lambda label: 1 - label, lambda label: label[:-1]])

@@ -2,6 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.bootstrap import paired_bootstrap, paired_bootstrap_of_runs
@@ -45,7 +46,7 @@ def test_a_model_does_not_differ_from_itself():
     label, same = runs(0.5, count=2)
     found = compare(label, same, same, repeats=10)
     assert found.wilcoxon_rows == 1
-    assert found.wilcoxon_runs == {"auc": None, "log_loss": None}
+    assert found.wilcoxon_runs == {"auc": 1, "log_loss": 1}
     assert found.bootstrap["auc"].difference == 0
 
 
@@ -66,3 +67,12 @@ def test_models_with_other_numbers_of_runs_are_refused():
     label, first = runs(0.1, count=3)
     with pytest.raises(InputError, match="received 3 and 2"):
         compare(label, first, first[:2])
+
+
+def test_models_of_squared_loss_are_compared_by_squared_error_and_auc():
+    (label, first), (_, second) = runs(0.1), runs(2.0)
+    certain = [np.where(p > 0.9, 1.0, p) for p in first]  # the log loss of these would be infinite
+    found = compare(label, certain, second, loss="squared", repeats=20)
+    assert found.bootstrap.keys() == found.wilcoxon_runs.keys() == {"auc"}
+    errors = [np.mean([(p - label) ** 2 for p in side], axis=0) for side in (certain, second)]
+    assert found.wilcoxon_rows == stats.wilcoxon(errors[0] - errors[1]).pvalue

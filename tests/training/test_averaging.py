@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from training_cases import LAYOUT, Source, model, problem, same, source, values_of
+from training_cases import LAYOUT, Source, model, problem, same, values_of
 
 from pnn_gluon.runtime import mx
 from pnn_gluon.training.averaging import MeanWeights
