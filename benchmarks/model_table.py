@@ -20,8 +20,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.experiments.config import FitConfig, load_fit_config
-from pnn_gluon.models.registry import MODELS
 from pnn_gluon.runtime import available_processors
 
 PUBLISHED = {
@@ -64,7 +64,7 @@ def main(
 ) -> None:
     """Run what is missing, then print and write the table."""
     settings = load_fit_config(config)
-    names = [name for name in models.split(",") if name] or [name for name in MODELS if name in settings.models]
+    names = [name for name in models.split(",") if name] or [name for name in MODEL_OPTIONS if name in settings.models]
     first, last = (int(seed) for seed in seeds.split(".."))
     wanted = [(name, seed) for seed in range(first, last + 1) for name in names]
     work.mkdir(parents=True, exist_ok=True)

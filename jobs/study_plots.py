@@ -72,7 +72,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xlim(left=0)
     axes.tick_params(labelleft=True)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
 
 
 def _chart_style() -> AbstractContextManager[None]:
