@@ -2,9 +2,9 @@
 
     python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
 
-Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run
-that is already there (same options, data and seed) is not repeated, so the table can be made in parts. Ends with one
-JSON line.
+Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. Seconds an
+epoch come from short runs after that, one at a time with all processors. A run that is already there (same options and
+seed) is not repeated, so the table can be made in parts. Ends with one JSON line.
 """
 
 import json
@@ -23,6 +23,8 @@ from rich.console import Console
 from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.experiments.config import FitConfig, load_fit_config
 from pnn_gluon.runtime import available_processors
+
+TIMED_EPOCHS = 2
 
 PUBLISHED = {
     "frappe": {
@@ -69,28 +71,29 @@ def main(
     wanted = [(name, seed) for seed in range(first, last + 1) for name in names]
     work.mkdir(parents=True, exist_ok=True)
     threads = max(1, available_processors() // jobs)
+    extra = ["--data", str(data)] if data else []
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda run: _fit(config, settings, *run, work, data, threads), wanted))
-    rows = [
-        _row(settings, name, [_path(work, settings, name, seed) for seed in range(first, last + 1)]) for name in names
-    ]
-    table = "\n".join(_markdown(settings, rows, last - first + 1, threads))
+        list(pool.map(lambda run: _fit(config, *run, _path(work, settings, *run), threads, extra), wanted))
+    for name in names:
+        timing = [] if name == "gbdt" else ["--set", f"training.epochs={TIMED_EPOCHS}"]
+        _fit(config, name, first, _path(work, settings, name, "timing"), available_processors(), [*extra, *timing])
+    rows = [_row(work, settings, name, range(first, last + 1)) for name in names]
+    table = "\n".join(_markdown(rows))
     Console().print(table, markup=False, soft_wrap=True)
     if output is not None:
         output.write_text(_page(settings, config, rows, table))
     print(json.dumps({row["model"]: row for row in rows}))
 
 
-def _path(work: Path, settings: FitConfig, name: str, seed: int) -> Path:
-    return work / f"{settings.name}-{name}-{seed}-{settings.fingerprint(name)[:12]}.json"
+def _path(work: Path, settings: FitConfig, name: str, what: int | str) -> Path:
+    return work / f"{settings.name}-{name}-{what}-{settings.fingerprint(name)[:12]}.json"
 
 
-def _fit(config: Path, settings: FitConfig, name: str, seed: int, work: Path, data: Path | None, threads: int) -> None:
-    path = _path(work, settings, name, seed)
+def _fit(config: Path, name: str, seed: int, path: Path, threads: int, extra: list[str]) -> None:
     if path.exists():
         return
     command = [sys.executable, "-m", "jobs", "fit", str(config), "--model", name, "--seed", str(seed)]
-    command += ["--output", str(path), *(["--data", str(data)] if data else [])]
+    command += ["--output", str(path), *extra]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -98,28 +101,31 @@ def _fit(config: Path, settings: FitConfig, name: str, seed: int, work: Path, da
     print(f"{name} seed {seed}: {done.stdout.strip()[:200]}", file=sys.stderr, flush=True)
 
 
-def _row(settings: FitConfig, name: str, paths: list[Path]) -> dict[str, Any]:
+def _row(work: Path, settings: FitConfig, name: str, seeds: range) -> dict[str, Any]:
     """Means and standard deviations over the seeds of a model."""
-    runs = [json.loads(path.read_text()) for path in paths]
+    runs = [json.loads(_path(work, settings, name, seed).read_text()) for seed in seeds]
+    timing = json.loads(_path(work, settings, name, "timing").read_text())
     loss = "rmse" if "rmse" in runs[0] else "log_loss"
     row: dict[str, Any] = {"model": name, "parameters": runs[0]["parameters"], "loss": loss}
-    for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs", "seconds_per_epoch"):
+    for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs"):
         values = [run[metric] for run in runs]
         row[metric] = statistics.fmean(values)
         row[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    row["seconds_per_epoch"] = timing["seconds_per_epoch"]
     row["published_auc"], row["published_loss"] = PUBLISHED.get(settings.name, {}).get(name, (None, None))
     return row
 
 
-def _markdown(settings: FitConfig, rows: list[dict[str, Any]], seeds: int, threads: int) -> Iterator[str]:
+def _markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
     loss = "RMSE" if rows[0]["loss"] == "rmse" else "log loss"
-    head = ["model", "parameters", f"s/epoch ({threads} thread)", "epochs", "test AUC", f"test {loss}"]
+    head = ["model", "parameters", "s/epoch", "epochs", "validation AUC", "test AUC", f"test {loss}"]
     yield f"| {' | '.join([*head, 'published AUC', f'published {loss}'])} |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield f"| {' | '.join(['---'] * 9)} |"
     for row in rows:
         quality = [_spread(row["auc"], row["auc_std"]), _spread(row[row["loss"]], row[f"{row['loss']}_std"])]
         published = [_number(row["published_auc"]), _number(row["published_loss"])]
-        speed = [f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.1f}", f"{row['epochs']:.0f}"]
+        speed = [f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.2f}", f"{row['epochs']:.0f}"]
+        speed.append(_number(row["valid_auc"]))
         yield f"| {' | '.join([row['model'], *speed, *quality, *published])} |"
 
 
@@ -135,7 +141,8 @@ def _page(settings: FitConfig, config: Path, rows: list[dict[str, Any]], table: 
     return (
         f"# The models on {settings.name}\n\n"
         f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
-        "Means ± standard deviations over the seeds; options were chosen on the validation rows.\n\n"
+        "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds of an epoch\n"
+        f"of training with {available_processors()} threads (gbdt: of a tree).\n\n"
         f"{table}\n"
     )
 

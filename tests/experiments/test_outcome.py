@@ -10,7 +10,7 @@ import pytest
 
 from jobs import compare, fit
 from pnn_gluon.errors import InputError
-from pnn_gluon.experiments.outcome import load_outcome, check_comparable
+from pnn_gluon.experiments.outcome import check_comparable, load_outcome
 from pnn_gluon.experiments.significance import compare as compared
 
 CONFIG = """
