@@ -4,7 +4,8 @@
 
 Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. Seconds an
 epoch come from short runs after that, one at a time with all processors. A run that is already there (same options and
-seed) is not repeated, so the table can be made in parts. Ends with one JSON line.
+seed) is not repeated, and every run that is there counts, so the table can be made in parts: `--models` and `--seeds`
+say what is to be run now, the table shows all. Ends with one JSON line.
 """
 
 import json
@@ -66,7 +67,8 @@ def main(
 ) -> None:
     """Run what is missing, then print and write the table."""
     settings = load_fit_config(config)
-    names = [name for name in models.split(",") if name] or [name for name in MODEL_OPTIONS if name in settings.models]
+    every = [name for name in MODEL_OPTIONS if name in settings.models]
+    names = [name for name in models.split(",") if name] or every
     first, last = (int(seed) for seed in seeds.split(".."))
     wanted = [(name, seed) for seed in range(first, last + 1) for name in names]
     work.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ def main(
     for name in names:
         timing = [] if name == "gbdt" else ["--set", f"training.epochs={TIMED_EPOCHS}"]
         _fit(config, name, first, _path(work, settings, name, "timing"), available_processors(), [*extra, *timing])
-    rows = [_row(work, settings, name, range(first, last + 1)) for name in names]
+    rows = [row for name in every if (row := _row(work, settings, name))]
     table = "\n".join(_markdown(rows))
     Console().print(table, markup=False, soft_wrap=True)
     if output is not None:
@@ -101,12 +103,15 @@ def _fit(config: Path, name: str, seed: int, path: Path, threads: int, extra: li
     print(f"{name} seed {seed}: {done.stdout.strip()[:200]}", file=sys.stderr, flush=True)
 
 
-def _row(work: Path, settings: FitConfig, name: str, seeds: range) -> dict[str, Any]:
-    """Means and standard deviations over the seeds of a model."""
-    runs = [json.loads(_path(work, settings, name, seed).read_text()) for seed in seeds]
+def _row(work: Path, settings: FitConfig, name: str) -> dict[str, Any] | None:
+    """Means and standard deviations over the seeds of a model that were run."""
+    paths = sorted(work.glob(_path(work, settings, name, "[0-9]*").name))
+    if not paths:
+        return None
+    runs = [json.loads(path.read_text()) for path in paths]
     timing = json.loads(_path(work, settings, name, "timing").read_text())
     loss = "rmse" if "rmse" in runs[0] else "log_loss"
-    row: dict[str, Any] = {"model": name, "parameters": runs[0]["parameters"], "loss": loss}
+    row: dict[str, Any] = {"model": name, "seeds": len(runs), "parameters": runs[0]["parameters"], "loss": loss}
     for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs"):
         values = [run[metric] for run in runs]
         row[metric] = statistics.fmean(values)
@@ -118,14 +123,14 @@ def _row(work: Path, settings: FitConfig, name: str, seeds: range) -> dict[str, 
 
 def _markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
     loss = "RMSE" if rows[0]["loss"] == "rmse" else "log loss"
-    head = ["model", "parameters", "s/epoch", "epochs", "validation AUC", "test AUC", f"test {loss}"]
+    head = ["model", "parameters", "s/epoch", "epochs", "seeds", "validation AUC", "test AUC", f"test {loss}"]
     yield f"| {' | '.join([*head, 'published AUC', f'published {loss}'])} |"
-    yield f"| {' | '.join(['---'] * 9)} |"
+    yield f"| {' | '.join(['---'] * 10)} |"
     for row in rows:
         quality = [_spread(row["auc"], row["auc_std"]), _spread(row[row["loss"]], row[f"{row['loss']}_std"])]
         published = [_number(row["published_auc"]), _number(row["published_loss"])]
         speed = [f"{row['parameters']:,}", f"{row['seconds_per_epoch']:.2f}", f"{row['epochs']:.0f}"]
-        speed.append(_number(row["valid_auc"]))
+        speed += [str(row["seeds"]), _number(row["valid_auc"])]
         yield f"| {' | '.join([row['model'], *speed, *quality, *published])} |"
 
 
