@@ -149,3 +149,19 @@ def backward(net: object, inputs: list, weights: np.ndarray) -> np.ndarray:
 def int32(ids: np.ndarray) -> object:
     """Ids as MXNet takes them."""
     return mx.nd.array(ids, dtype="int32")
+
+
+def check_vectors(
+    net: object, oracle: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], hybrid: bool
+) -> None:
+    """A block without trained parameters equals its oracle on random vectors of a shape, and so do its gradients."""
+    random = np.random.default_rng(1)
+    v = random.normal(size=shape).astype(np.float32).astype(np.float64)
+    weights = random.normal(size=oracle(v).shape)
+    net.initialize()
+    net.hybridize(active=hybrid)
+    x = mx.nd.array(v)
+    x.attach_grad()
+    np.testing.assert_allclose(backward(net, [x], weights), oracle(v), rtol=1e-4, atol=1e-5)
+    expected = finite_differences(lambda values: (oracle(values["v"]) * weights).sum(), {"v": v})["v"]
+    np.testing.assert_allclose(x.grad.asnumpy(), expected, rtol=1e-3, atol=1e-4)

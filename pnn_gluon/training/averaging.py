@@ -10,9 +10,9 @@ from pnn_gluon.training.parameters import Values, named_parameters
 class MeanWeights:
     """Exponential moving average of all parameters, with decay d:
 
-    mean_t = mean_{t-1} + (1 - d_t) (w_t - mean_{t-1}), d_t = min(d, (t - 1) / (t + 9))
+    mean_t = mean_{t-1} + (1 - d_t) (w_t - mean_{t-1}), d_t = min(d, (t - 1) / (t + 2))
 
-    So it owes nothing to the starting values, and at first looks back over a tenth of the steps so far, until that
+    So it owes nothing to the starting values, and at first looks back over a third of the steps so far, until that
     is 1 / (1 - d). It is a pass over all parameters each step, tables of ids included, and takes as much memory again.
     Running statistics of batch normalization are averaged too, for they belong to the weights of their step;
     constants stay what they are.
@@ -31,7 +31,7 @@ class MeanWeights:
 
     def add(self, step: int) -> None:
         """Take in the parameters after step number `step`, counted from 1."""
-        share = 1 - min(self._decay, (step - 1) / (step + 9))
+        share = 1 - min(self._decay, (step - 1) / (step + 2))
         for name, mean in self.values.items():
             mean += share * (self._parameters[name].list_data()[0] - mean)
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from numpy_models import finite_differences
+from numpy_models import check_vectors
 
 from pnn_gluon.blocks.bi_interaction import BiInteraction
 from pnn_gluon.blocks.fm_interaction import FMInteraction
@@ -28,20 +28,7 @@ BLOCKS = {
 @pytest.mark.parametrize("name", BLOCKS)
 def test_power_sums_and_their_gradients_equal_the_sum_over_combinations(name, hybrid):
     make, oracle = BLOCKS[name]
-    random = np.random.default_rng(1)
-    v = random.normal(size=(4, N, K)).astype(np.float32).astype(np.float64)
-    weights = random.normal(size=oracle(v).shape)
-    net, x = make(LAYOUT, K), mx.nd.array(v)
-    net.initialize()
-    net.hybridize(active=hybrid)
-    x.attach_grad()
-    with mx.autograd.record():
-        found = net(x)
-        total = (found * mx.nd.array(weights)).sum()
-    total.backward()
-    np.testing.assert_allclose(found.asnumpy(), oracle(v), rtol=1e-4, atol=1e-5)
-    expected = finite_differences(lambda values: (oracle(values["v"]) * weights).sum(), {"v": v})["v"]
-    np.testing.assert_allclose(x.grad.asnumpy(), expected, rtol=1e-3, atol=1e-4)
+    check_vectors(make(LAYOUT, K), oracle, (4, N, K), hybrid)
 
 
 def test_the_only_triple_of_three_fields_is_their_product():

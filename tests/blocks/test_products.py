@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from numpy_models import finite_differences, inner_products
+from numpy_models import check_vectors, inner_products
 
 from pnn_gluon.blocks.fm_interaction import FMInteraction
 from pnn_gluon.blocks.inner_product import InnerProduct
@@ -20,20 +20,7 @@ BLOCKS = {
 @pytest.mark.parametrize("name", BLOCKS)
 def test_products_and_their_gradients_equal_the_formula(name, hybrid):
     make, oracle = BLOCKS[name]
-    random = np.random.default_rng(1)
-    v = random.normal(size=(5, N, K)).astype(np.float32).astype(np.float64)
-    weights = random.normal(size=oracle(v).shape)
-    net, x = make(), mx.nd.array(v)
-    net.initialize()
-    net.hybridize(active=hybrid)
-    x.attach_grad()
-    with mx.autograd.record():
-        found = net(x)
-        total = (found * mx.nd.array(weights)).sum()
-    total.backward()
-    np.testing.assert_allclose(found.asnumpy(), oracle(v), rtol=1e-5, atol=1e-5)
-    expected = finite_differences(lambda values: (oracle(values["v"]) * weights).sum(), {"v": v})["v"]
-    np.testing.assert_allclose(x.grad.asnumpy(), expected, rtol=1e-4, atol=1e-5)
+    check_vectors(make(), oracle, (5, N, K), hybrid)
 
 
 def test_pairs_come_in_the_order_12_13_23_14_24_34():

@@ -8,7 +8,7 @@ from pnn_gluon.training.export import export_model, exported_values
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
-DECAY = 0.4
+DECAY = 0.6
 
 
 class Recording(Source):
@@ -27,7 +27,7 @@ class Recording(Source):
 
 def weighted_mean(values):
     """sum_s share_s w_s with share_s = (1 - d_s) d_{s+1} ... d_t, straight from the definition."""
-    decays = [min(DECAY, (t - 1) / (t + 9)) for t in range(1, len(values) + 1)]
+    decays = [min(DECAY, (t - 1) / (t + 2)) for t in range(1, len(values) + 1)]
     shares = [(1 - d) * np.prod(decays[s + 1 :]) for s, d in enumerate(decays)]
     assert sum(shares) == pytest.approx(1)
     return {
