@@ -32,6 +32,8 @@ def command(
     if model is None:
         print(json.dumps(parameter_counts.paper_table()))
         return
+    if model == "gbdt":
+        raise ConfigError("count-parameters: the size of gbdt is known once it is trained; `fit` tells it")
     options = model_options(model, context.args)
     counts = parameter_counts.count_parameters(model, ids, fields, options.options)
     print(

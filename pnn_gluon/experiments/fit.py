@@ -136,14 +136,11 @@ def _pretrain(
     report: Report,
 ) -> None:
     """Let the network start from the tables of an FM with its embedding options, trained on the same rows."""
-    from pnn_gluon.models.registry import create_model, model_options
-    from pnn_gluon.training.pretraining import pretrain
+    from pnn_gluon.training.pretraining import matching_fm, pretrain
 
-    given = model_options(plan.model.name) | plan.model.options
-    fm = create_model("fm", data.layout, data.size, **{k: v for k, v in given.items() if k in model_options("fm")})
     pretrain(
         net,
-        fm,
+        matching_fm(plan.model.name, data.layout, data.size, plan.model.options),
         batches,
         options,
         plan.pretrain_epochs,

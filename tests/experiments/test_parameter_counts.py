@@ -65,6 +65,7 @@ def test_command_prints_the_papers_table():
     ("arguments", "expected"),
     [
         (["--model", "ipn"], "did you mean 'ipnn'"),
+        (["--model", "gbdt"], "known once it is trained"),
         (["--model", "fm", "--hidden", "3"], "model 'fm' has no option 'hidden'"),
         (["--model", "fm", "--embedding-size", "ten"], "model.embedding_size"),
         (["--model", "fm", "--embedding-size"], "expected --name value"),
