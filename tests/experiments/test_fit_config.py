@@ -151,6 +151,8 @@ def test_all_that_decides_a_result_is_in_the_fingerprint_and_no_folder(tmp_path)
     assert len({one.fingerprint("fnn"), one.fingerprint("lr"), *others}) == 2 + len(sets)
 
 
-def test_the_frappe_configuration_is_valid_for_every_model():
-    config = load_fit_config(Path(__file__).parents[2] / "conf" / "frappe.toml")
-    assert {config.plan(name).model.name for name in MODEL_OPTIONS} == set(MODEL_OPTIONS)
+@pytest.mark.parametrize("name", ["frappe", "frappe_squared"])
+def test_the_ready_configurations_are_valid_for_every_model(name):
+    config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
+    assert config.name == name
+    assert {config.plan(model).model.name for model in MODEL_OPTIONS} == set(MODEL_OPTIONS)
