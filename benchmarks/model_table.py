@@ -27,6 +27,15 @@ from pnn_gluon.runtime import available_processors
 
 TIMED_EPOCHS = 2
 
+REDRAWN = (
+    "Validation and test rows are the published files; the published train file is not to be had, so the items of its\n"
+    "negatives were drawn anew by the same rule: the published rows are not of exactly the same training data."
+)
+NOTES = {
+    "frappe": f"{REDRAWN}\nPublished: BARS, Frappe_x1, embedding size 10 (fnn is its DNN, autoint its AutoInt+).",
+    "frappe_squared": f"{REDRAWN}\nPublished: He & Chua (2017), Table 3, 128 factors, no pre-training.",
+}
+
 PUBLISHED = {
     "frappe": {
         "lr": (0.9356, 0.3076),
@@ -148,7 +157,8 @@ def _page(settings: FitConfig, config: Path, rows: list[dict[str, Any]], table: 
         f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
         "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds of an epoch\n"
         f"of training with {available_processors()} threads (gbdt: of a tree).\n\n"
-        f"{table}\n"
+        f"{table}\n\n{NOTES.get(settings.name, '')}".rstrip()
+        + "\n"
     )
 
 
