@@ -118,7 +118,7 @@ def finite_differences(function: Callable[[Arrays], float], values: Arrays, step
 def randomize(net: object, seed: int) -> Arrays:
     """Give every trainable parameter random values; return them in float64 by structural name."""
     random = np.random.default_rng(seed)
-    net.initialize()
+    net.initialize(force_reinit=True)
     values = {}
     for name, parameter in trainable(net).items():
         values[name] = random.normal(0, 0.5, parameter.shape).astype(np.float32).astype(np.float64)
