@@ -2,10 +2,9 @@
 
     python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
 
-Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. Seconds an
-epoch come from short runs after that, one at a time with all processors. A run that is already there (same options and
-seed) is not repeated, and every run that is there counts, so the table can be made in parts: `--models` and `--seeds`
-say what is to be run now, the table shows all. Ends with one JSON line.
+Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run that
+is already there (same options and seed) is not repeated, and every run that is there counts, so the table can be made in
+parts: `--models` and `--seeds` say what is to be run now, the table shows all. Ends with one JSON line.
 """
 
 import json
@@ -24,8 +23,6 @@ from rich.console import Console
 from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.experiments.config import FitConfig, load_fit_config
 from pnn_gluon.runtime import available_processors
-
-TIMED_EPOCHS = 2
 
 REDRAWN = (
     "Validation and test rows are the published files; the published train file is not to be had, so the items of its\n"
@@ -85,14 +82,11 @@ def main(
     extra = ["--data", str(data)] if data else []
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda run: _fit(config, *run, _path(work, settings, *run), threads, extra), wanted))
-    for name in names:
-        timing = [] if name == "gbdt" else ["--set", f"training.epochs={TIMED_EPOCHS}"]
-        _fit(config, name, first, _path(work, settings, name, "timing"), available_processors(), [*extra, *timing])
     rows = [row for name in every if (row := _row(work, settings, name))]
     table = "\n".join(_markdown(rows))
     Console().print(table, markup=False, soft_wrap=True)
     if output is not None:
-        output.write_text(_page(settings, config, rows, table))
+        output.write_text(_page(settings, config, table, threads))
     print(json.dumps({row["model"]: row for row in rows}))
 
 
@@ -118,14 +112,13 @@ def _row(work: Path, settings: FitConfig, name: str) -> dict[str, Any] | None:
     if not paths:
         return None
     runs = [json.loads(path.read_text()) for path in paths]
-    timing = json.loads(_path(work, settings, name, "timing").read_text())
     loss = "rmse" if "rmse" in runs[0] else "log_loss"
     row: dict[str, Any] = {"model": name, "seeds": len(runs), "parameters": runs[0]["parameters"], "loss": loss}
     for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs"):
         values = [run[metric] for run in runs]
         row[metric] = statistics.fmean(values)
         row[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    row["seconds_per_epoch"] = timing["seconds_per_epoch"]
+    row["seconds_per_epoch"] = min(run["seconds_per_epoch"] for run in runs)
     row["published_auc"], row["published_loss"] = PUBLISHED.get(settings.name, {}).get(name, (None, None))
     return row
 
@@ -151,12 +144,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}".lstrip("0")
 
 
-def _page(settings: FitConfig, config: Path, rows: list[dict[str, Any]], table: str) -> str:
+def _page(settings: FitConfig, config: Path, table: str, threads: int) -> str:
     return (
         f"# The models on {settings.name}\n\n"
         f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
-        "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds of an epoch\n"
-        f"of training with {available_processors()} threads (gbdt: of a tree).\n\n"
+        "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds are those of an\n"
+        f"epoch of training (gbdt: of a tree) with {threads} thread(s) a run, the least over the seeds.\n\n"
         f"{table}\n\n{NOTES.get(settings.name, '')}".rstrip()
         + "\n"
     )
