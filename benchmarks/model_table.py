@@ -2,9 +2,9 @@
 
     python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
 
-Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run that
-is already there (same options and seed) is not repeated, and every run that is there counts, so the table can be made in
-parts: `--models` and `--seeds` say what is to be run now, the table shows all. Ends with one JSON line.
+Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run
+that is already there (same options and seed) is not repeated, and every run that is there counts, so the table can be
+made in parts: `--models` and `--seeds` say what is to be run now, the table shows all. Ends with one JSON line.
 """
 
 import json
@@ -33,7 +33,7 @@ NOTES = {
     "frappe_squared": f"{REDRAWN}\nPublished: He & Chua (2017), Table 3, 128 factors, no pre-training.",
 }
 
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, tuple[float | None, float]]] = {
     "frappe": {
         "lr": (0.9356, 0.3076),
         "fm": (0.9671, 0.2065),
@@ -148,8 +148,8 @@ def _page(settings: FitConfig, config: Path, table: str, threads: int) -> str:
     return (
         f"# The models on {settings.name}\n\n"
         f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
-        "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds are those of an\n"
-        f"epoch of training (gbdt: of a tree) with {threads} thread(s) a run, the least over the seeds.\n\n"
+        "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds are those of\n"
+        f"an epoch of training (gbdt: of a tree) with {threads} thread(s) a run, the least over the seeds.\n\n"
         f"{table}\n\n{NOTES.get(settings.name, '')}".rstrip()
         + "\n"
     )
