@@ -2,9 +2,10 @@
 
     python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
 
-Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. A run
-that is already there (same options and seed) is not repeated, and every run that is there counts, so the table can be
-made in parts: `--models` and `--seeds` say what is to be run now, the table shows all. Ends with one JSON line.
+Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. What a run
+gave is a line of the record, a file of JSON lines beside the configuration's table; a run that is in the record (same
+options and seed) is not repeated. So the table can be made in parts: `--models` and `--seeds` say what is to be run,
+the table shows all. Ends with one JSON line.
 """
 
 import json
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +69,7 @@ def main(
     ] = "",
     seeds: Annotated[str, typer.Option(help="first..last")] = "1..5",
     jobs: Annotated[int, typer.Option(help="Runs at a time.", min=1)] = 2,
-    work: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("work/model_table"),
+    record: Annotated[Path | None, typer.Option(help="Default: docs/models_on_NAME.jsonl")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data files.")] = None,
     output: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
 ) -> None:
@@ -76,48 +78,67 @@ def main(
     every = [name for name in MODEL_OPTIONS if name in settings.models]
     names = [name for name in models.split(",") if name] or every
     first, last = (int(seed) for seed in seeds.split(".."))
-    wanted = [(name, seed) for seed in range(first, last + 1) for name in names]
-    work.mkdir(parents=True, exist_ok=True)
+    kept = Record(record or Path("docs") / f"models_on_{settings.name}.jsonl", settings)
+    wanted = [(name, seed) for seed in range(first, last + 1) for name in names if not kept.has(name, seed)]
     threads = max(1, available_processors() // jobs)
     extra = ["--data", str(data)] if data else []
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda run: _fit(config, *run, _path(work, settings, *run), threads, extra), wanted))
-    rows = [row for name in every if (row := _row(work, settings, name))]
+        list(pool.map(lambda run: kept.add(_fit(config, *run, threads, extra)), wanted))
+    rows = [_row(settings, name, kept.runs(name)) for name in every if kept.runs(name)]
     table = "\n".join(_markdown(rows))
     Console().print(table, markup=False, soft_wrap=True)
     if output is not None:
-        output.write_text(_page(settings, config, table, threads))
+        output.write_text(_page(settings, config, table, rows[0]["threads"]))
     print(json.dumps({row["model"]: row for row in rows}))
 
 
-def _path(work: Path, settings: FitConfig, name: str, what: int | str) -> Path:
-    return work / f"{settings.name}-{name}-{what}-{settings.fingerprint(name)[:12]}.json"
+class Record:
+    """The runs of a configuration, one line of JSON each; those of other options are kept and not looked at."""
+
+    def __init__(self, path: Path, settings: FitConfig) -> None:
+        self._path, self._settings, self._lock = path, settings, Lock()
+        lines = path.read_text().splitlines() if path.exists() else []
+        self._runs = [json.loads(line) for line in lines]
+
+    def runs(self, name: str) -> list[dict[str, Any]]:
+        """The runs of a model with its present options, by seed."""
+        fingerprint = self._settings.fingerprint(name)
+        found = [run for run in self._runs if (run["model"], run["fingerprint"]) == (name, fingerprint)]
+        return sorted(found, key=lambda run: run["seed"])
+
+    def has(self, name: str, seed: int) -> bool:
+        """Whether this run is there."""
+        return any(run["seed"] == seed for run in self.runs(name))
+
+    def add(self, run: dict[str, Any]) -> None:
+        """Keep what a run gave, without its options, which the fingerprint stands for, and what the data are."""
+        line = {key: value for key, value in run.items() if key not in {"config", "data"}}
+        line["fingerprint"] = run["config"]["fingerprint"]
+        with self._lock, self._path.open("a") as file:
+            file.write(json.dumps(line, sort_keys=True) + "\n")
+            self._runs.append(line)
 
 
-def _fit(config: Path, name: str, seed: int, path: Path, threads: int, extra: list[str]) -> None:
-    if path.exists():
-        return
-    command = [sys.executable, "-m", "jobs", "fit", str(config), "--model", name, "--seed", str(seed)]
-    command += ["--output", str(path), *extra]
+def _fit(config: Path, name: str, seed: int, threads: int, extra: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "jobs", "fit", str(config), "--model", name, "--seed", str(seed), *extra]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr}")
-    print(f"{name} seed {seed}: {done.stdout.strip()[:200]}", file=sys.stderr, flush=True)
+    run: dict[str, Any] = json.loads(done.stdout) | {"threads": threads}
+    print(f"{name} seed {seed}: AUC {run['auc']:.5f}, {run['seconds']:.0f} s", file=sys.stderr, flush=True)
+    return run
 
 
-def _row(work: Path, settings: FitConfig, name: str) -> dict[str, Any] | None:
+def _row(settings: FitConfig, name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means and standard deviations over the seeds of a model that were run."""
-    paths = sorted(work.glob(_path(work, settings, name, "[0-9]*").name))
-    if not paths:
-        return None
-    runs = [json.loads(path.read_text()) for path in paths]
     loss = "rmse" if "rmse" in runs[0] else "log_loss"
     row: dict[str, Any] = {"model": name, "seeds": len(runs), "parameters": runs[0]["parameters"], "loss": loss}
     for metric in ("auc", loss, f"valid_{loss}", "valid_auc", "epochs"):
         values = [run[metric] for run in runs]
         row[metric] = statistics.fmean(values)
         row[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    row["threads"] = runs[0]["threads"]
     row["seconds_per_epoch"] = min(run["seconds_per_epoch"] for run in runs)
     row["published_auc"], row["published_loss"] = PUBLISHED.get(settings.name, {}).get(name, (None, None))
     return row
