@@ -3,12 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
 
 from pnn_gluon.config import ModelConfig, checked_model
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.models import GBDT_NAME
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 """What the command needs of typer: the model's own options are read here."""
@@ -32,7 +34,7 @@ def command(
     if model is None:
         print(json.dumps(parameter_counts.paper_table()))
         return
-    if model == "gbdt":
+    if model == GBDT_NAME:
         raise ConfigError("count-parameters: the size of gbdt is known once it is trained; `fit` tells it")
     options = model_options(model, context.args)
     counts = parameter_counts.count_parameters(model, ids, fields, options.options)
@@ -59,7 +61,7 @@ def model_options(model: str, arguments: Sequence[str]) -> ModelConfig:
         ConfigError: an option without a value, unknown, or of a wrong value.
     """
     given: dict[str, Any] = {}
-    for option, value in zip(arguments[::2], [*arguments[1::2], None][: len(arguments[::2])], strict=True):
+    for option, value in zip_longest(arguments[::2], arguments[1::2]):
         if not option.startswith("--") or value is None:
             raise ConfigError(f"model options: expected --name value, received {' '.join(arguments)!r}")
         given[option.removeprefix("--").replace("-", "_")] = _read(value)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.command import report
-from pnn_gluon.errors import ConfigError, PnnError
+from pnn_gluon.errors import ConfigError
 
 
 def command(
@@ -57,16 +56,3 @@ def _seeds(seed: int | None, seeds: str | None) -> list[int]:
 
 def _report(name: str, seed: int, text: str) -> None:
     report(f"fit {name} seed {seed}: {text}")
-
-
-def main() -> None:
-    """Run the command; errors a user can act on end with their own status and no traceback."""
-    try:
-        typer.run(command)
-    except PnnError as error:
-        report(f"error: {error}")
-        sys.exit(error.exit_status)
-
-
-if __name__ == "__main__":
-    main()

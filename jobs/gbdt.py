@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.reading import Reading
 from jobs.step import Built, Report
+from jobs.training_split import split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +24,13 @@ ROUNDS = 10
 """Trees that count as one epoch of `training.patience`."""
 
 
-def build_gbdt(reading: Reading, folder: Path, report: Report, split: tuple[list[Path], list[Path], str]) -> Built:
+def build_gbdt(reading: Reading, folder: Path, report: Report) -> Built:
     """Fit the trees to the shards and save them.
 
     Args:
         reading: The shards, the map and the configuration.
         folder: Where to save.
         report: Takes lines about the progress.
-        split: Shards to train on, shards to validate on, and the share of these that counts.
     """
     import xgboost as xgb
 
@@ -45,9 +45,9 @@ def build_gbdt(reading: Reading, folder: Path, report: Report, split: tuple[list
     fitted = train_gbdt(
         feature_map.layout,
         feature_map.size,
-        _rows(split[0], "train", feature_map),
+        _rows(split(reading).train, "train", feature_map),
         options,
-        validation=_validation(reading, feature_map, *split[1:]),
+        validation=_validation(reading, feature_map),
         seed=config.training.seed,
         progress=_progress(reading, report),
     )
@@ -71,14 +71,14 @@ def _rows(paths: list[Path], share: str, feature_map: "FeatureMap") -> "Rows":
     return Feeder(paths, share, batch_size=CHUNK, slots=slots, size=size, order="sequential").batches
 
 
-def _validation(reading: Reading, feature_map: "FeatureMap", paths: list[Path], share: str) -> "Validation | None":
+def _validation(reading: Reading, feature_map: "FeatureMap") -> "Validation | None":
     """Log loss of the calibrate shares at the natural rate, or of the last day's train share."""
     from pnn_gluon.training.gbdt import Validation
 
     training = reading.config.training
     if training.validation == "none":
         return None
-    rate = reading.need("shards").details["rate"] if share == "calibrate" else 1.0
+    _, paths, share, rate = split(reading)
     return Validation(_rows(paths, share, feature_map), partial(_log_loss, rate), ROUNDS * training.patience)
 
 

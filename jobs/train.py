@@ -14,6 +14,8 @@ from jobs.command import main
 from jobs.gbdt import build_gbdt
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step
+from jobs.training_split import split
+from pnn_gluon.models import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.data.feature_map import FeatureMap
@@ -34,8 +36,8 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Train, from scratch or from yesterday's parameters, and export the model."""
-    if reading.config.model.name == "gbdt":
-        return build_gbdt(reading, folder, report, _split(reading))
+    if reading.config.model.name == GBDT_NAME:
+        return build_gbdt(reading, folder, report)
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.export import export_model
@@ -85,23 +87,12 @@ def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any
     return model.options | {"embedding_sizes": tuple(parent.details["model"]["options"]["embedding_sizes"])}
 
 
-def _split(reading: Reading) -> tuple[list[Path], list[Path], str]:
-    """Shards to train on, shards to validate on, and the share of these that counts.
-
-    A window of one day has no last day to hold out: then the calibrate share serves.
-    """
-    paths = sorted(reading.store.folder(reading.need("shards")).glob("*.h5"))
-    if reading.config.training.validation == "last_day" and len(paths) > 1:
-        return paths[:-1], paths[-1:], "train"
-    return paths, paths, "calibrate"
-
-
 def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
     from pnn_gluon.data.feeder import Feeder
 
     training = reading.config.training
     return Feeder(
-        _split(reading)[0],
+        split(reading).train,
         "train",
         batch_size=training.batch_size,
         slots=feature_map.layout.slots,
@@ -119,8 +110,7 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
     from pnn_gluon.evaluation.metrics import LogLoss
     from pnn_gluon.training.export import predict_logits
 
-    _, paths, share = _split(reading)
-    rate = reading.need("shards").details["rate"] if share == "calibrate" else 1.0
+    _, paths, share, rate = split(reading)
 
     def log_loss(net: "HybridBlock") -> float:
         loss = LogLoss()

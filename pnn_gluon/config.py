@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.models import GBDT_NAME
 from pnn_gluon.training.options import Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
 
 PRESETS = Path(__file__).parent / "presets"
@@ -190,7 +191,7 @@ MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
     "xdeepfm": _DEEP | {"feature_maps"},
     "autoint": _DEEP | {"attention_layers", "heads", "head_size"},
     "din": _DEEP | {"candidate", "history", "attention_hidden", "attention_activation"},
-    "gbdt": frozenset({"trees", "depth", "shrinkage", "min_child_weight", "subsample", "bins"}),
+    GBDT_NAME: frozenset({"trees", "depth", "shrinkage", "min_child_weight", "subsample", "bins"}),
 }
 """The options each model takes; the registry of models is tested against it."""
 
@@ -475,7 +476,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _trees_take_these_options(self) -> Self:
-        if self.model.name != "gbdt":
+        if self.model.name != GBDT_NAME:
             return self
         draws = self.model.subsample is not None and self.model.subsample < 1
         allowed = GBDT_TRAINING if draws else GBDT_TRAINING - {"seed"}

@@ -42,7 +42,7 @@ class Dice(HybridBlock):
     """p x + (1 - p) slope x with p = sigmoid(BN(x)), BN without scale and shift; one slope a unit, learned, 0 at first.
 
     The statistics of BN are the batch's in training and frozen running means at inference.
-    Source: Zhou et al. (2018), Deep Interest Network, equation 3.
+    Source: Zhou et al. (2018), Deep Interest Network, "Data Adaptive Activation Function".
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:

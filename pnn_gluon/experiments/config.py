@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pnn_gluon.config import MODEL_OPTIONS, Count, ModelConfig, Name, Section, Share, explain, read_toml
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.search_space import SearchSpace
-from pnn_gluon.experiments.training_table import GBDT_NAME, OF_TREES, Metric, OwnTraining, TrainingTable
+from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
+from pnn_gluon.models import GBDT_NAME
 from pnn_gluon.training.options import TrainingOptions
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 
 from pnn_gluon.config import MODEL_OPTIONS, ModelConfig, Section
-from pnn_gluon.experiments.training_table import GBDT_NAME, OF_TREES, TrainingTable
+from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
+from pnn_gluon.models import GBDT_NAME
 
 _DECIDE_THE_VALUE = {"metric", "loss"}
 """Options of training that are not searched over: values of trials with others could not be compared."""

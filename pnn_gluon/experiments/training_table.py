@@ -10,8 +10,6 @@ from pnn_gluon.config import Section
 from pnn_gluon.training.options import TrainingOptions
 
 Metric = Literal["auc", "log_loss", "rmse"]
-GBDT_NAME = "gbdt"
-"""Name of the one model that is not a network."""
 
 OF_TREES = frozenset({"metric", "patience"})
 """Options of training that gbdt takes."""

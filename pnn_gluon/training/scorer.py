@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.models import GBDT_NAME
 from pnn_gluon.models.gbdt import CARD_FILE, GBDT
 
 if TYPE_CHECKING:
     from pnn_gluon.runtime import HybridBlock
-
-GBDT_NAME = "gbdt"
-"""Name of the one model that is not a network."""
 
 
 class Scorer(Protocol):

@@ -266,7 +266,7 @@ def test_an_output_of_another_kind_is_refused_before_training(folder):
 
 
 def test_an_error_ends_the_process_with_its_status_and_no_output(folder):
-    arguments = [sys.executable, "-m", "jobs.fit", str(folder / "fit.toml"), "--model", "fmm"]
+    arguments = [sys.executable, "-m", "jobs", "fit", str(folder / "fit.toml"), "--model", "fmm"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no model 'fmm', did you mean 'fm'?" in done.stderr
