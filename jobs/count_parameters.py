@@ -10,7 +10,7 @@ import typer
 
 from pnn_gluon.config import ModelConfig, checked_model
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.models import GBDT_NAME
+from pnn_gluon.training.options import GBDT_NAME
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 """What the command needs of typer: the model's own options are read here."""

@@ -15,7 +15,7 @@ from jobs.gbdt import build_gbdt
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step
 from jobs.training_split import split
-from pnn_gluon.models import GBDT_NAME
+from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.data.feature_map import FeatureMap

@@ -16,8 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.models import GBDT_NAME
-from pnn_gluon.training.options import Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
+from pnn_gluon.training.options import GBDT_NAME, Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
 
 PRESETS = Path(__file__).parent / "presets"
 DAY_FORMS = ("day", "yyyymmdd", "yymmdd")

@@ -16,8 +16,7 @@ from pnn_gluon.config import MODEL_OPTIONS, Count, ModelConfig, Name, Section, S
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
-from pnn_gluon.models import GBDT_NAME
-from pnn_gluon.training.options import TrainingOptions
+from pnn_gluon.training.options import GBDT_NAME, TrainingOptions
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _TREES_PATIENCE = 10

@@ -10,7 +10,7 @@ from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
 from pnn_gluon.experiments.run import Outputs, Report, Run
-from pnn_gluon.models import GBDT_NAME
+from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.batches import MemoryBatches

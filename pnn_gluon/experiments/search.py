@@ -18,7 +18,7 @@ from pnn_gluon.experiments.run import Report
 from pnn_gluon.experiments.search_space import Choices, Range
 from pnn_gluon.experiments.trials import Journal, State, Trial, shown_options
 from pnn_gluon.file_lock import file_lock
-from pnn_gluon.models import GBDT_NAME
+from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.proposal import Proposal

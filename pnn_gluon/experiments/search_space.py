@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError,
 
 from pnn_gluon.config import MODEL_OPTIONS, ModelConfig, Section
 from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
-from pnn_gluon.models import GBDT_NAME
+from pnn_gluon.training.options import GBDT_NAME
 
 _DECIDE_THE_VALUE = {"metric", "loss"}
 """Options of training that are not searched over: values of trials with others could not be compared."""

@@ -13,6 +13,9 @@ ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Device = Literal["cpu", "gpu"]
 KVStore = Literal["device", "local", "none"]
 
+GBDT_NAME = "gbdt"
+"""The one model that is not a network and takes trees for epochs."""
+
 _CHOICES = {
     "optimizer": OptimizerName,
     "loss": LossName,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.models import GBDT_NAME
 from pnn_gluon.models.gbdt import CARD_FILE, GBDT
+from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.runtime import HybridBlock
