@@ -22,14 +22,18 @@ help:
 	@$(PYTHON) -m venv .venv
 	@$(LOCKED) -r requirements/build.lock
 	@$(LOCKED) --no-build-isolation -r requirements/cpu.lock
-	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
-.venv/test.stamp: .venv/cpu.stamp requirements/test.lock
+# The package itself, with its native operators, which are built anew when their sources change.
+.venv/package.stamp: .venv/cpu.stamp pyproject.toml setup.py $(wildcard pnn_gluon/ops/csrc/*)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/package.stamp requirements/test.lock
 	@$(LOCKED) --no-build-isolation -r requirements/test.lock
 	@touch $@
 
-demo: .venv/cpu.stamp
+demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
 test: lint types imports
@@ -45,10 +49,10 @@ types: .venv/test.stamp
 imports: .venv/test.stamp
 	$(BIN)/lint-imports --no-cache
 
-up: .venv/cpu.stamp
+up: .venv/package.stamp
 	@$(BIN)/pnn-gluon up --config $(CONFIG) --port $(PORT)
 
-down: .venv/cpu.stamp
+down: .venv/package.stamp
 	@$(BIN)/pnn-gluon down
 
 clean:

@@ -95,7 +95,8 @@ def mlp(
         if normalization != "none":
             layer += 1
             x = normalize(x, normalization, within(values, f"layers.{layer}"))
-        layer += 1
+        if (normalization, activation) != ("layer", "relu"):  # these two are one layer
+            layer += 1
         x = activate(x, activation, within(values, f"layers.{layer}"))
         layer += 1
     return x @ values[f"layers.{layer}.weight"].T + values[f"layers.{layer}.bias"]

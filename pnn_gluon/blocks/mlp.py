@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnn_gluon.blocks.activation import activation, check_activation
-from pnn_gluon.blocks.normalization import check_normalization, normalization
+from pnn_gluon.blocks.normalization import LayerNorm, check_normalization, normalization
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
@@ -50,8 +50,11 @@ class MLP(HybridBlock):
             self.layers = mx.gluon.nn.HybridSequential()
             for width in options.hidden:
                 self.layers.add(dense(width, inputs))
-                _add(self.layers, normalization(options.normalization, width))
-                self.layers.add(activation(options.activation, width))
+                if (options.normalization, options.activation) == ("layer", "relu"):
+                    self.layers.add(LayerNorm(width, "relu"))
+                else:
+                    _add(self.layers, normalization(options.normalization, width))
+                    self.layers.add(activation(options.activation, width))
                 _add(self.layers, mx.gluon.nn.Dropout(options.dropout) if options.dropout else None)
                 inputs = width
             self.layers.add(dense(outputs, inputs))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pnn_gluon.runtime import HybridBlock, mx
-from pnn_gluon.training.parameters import Values, named_parameters
+from pnn_gluon.training.parameters import Values, named_parameters, set_value
 
 
 class MeanWeights:
@@ -51,4 +51,4 @@ class MeanWeights:
 
     def _put(self, values: Values) -> None:
         for name, parameter in self._parameters.items():
-            parameter.set_data(values[name])
+            set_value(parameter, values[name])

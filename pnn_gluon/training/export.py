@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.errors import InputError
+from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.parameters import Values, named_parameters, read_values
 
@@ -30,9 +31,11 @@ def export_model(net: HybridBlock, folder: Path, slots: int) -> tuple[Path, Path
         folder: Where to write.
         slots: S.
     """
+    with plain_operators():
+        net.hybridize(static_alloc=True)
+        predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
+        net.export(str(folder / "model"), epoch=0)
     net.hybridize(static_alloc=True)
-    predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
-    net.export(str(folder / "model"), epoch=0)
     return folder / SYMBOL_FILE, folder / PARAMETERS_FILE
 
 

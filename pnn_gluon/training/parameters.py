@@ -39,7 +39,17 @@ def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "gi
             raise InputError(
                 f"{source}: {name} has the shape {tuple(values[name].shape)}, the model {tuple(parameter.shape)}"
             )
-        parameter.set_data(values[name])
+        set_value(parameter, values[name])
+
+
+def set_value(parameter: Any, value: Tensor) -> None:
+    """Give a parameter a value on all its devices.
+
+    An operator writes it: `set_data` cannot copy into the weights of a convolution that has been used for inference,
+    which have a memory layout of their own then.
+    """
+    for array in parameter.list_data():
+        mx.nd.identity(value.as_in_context(array.context), out=array)
 
 
 def read_values(path: Path) -> Values:

@@ -12,7 +12,7 @@ from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.devices import initialize
 from pnn_gluon.training.loop import BatchSource, Progress, TrainingResult, train
 from pnn_gluon.training.options import TrainingOptions
-from pnn_gluon.training.parameters import named_parameters
+from pnn_gluon.training.parameters import named_parameters, set_value
 
 _TABLE = "embedding.embedding_weight"
 
@@ -73,7 +73,7 @@ def copy_tables(net: HybridBlock, fm: HybridBlock, seed: int) -> None:
     initialize(net, [mx.cpu()], seed)
     theirs, ours = named_parameters(fm), named_parameters(net)
     for name in names:
-        ours[name].set_data(theirs[name].list_data()[0])
+        set_value(ours[name], theirs[name].list_data()[0])
 
 
 def _shared(net: HybridBlock, fm: HybridBlock) -> list[str]:

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from numpy_models import int32
 from training_cases import LAYOUT, Source, model, problem, same, values_of
 
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.models.registry import create_model
 from pnn_gluon.runtime import mx
 from pnn_gluon.training.averaging import MeanWeights
 from pnn_gluon.training.export import export_model, exported_values
@@ -108,3 +111,20 @@ def test_an_error_in_between_gives_the_network_its_own_values_back():
     with pytest.raises(RuntimeError):
         fail()
     assert net.linear.bias.data().asscalar() == 7
+
+
+def test_a_convolution_gets_its_own_values_back_after_inference():
+    layout = FieldLayout.single_valued(tuple("abcdefghij"))
+    net = create_model("ccpm", layout, 50, embedding_size=10, hidden=(4,))  # 256 filters: re-ordered for inference
+    ids = int32(np.random.default_rng(1).integers(1, 50, (200, 10)))
+    net.initialize()
+    net.hybridize(static_alloc=True)
+    for _ in range(2):
+        with mx.autograd.record():
+            net(ids).backward()
+    means = MeanWeights(net, 0.5)
+    own = {name: parameter.data().asnumpy() for name, parameter in means._parameters.items()}
+    with means.in_network():
+        for _ in range(2):
+            net(ids).wait_to_read()
+    assert same({name: parameter.data().asnumpy() for name, parameter in means._parameters.items()}, own)

@@ -1,0 +1,79 @@
+"""Operators of our own: a native library for the CPU, with a twin of MXNet's plain operators for every one of them.
+
+A block asks `native_operators()` while it is traced, or run imperatively, and takes `F.pnn_...` or the plain form. Both
+have the same parameters, so a network trained with one runs with the other. The plain form serves where the library was
+not built or cannot be used, on GPUs, for types other than float32, and in exported graphs, which must load anywhere.
+
+The operators ignore MXNet's request to add to a gradient: `refuse_added_gradients` tells.
+"""
+
+import contextlib
+import contextvars
+import ctypes
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.runtime import HybridBlock, mx
+
+LIBRARY = Path(__file__).with_name("_native.so")
+"""What the package's build makes of `csrc` where there is a C++ compiler."""
+
+SWITCH = "PNN_GLUON_OPERATORS"
+"""Environment variable; `plain` leaves the native library alone."""
+
+_plain = contextvars.ContextVar("plain", default=False)
+
+
+def native_operators() -> bool:
+    """Whether blocks take the operators of the native library now."""
+    return not _plain.get() and os.environ.get(SWITCH) != "plain" and library_state() == "loaded"
+
+
+@contextlib.contextmanager
+def plain_operators() -> Iterator[None]:
+    """Blocks traced or run within take MXNet's operators only.
+
+    A network hybridized before keeps the graph it has: call `hybridize` again to have it traced anew.
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+@cache
+def library_state() -> str:
+    """`loaded`, or why the native library does not serve; loads it when first asked."""
+    if not LIBRARY.is_file():
+        return "not built: the package was installed without a C++ compiler"
+    try:
+        mx.library.load(str(LIBRARY), verbose=False)
+    except mx.MXNetError as error:
+        return f"cannot be loaded: {str(error).strip().splitlines()[-1]}"
+    return "loaded"
+
+
+def instruction_set() -> str:
+    """The instruction set that the loaded library works with: `avx512`, `avx2` or `baseline`."""
+    isa = ctypes.CDLL(str(LIBRARY)).pnn_isa
+    isa.restype = ctypes.c_char_p
+    return bytes(isa()).decode()
+
+
+def refuse_added_gradients(net: HybridBlock) -> None:
+    """Raise ConfigError if a parameter of the network adds up its gradients while native operators serve.
+
+    They overwrite gradients: with `grad_req = 'add'` all passes but the last would be lost without a word.
+    """
+    parameters: Any = net.collect_params()
+    adding = [name for name, parameter in parameters.items() if parameter.grad_req == "add"]
+    if adding and native_operators():
+        raise ConfigError(
+            f"grad_req = 'add' is not possible with the native operators (parameters {', '.join(sorted(adding))}): "
+            f"use grad_req = 'write', or set {SWITCH}=plain"
+        )

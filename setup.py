@@ -1,0 +1,48 @@
+"""Builds the native operators: a library for `mx.library.load`, not a Python extension. All else is in setup.cfg.
+
+Headers and the source of the interface come from the MXNet wheel, which has to be there when the package is built. If
+it is not, or there is no C++ compiler, the package is installed without the library: plain operators serve.
+"""
+
+import importlib.util
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
+
+FLAGS = ["-std=gnu++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-g0", "-Wall"]
+SOURCES = Path("pnn_gluon/ops/csrc")
+
+
+class BuildLibrary(build_ext):
+    """A shared library without the name tag and the entry function of a Python module."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        return f"{fullname.replace('.', '/')}.so"
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        return []
+
+    def build_extension(self, ext: Extension) -> None:
+        spec = importlib.util.find_spec("mxnet")
+        if spec is None or spec.origin is None:
+            raise CompileError("the native operators need MXNet to be there when the package is built")
+        ext.include_dirs = [str(Path(spec.origin).parent / "include")]
+        super().build_extension(ext)
+
+
+setup(
+    cmdclass={"build_ext": BuildLibrary},
+    ext_modules=[
+        Extension(
+            "pnn_gluon.ops._native",
+            sorted(map(str, SOURCES.glob("*.cc"))),
+            depends=sorted(map(str, [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc")])),
+            extra_compile_args=FLAGS,
+            extra_link_args=["-fopenmp"],
+            language="c++",
+            optional=True,
+        )
+    ],
+)
