@@ -19,12 +19,15 @@ class BuildLibrary(build_ext):
     """A shared library without the name tag and the entry function of a Python module."""
 
     def get_ext_filename(self, fullname: str) -> str:
+        """Where the library goes, without a tag of the Python version."""
         return f"{fullname.replace('.', '/')}.so"
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
+        """None: there is no `PyInit_` function."""
         return []
 
     def build_extension(self, ext: Extension) -> None:
+        """Compile with the headers of the installed MXNet; after a CompileError setuptools goes on without it."""
         spec = importlib.util.find_spec("mxnet")
         if spec is None or spec.origin is None:
             raise CompileError("the native operators need MXNet to be there when the package is built")
