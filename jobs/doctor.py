@@ -55,7 +55,13 @@ def _mxnet() -> str:
 
 
 def _operators() -> str:
-    return "plain MXNet operators (this version compiles none of its own)"
+    """Whether the native operators serve; the pipeline runs without them, only slower."""
+    from pnn_gluon.ops import SWITCH, library_state, native_operators, operators
+
+    if native_operators():
+        return f"native, {operators()}"
+    reason = library_state()
+    return f"plain MXNet operators ({f'{SWITCH}=plain' if reason == 'loaded' else reason})"
 
 
 def _store(config: Config) -> str:

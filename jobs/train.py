@@ -181,10 +181,16 @@ def _progress(reading: Reading, report: Report, what: str = "train") -> "Callabl
 
 def _machine() -> dict[str, str]:
     """What the last bits of the parameters depend on besides inputs and options."""
+    from pnn_gluon.ops import operators
     from pnn_gluon.processor import processor_features
     from pnn_gluon.runtime import mx
 
-    return {"mxnet": mx.__version__, "threads": os.environ["OMP_NUM_THREADS"], "processor": processor_features()}
+    return {
+        "mxnet": mx.__version__,
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "processor": processor_features(),
+        "operators": operators(),
+    }
 
 
 STEP = Step(

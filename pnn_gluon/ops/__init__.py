@@ -58,8 +58,10 @@ def library_state() -> str:
     return "loaded"
 
 
-def instruction_set() -> str:
-    """The instruction set that the loaded library works with: `avx512`, `avx2` or `baseline`."""
+def operators() -> str:
+    """What serves now: the instruction set of the native library (`avx512`, `avx2` or `baseline`), or `plain`."""
+    if not native_operators():
+        return "plain"
     isa = ctypes.CDLL(str(LIBRARY)).pnn_isa
     isa.restype = ctypes.c_char_p
     return bytes(isa()).decode()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.ops import plain_operators, refuse_added_gradients
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.adamw import catch_up_decay
 from pnn_gluon.training.averaging import MeanWeights
@@ -96,20 +97,22 @@ def train(
 
     Raises:
         ConfigError: unusable devices, an option that has no effect on this network or without `validate`, or a
-            checkpoint of another run.
+            checkpoint of another run, or a parameter that adds up its gradients.
         InputError: no batches, or what the source raises.
         PnnError: the loss, a parameter or the value of `validate` is not finite.
     """
     if options.schedule == "plateau" and validate is None:
         raise ConfigError("schedule 'plateau' has no effect without validation: give `validate`, or another schedule")
     places = contexts(options.device, options.devices)
+    refuse_added_gradients(net)
     initialize(net, places, options.seed)
     net.hybridize(static_alloc=True)
     trainer = make_trainer(net, options)
     step = TrainingStep(net, trainer, places, options.clip_norm, options.loss)
     means = None if options.average_decay is None else MeanWeights(net, options.average_decay)
     checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir, means.values if means else {})
-    return _Run(net, source, options, trainer, step, means, validate, checkpoints, progress).result()
+    with plain_operators() if options.device == "gpu" else nullcontext():
+        return _Run(net, source, options, trainer, step, means, validate, checkpoints, progress).result()
 
 
 def _fingerprint(options: TrainingOptions, source: BatchSource) -> str:

@@ -1,0 +1,105 @@
+"""The library of native operators: what serves when, and what does not depend on threads or instruction sets."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.blocks.normalization import LayerNorm
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.models.registry import create_model
+from pnn_gluon.ops import library_state, native_operators, operators, plain_operators, refuse_added_gradients
+from pnn_gluon.runtime import mx
+
+DIGESTS = """
+import hashlib, json
+from pnn_gluon.blocks.normalization import LayerNorm
+from pnn_gluon.ops import operators
+from pnn_gluon.runtime import mx
+
+found = {"operators": operators()}
+for name, block, shape in (("layer norm", LayerNorm(37, "relu"), (301, 37)),):
+    mx.random.seed(1)
+    block.initialize()
+    x = mx.nd.random.normal(shape=shape)
+    x.attach_grad()
+    with mx.autograd.record():
+        y = block(x)
+    y.backward(mx.nd.random.normal(shape=y.shape))
+    gradients = [p.grad() for p in block.collect_params().values() if p.grad_req != "null"]
+    found[name] = hashlib.sha256(b"".join(z.asnumpy().tobytes() for z in (y, x.grad, *gradients))).hexdigest()
+print(json.dumps(found))
+"""
+
+
+def digests(**variables):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DIGESTS],
+        env={**os.environ, "PYTHONPATH": os.getcwd(), **variables},
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    assert digests(OMP_NUM_THREADS="1") == digests(OMP_NUM_THREADS="3")
+
+
+def test_a_narrower_instruction_set_and_plain_operators_can_be_asked_for():
+    assert digests(PNN_GLUON_ISA="baseline")["operators"] == "baseline"
+    assert digests(PNN_GLUON_OPERATORS="plain")["operators"] == "plain"
+
+
+def test_a_library_that_was_not_built_leaves_plain_operators(monkeypatch, tmp_path):
+    monkeypatch.setattr("pnn_gluon.ops.LIBRARY", tmp_path / "_native.so")
+    library_state.cache_clear()
+    try:
+        assert library_state().startswith("not built")
+        assert not native_operators()
+        assert operators() == "plain"
+    finally:
+        library_state.cache_clear()
+
+
+def test_a_damaged_library_leaves_plain_operators(monkeypatch, tmp_path):
+    (tmp_path / "_native.so").write_bytes(b"no library")
+    monkeypatch.setattr("pnn_gluon.ops.LIBRARY", tmp_path / "_native.so")
+    library_state.cache_clear()
+    try:
+        assert library_state().startswith("cannot be loaded")
+        assert not native_operators()
+    finally:
+        library_state.cache_clear()
+
+
+def test_plain_operators_serve_within_their_context_only():
+    net = LayerNorm(3)
+    names = []
+    for context in (plain_operators, None):
+        if context is None:
+            names.append(net(mx.sym.var("x")).get_internals().list_outputs()[-1])
+        else:
+            with context():
+                names.append(net(mx.sym.var("x")).get_internals().list_outputs()[-1])
+    assert ["pnn_layer_norm" in name for name in names] == [False, True]
+
+
+def test_parameters_that_add_up_gradients_are_refused():
+    net = create_model("fnn", FieldLayout.single_valued(("a", "b")), 5, embedding_size=2, hidden=(3,))
+    refuse_added_gradients(net)
+    next(iter(net.collect_params("mlp.*|.*weight").values())).grad_req = "add"
+    with pytest.raises(ConfigError, match="grad_req = 'add'"):
+        refuse_added_gradients(net)
+    with plain_operators():
+        refuse_added_gradients(net)
+
+
+def test_other_types_are_refused_with_a_reason():
+    x = mx.nd.array(np.ones((2, 3)), dtype="float64")
+    with pytest.raises(mx.MXNetError, match="float32 only"):
+        mx.nd.pnn_layer_norm(x, mx.nd.ones((3,), dtype="float64"), mx.nd.ones((3,), dtype="float64")).wait_to_read()
