@@ -1,0 +1,62 @@
+"""Training steps of a network of this package, for `benchmarks.training_step`; the protocol is that of `torch_step`.
+
+`operators` in the settings is native or plain. A step is what the training loop does for each batch: rows to tensors,
+forward, backward, update of the parameters.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+
+def main() -> None:
+    """Answer each line of input, a number of steps, with their milliseconds."""
+    settings = json.loads(sys.argv[1])
+    os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
+    os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
+    step = _prepared(settings)
+    data = np.load(settings["data"])
+    batches, label = data["ids"].astype(np.int32), data["label"]
+    done = 0
+    for line in sys.stdin:
+        taken = []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            step(batches[done % len(batches)], label)
+            taken.append(1e3 * (time.perf_counter() - start))
+            done += 1
+        print(json.dumps(taken), flush=True)
+
+
+def _prepared(settings: dict[str, Any]) -> Any:
+    from pnn_gluon.blocks.layout import FieldLayout
+    from pnn_gluon.models.registry import create_model, model_options
+    from pnn_gluon.runtime import mx
+    from pnn_gluon.training.devices import contexts, initialize
+    from pnn_gluon.training.optimizer import make_trainer
+    from pnn_gluon.training.options import TrainingOptions
+    from pnn_gluon.training.step import TrainingStep
+
+    layout = FieldLayout.single_valued(tuple(f"f{i}" for i in range(settings["fields"])))
+    wanted = {"embedding_size": settings["embedding_size"], "hidden": tuple(settings["hidden"])}
+    taken = {name: value for name, value in wanted.items() if name in model_options(settings["model"])}
+    net = create_model(settings["model"], layout, settings["ids"], **taken)
+    options = TrainingOptions(learning_rate=1e-3)
+    places = contexts("cpu", 1)
+    initialize(net, places, 1)
+    net.hybridize(static_alloc=True)
+    step = TrainingStep(net, make_trainer(net, options), places, None)
+
+    def run(ids: Any, label: Any) -> None:
+        step(ids, label)
+        mx.nd.waitall()
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
