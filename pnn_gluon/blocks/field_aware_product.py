@@ -6,6 +6,7 @@ import numpy as np
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 
@@ -43,6 +44,8 @@ class FieldAwareProduct(HybridBlock):
 
     def hybrid_forward(self, F: Any, vectors: Tensor, triangle: Tensor) -> Tensor:
         """vectors (B, N, (N-1) K) -> (B,)."""
+        if native_operators():
+            return F.pnn_field_aware_product(vectors)
         last, k = self._fields - 1, self._embedding_size
         v = F.reshape(vectors, shape=(0, 0, -1, k))  # (B, N, N-1, K)
         lower = F.slice_axis(v, axis=1, begin=1, end=last + 1)  # (B, N-1, N-1, K)
