@@ -33,6 +33,7 @@ REDRAWN = (
 NOTES = {
     "frappe": f"{REDRAWN}\nPublished: BARS, Frappe_x1, embedding size 10 (fnn is its DNN, autoint its AutoInt+).",
     "frappe_squared": f"{REDRAWN}\nPublished: He & Chua (2017), Table 3, 128 factors, no pre-training.",
+    "frappe_pretrained": f"{REDRAWN}\nPublished: He & Chua (2017), 128 factors, pre-trained by FM.",
 }
 
 PUBLISHED: dict[str, dict[str, tuple[float | None, float]]] = {
@@ -58,6 +59,7 @@ PUBLISHED: dict[str, dict[str, tuple[float | None, float]]] = {
         "deepcross": (None, 0.4025),
         "nfm": (None, 0.3127),
     },
+    "frappe_pretrained": {"wdl": (None, 0.3311)},
 }
 """Test AUC and log loss (BARS, Frappe_x1; fnn is its DNN, autoint its AutoInt+), and RMSE (He & Chua 2017, Table 2)."""
 

@@ -151,7 +151,7 @@ def test_all_that_decides_a_result_is_in_the_fingerprint_and_no_folder(tmp_path)
     assert len({one.fingerprint("fnn"), one.fingerprint("lr"), *others}) == 2 + len(sets)
 
 
-@pytest.mark.parametrize("name", ["frappe", "frappe_squared"])
+@pytest.mark.parametrize("name", ["frappe", "frappe_squared", "frappe_pretrained"])
 def test_the_ready_configurations_are_valid_for_every_model(name):
     config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
     assert config.name == name
