@@ -7,6 +7,7 @@ from pnn_gluon.blocks.activation import NORMALIZATION_EPSILON
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pairs import field_pairs, unstack
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 SUBNET_NORMALIZATIONS = ("fused", "layer", "none")
@@ -89,12 +90,27 @@ class PairNetwork(HybridBlock):
         self, F: Any, vectors: Tensor, hidden_weight: Tensor, hidden_bias: Tensor, output_weight: Tensor, **rest: Tensor
     ) -> Tensor:
         """vectors (B, N, K) -> (B, P D)."""
+        if native_operators():
+            return self._native(F, vectors, hidden_weight, hidden_bias, output_weight, **rest)
         output_bias = rest.pop("output_bias", None)
         inputs = self._inputs(F, vectors)  # P of (B, 3 K)
         units = self._dense(F, inputs, hidden_weight, hidden_bias, self._hidden)  # P of (B, H)
         active = [F.relu(u) for u in self._normalized(F, units, **rest)]  # P of (B, H)
         outputs = self._dense(F, active, output_weight, output_bias, self._outputs)  # P of (B, D)
         return F.concat(*outputs, dim=1)
+
+    def _native(self, F: Any, *inputs: Tensor, **rest: Tensor) -> Tensor:
+        """The whole block in one operator, of the inputs that there are."""
+        optional = [rest[name] for name in ("output_bias", "gamma", "beta") if name in rest]
+        result = F.pnn_pair_network(
+            *inputs,
+            *optional,
+            products=int(self._products),
+            output_bias=int("output_bias" in rest),
+            normalization=self._normalization,
+            epsilon=NORMALIZATION_EPSILON,
+        )
+        return result[0] if self._normalization == "fused" else result  # the other output is for the gradients
 
     def _inputs(self, F: Any, vectors: Tensor) -> list[Tensor]:
         v = unstack(F, vectors, 1, self._fields)  # N of (B, K)

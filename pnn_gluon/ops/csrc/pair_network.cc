@@ -1,0 +1,227 @@
+// pnn_pair_network(vectors (B, N, K), hidden_weight (P, 3 K or 2 K, H), hidden_bias (P, H), output_weight (P, H, D)
+//                  [, output_bias (P, D)] [, gamma, beta]; products, output_bias = 0 | 1, normalization = fused | layer |
+//                  none, epsilon) -> (B, P D) [, state]
+//
+// gamma and beta are (H,) for `fused`, (P, H) for `layer`; for `fused` there is a second output, what the backward pass
+// needs of the forward pass: see pair_network.inc, which has the equations.
+#include "common.h"
+
+namespace pnn {
+
+constexpr int64_t kTile = 64;      // rows of a tile
+constexpr int64_t kUnitBlock = 4;  // hidden units of a register block of dW1
+// The parts of the batch that have sums of their own of the gradients of the parameters.
+constexpr int64_t kParts = 8;
+
+enum class Normalization { fused, layer, none };
+
+struct PairNetwork {
+  int64_t rows, fields, size, parts, hidden, outputs, pairs, words, state_rows, gain_stride;
+  Normalization normalization;
+  float epsilon;
+  const float *vectors, *hidden_weight, *hidden_bias, *output_weight, *output_bias, *gamma, *beta, *df;
+  float *f, *state, *d_vectors;
+  // A copy of the last rows of `vectors`, with room for a vector behind them.
+  const float* last_rows;
+  int64_t copied_from;
+};
+
+// Where the gradients of a pair's parameters lie: W1 (H', stride) with columns padded to whole vectors, W2 (H, D),
+// b2 (D), b1 (H), and gamma (H) and beta (H), which follow the last pair if they are shared.
+struct PairSums {
+  int64_t stride, output_weight, output_bias, hidden_bias, gamma, pair, all;
+
+  explicit PairSums(const PairNetwork& net)
+      : stride((net.parts * net.size + 15) / 16 * 16),
+        output_weight((net.hidden + kUnitBlock - 1) / kUnitBlock * kUnitBlock * stride),
+        output_bias(output_weight + net.hidden * net.outputs),
+        hidden_bias(output_bias + net.outputs),
+        gamma(hidden_bias + net.hidden),
+        pair((gamma + 2 * net.hidden + 15) / 16 * 16),
+        all(net.pairs * pair + 2 * net.hidden) {}
+};
+
+}  // namespace pnn
+
+#define KERNELS "pair_network.inc"
+#include "each_isa.h"
+
+namespace pnn {
+
+struct Form {
+  bool products, output_bias;
+  Normalization normalization;
+  bool normalized() const { return normalization != Normalization::none; }
+  bool fused() const { return normalization == Normalization::fused; }
+  int inputs() const { return 4 + output_bias + 2 * normalized(); }
+  int outputs() const { return 1 + fused(); }
+};
+
+static Form form_of(const Attributes& attributes) {
+  const std::string name = text(attributes, "normalization", "fused");
+  return {integer(attributes, "products", 1) != 0, integer(attributes, "output_bias", 1) != 0,
+          name == "fused"   ? Normalization::fused
+          : name == "layer" ? Normalization::layer
+                            : Normalization::none};
+}
+
+static int64_t words(int64_t hidden) { return (hidden + 31) / 32; }
+static int64_t tiles_of(int64_t rows) { return (rows + kTile - 1) / kTile; }
+
+// Sizes and parameters from the inputs of the forward pass, which begin at `first`. `constants` are H ones and H zeros:
+// the gain and the shift where there is no normalization.
+static PairNetwork network(const Attributes& attributes, Tensors& inputs, size_t first, Scratch& constants) {
+  const Form form = form_of(attributes);
+  PairNetwork net{};
+  const auto& shape = inputs[first].shape;
+  const auto& output_shape = inputs[first + 3].shape;
+  net.rows = shape[0], net.fields = shape[1], net.size = shape[2], net.parts = form.products ? 3 : 2;
+  net.hidden = output_shape[1], net.outputs = output_shape[2], net.pairs = net.fields * (net.fields - 1) / 2;
+  net.words = words(net.hidden), net.state_rows = 2 + net.pairs * net.words;
+  net.normalization = form.normalization, net.epsilon = number(attributes, "epsilon", 1e-5f);
+  net.gain_stride = form.normalization == Normalization::layer ? net.hidden : 0;
+  const auto next = [&] { return inputs[first++].data<float>(); };
+  net.vectors = next(), net.hidden_weight = next(), net.hidden_bias = next(), net.output_weight = next();
+  net.output_bias = form.output_bias ? next() : nullptr;
+  if (form.normalized()) {
+    net.gamma = next(), net.beta = next();
+  } else {
+    float* values = constants.zeros(2 * net.hidden);
+    for (int64_t h = 0; h < net.hidden; ++h) values[h] = 1;
+    net.gamma = values, net.beta = values + net.hidden;
+  }
+  return net;
+}
+
+static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
+  static thread_local Scratch constants;
+  PairNetwork net = network(attributes, *inputs, 0, constants);
+  net.f = (*outputs)[0].data<float>();
+  if (form_of(attributes).fused()) net.state = (*outputs)[1].data<float>();
+  // Chunks of up to 4 tiles: their vectors stay in the cache, and weights are read once for all their rows.
+  const int64_t tiles = tiles_of(net.rows), share = (tiles + kParts - 1) / kParts, step = share < 4 ? share : 4;
+  const int64_t size = (net.hidden + net.outputs + net.size + step * (2 + net.fields * net.size)) * kTile;
+  const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_forward);
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t begin = 0; begin < tiles; begin += step) {
+    static thread_local Scratch scratch;
+    run(net, begin, begin + step < tiles ? begin + step : tiles, scratch.get(size));
+  }
+  return MX_SUCCESS;
+}
+
+// The gradients of the parameters of a pair: the sums of all parts, in their order.
+static void add_parts(const PairNetwork& net, const float* sums, int64_t parts, int64_t pair, float* total,
+                      const std::vector<float*>& to) {
+  const PairSums at(net);
+  const int64_t H = net.hidden, D = net.outputs, X = net.parts * net.size;
+  std::memcpy(total, sums + pair * at.pair, static_cast<size_t>(at.pair) * 4);
+  for (int64_t part = 1; part < parts; ++part) {
+    const float* from = sums + part * at.all + pair * at.pair;
+    for (int64_t n = 0; n < at.pair; ++n) total[n] += from[n];
+  }
+  for (int64_t x = 0; x < X; ++x)
+    for (int64_t h = 0; h < H; ++h) to[1][(pair * X + x) * H + h] = total[h * at.stride + x];
+  const auto copy = [&](float* into, int64_t from, int64_t size) {
+    std::memcpy(into + pair * size, total + from, static_cast<size_t>(size) * 4);
+  };
+  copy(to[2], at.hidden_bias, H);
+  copy(to[3], at.output_weight, H * D);
+  size_t next = 4;
+  if (net.output_bias) copy(to[next++], at.output_bias, D);
+  if (net.gain_stride) {
+    copy(to[next], at.gamma, H);
+    copy(to[next + 1], at.gamma + H, H);
+  }
+}
+
+static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
+  static thread_local Scratch constants, partial, last_rows;
+  const Form form = form_of(attributes);
+  const size_t first = static_cast<size_t>(form.outputs()), count = static_cast<size_t>(form.inputs());
+  PairNetwork net = network(attributes, *inputs, first, constants);
+  net.df = (*inputs)[0].data<float>();
+  net.f = (*inputs)[first + count].data<float>();
+  if (form.fused()) net.state = (*inputs)[first + count + 1].data<float>();
+  std::vector<float*> to;
+  for (MXTensor& gradient : *outputs) to.push_back(gradient.data<float>());
+  net.d_vectors = to[0];
+  const PairSums at(net);
+  const int64_t N = net.fields, K = net.size, H = net.hidden, D = net.outputs;
+  const int64_t tiles = tiles_of(net.rows), parts = tiles < kParts ? tiles : kParts, most = (tiles + parts - 1) / parts;
+  const int64_t size = (3 * H + kUnitBlock + 2 * D + (net.parts + 1) * K + most * (4 + 2 * N * K)) * kTile +
+                       (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
+  float* sums = partial.get(parts * at.all);
+  net.copied_from = net.rows < 16 ? 0 : net.rows - 16;  // 16 rows are at least a vector
+  float* last = last_rows.zeros(16 * N * K + 16);
+  std::memcpy(last, net.vectors + net.copied_from * N * K, static_cast<size_t>((net.rows - net.copied_from) * N * K) * 4);
+  net.last_rows = last;
+  const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_backward);
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t part = 0; part < parts; ++part) {
+    static thread_local Scratch scratch;
+    run(net, tiles * part / parts, tiles * (part + 1) / parts, sums + part * at.all, scratch.get(size));
+  }
+#pragma omp parallel for schedule(static)
+  for (int64_t pair = 0; pair < net.pairs; ++pair) {
+    static thread_local Scratch scratch;
+    add_parts(net, sums, parts, pair, scratch.get(at.pair), to);
+  }
+  if (form.fused())
+    for (int64_t n = 0; n < 2 * H; ++n) {
+      float total = 0;
+      for (int64_t part = 0; part < parts; ++part) total += sums[part * at.all + net.pairs * at.pair + n];
+      to[count - 2 + static_cast<size_t>(n / H)][n % H] = total;
+    }
+  return MX_SUCCESS;
+}
+
+static std::string shape_text(const Shape& shape) {
+  std::string text = "(";
+  for (unsigned size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + ")";
+}
+
+static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes* outputs) {
+  const Form form = form_of(attributes);
+  const std::string name = text(attributes, "normalization", "fused");
+  if (name != "fused" && name != "layer" && name != "none")
+    return refuse("pnn_pair_network: normalization must be fused, layer or none, not " + name);
+  const Shape &vectors = (*inputs)[0], &weight = (*inputs)[3];
+  if (vectors.size() != 3 || vectors[1] < 2)
+    return refuse("pnn_pair_network: vectors must be (B, N, K) with N of 2 or more, not " + shape_text(vectors));
+  const unsigned pairs = vectors[1] * (vectors[1] - 1) / 2, inputs_of_pair = vectors[2] * (form.products ? 3 : 2);
+  if (weight.size() != 3 || weight[0] != pairs)
+    return refuse("pnn_pair_network: output_weight must be (" + std::to_string(pairs) + ", H, D), not " +
+                  shape_text(weight));
+  const unsigned H = weight[1], D = weight[2];
+  Shapes expected = {vectors, {pairs, inputs_of_pair, H}, {pairs, H}, weight};
+  if (form.output_bias) expected.push_back({pairs, D});
+  const Shape gain = form.fused() ? Shape{H} : Shape{pairs, H};
+  if (form.normalized()) expected.insert(expected.end(), {gain, gain});
+  for (size_t n = 1; n < expected.size(); ++n)
+    if (!(*inputs)[n].empty() && (*inputs)[n] != expected[n])
+      return refuse("pnn_pair_network: input " + std::to_string(n) + " must be " + shape_text(expected[n]) + ", not " +
+                    shape_text((*inputs)[n]));
+  *inputs = expected;
+  (*outputs)[0] = {vectors[0], pairs * D};
+  if (form.fused())
+    (*outputs)[1] = {static_cast<unsigned>(tiles_of(vectors[0])), 2 + pairs * static_cast<unsigned>(words(H)),
+                     static_cast<unsigned>(kTile)};
+  return MX_SUCCESS;
+}
+
+static MXReturnValue pair_network_counts(const Attributes& attributes, int* inputs, int* outputs) {
+  *inputs = form_of(attributes).inputs();
+  *outputs = form_of(attributes).outputs();
+  return MX_SUCCESS;
+}
+
+REGISTER_OP(pnn_pair_network)
+    .setForward(forward, "cpu")
+    .setBackward(backward, "cpu")
+    .setParseAttrs(pair_network_counts)
+    .setInferType(all_float32)
+    .setInferShape(shapes);
+
+}  // namespace pnn
