@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import native_operators
-from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
+from pnn_gluon.runtime import HybridBlock, Tensor
 
 
 class FieldAwareProduct(HybridBlock):
@@ -34,15 +32,8 @@ class FieldAwareProduct(HybridBlock):
         if layout.pairs < 1:
             raise ConfigError(f"field-aware products need two fields or more, not {layout.names}: take model 'lr'")
         self._fields, self._embedding_size = layout.fields, embedding_size
-        with self.name_scope():
-            self.triangle = self.params.get(
-                "triangle",
-                shape=(1, (layout.fields - 1) ** 2 * embedding_size),
-                init=_LowerTriangle(embedding_size),
-                grad_req="null",
-            )
 
-    def hybrid_forward(self, F: Any, vectors: Tensor, triangle: Tensor) -> Tensor:
+    def hybrid_forward(self, F: Any, vectors: Tensor) -> Tensor:
         """vectors (B, N, (N-1) K) -> (B,)."""
         if native_operators():
             return F.pnn_field_aware_product(vectors)
@@ -50,17 +41,12 @@ class FieldAwareProduct(HybridBlock):
         v = F.reshape(vectors, shape=(0, 0, -1, k))  # (B, N, N-1, K)
         lower = F.slice_axis(v, axis=1, begin=1, end=last + 1)  # (B, N-1, N-1, K)
         upper = F.transpose(F.slice_axis(v, axis=1, begin=0, end=last), axes=(0, 2, 1, 3))  # (B, N-1, N-1, K)
-        total = F.FullyConnected(lower * upper, triangle, num_hidden=1, no_bias=True)  # (B, 1)
+        total = F.FullyConnected(lower * upper, self._triangle(F, vectors), num_hidden=1, no_bias=True)  # (B, 1)
         return F.reshape(total, shape=(-1,))  # (B,)
 
-
-class _LowerTriangle(Initializer):
-    """Ones for the K numbers of each place of the lower triangle, diagonal included, else zeros."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size=size)
-        self._size = size
-
-    def _init_weight(self, name: str, array: Tensor) -> None:
-        rows = round((array.shape[1] / self._size) ** 0.5)
-        array[:] = mx.nd.array(np.repeat(np.tri(rows).reshape(1, -1), self._size, axis=1))
+    def _triangle(self, F: Any, vectors: Tensor) -> Tensor:
+        """(1, (N-1)^2 K): ones for the K numbers of each place of the lower triangle, diagonal included, else zeros."""
+        some = F.reshape(F.BlockGrad(vectors), shape=(-1,))  # any numbers on the device
+        ones = F.ones_like(F.slice_axis(some, axis=0, begin=0, end=self._fields * (self._fields - 1) // 2))
+        places = F.reshape(F.linalg.maketrian(ones), shape=(1, -1))  # (1, (N-1)^2)
+        return F.repeat(places, repeats=self._embedding_size, axis=1)

@@ -83,8 +83,6 @@ class PairNetwork(HybridBlock):
         shape = (hidden,) if self._normalization == "fused" else (pairs, hidden)
         self.gamma = self.params.get("gamma", shape=shape, init="ones")
         self.beta = self.params.get("beta", shape=shape, init="zeros")
-        if self._normalization == "fused":
-            self.ones = self.params.get("ones", shape=(hidden, hidden), init="ones", grad_req="null")
 
     def hybrid_forward(
         self, F: Any, vectors: Tensor, hidden_weight: Tensor, hidden_bias: Tensor, output_weight: Tensor, **rest: Tensor
@@ -137,14 +135,14 @@ class PairNetwork(HybridBlock):
         return units
 
 
-def _fused_layer_norm(
-    F: Any, units: list[Tensor], width: int, gamma: Tensor, beta: Tensor, ones: Tensor
-) -> list[Tensor]:
+def _fused_layer_norm(F: Any, units: list[Tensor], width: int, gamma: Tensor, beta: Tensor) -> list[Tensor]:
     """P of (B, H) -> P of (B, H), normalized over all P H numbers of a row.
 
     Statistics are repeated over the H columns, by a dense layer of ones: plain sums and products of equal
     shapes are much faster than broadcasting.
     """
+
+    ones = F.broadcast_to(F.ones_like(F.expand_dims(gamma, axis=0)), shape=(width, width))  # (H, H)
 
     def mean(parts: list[Tensor]) -> Tensor:
         total = F.FullyConnected(F.add_n(*parts), ones, num_hidden=width, no_bias=True)  # (B, H)
