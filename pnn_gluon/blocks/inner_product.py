@@ -4,6 +4,7 @@ from typing import Any
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -14,16 +15,24 @@ class InnerProduct(HybridBlock):
     The lower triangle of the Gram matrix v v^T: one batched matrix product, several times faster than looking the
     pairs up. Source: [PNN] (22).
 
+    Args:
+        layout: The fields of a row.
+        concatenate: Give the vectors, flat, and the products: (B, N K + P).
+
     Raises:
         ConfigError: fewer than two fields.
     """
 
-    def __init__(self, layout: FieldLayout, **kwargs: Any) -> None:
+    def __init__(self, layout: FieldLayout, *, concatenate: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._concatenate = concatenate
         if layout.pairs < 1:
             raise ConfigError(f"inner products need two fields or more, not {layout.names}")
 
     def hybrid_forward(self, F: Any, vectors: Tensor) -> Tensor:
-        """vectors (B, N, K) -> (B, P)."""
+        """vectors (B, N, K) -> (B, P) or (B, N K + P)."""
+        if native_operators():
+            return F.pnn_inner_products(vectors, concatenate=int(self._concatenate))
         gram = F.batch_dot(vectors, vectors, transpose_b=True)  # (B, N, N)
-        return F.linalg.extracttrian(gram, offset=-1)  # (B, P)
+        products = F.linalg.extracttrian(gram, offset=-1)  # (B, P)
+        return F.concat(F.reshape(vectors, shape=(0, -1)), products, dim=1) if self._concatenate else products
