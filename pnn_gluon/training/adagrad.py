@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from pnn_gluon.runtime import Optimizer, Tensor, mx
-from pnn_gluon.training.rows import update_rows
+from pnn_gluon.training.rows import native_update, update_rows
 
 
 class AdaGrad(Optimizer):
@@ -30,6 +30,9 @@ class AdaGrad(Optimizer):
         """One step on one parameter."""
         self._update_count(index)
         rate, decay = self._get_lr(index), self._get_wd(index)
+        if native_update(weight, grad):
+            self._native(weight, grad, state, lr=rate, epsilon=self.eps, l2=decay, rescale_grad=self.rescale_grad)
+            return
 
         def step(g: Tensor, w: Tensor, n: Tensor) -> None:
             g = g * self.rescale_grad + decay * w
@@ -37,6 +40,9 @@ class AdaGrad(Optimizer):
             w -= rate * g / mx.nd.sqrt(n + self.eps)
 
         update_rows(grad, (weight, state), step)
+
+    def _native(self, weight: Tensor, grad: Tensor, state: Tensor, **settings: float) -> None:
+        mx.nd.pnn_adagrad(weight, grad, state, out=weight, **settings)
 
 
 class GroupAdaGrad(AdaGrad):
@@ -59,3 +65,6 @@ class GroupAdaGrad(AdaGrad):
         mean = mx.nd.full((width, 1), 1 / width, ctx=gradient.context)  # a dense product is faster than mean(axis=1)
         means = mx.nd.dot(mx.nd.square(gradient).reshape((-1, width)), mean)  # (R, 1)
         return means.reshape((-1, *(1 for _ in gradient.shape[1:])))
+
+    def _native(self, weight: Tensor, grad: Tensor, state: Tensor, **settings: float) -> None:
+        mx.nd.pnn_group_adagrad(weight, grad, state, out=weight, **settings)

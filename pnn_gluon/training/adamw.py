@@ -5,7 +5,7 @@ from typing import Any
 
 from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.runtime import Optimizer, Tensor, mx
-from pnn_gluon.training.rows import update_rows
+from pnn_gluon.training.rows import native_update, update_rows
 
 
 class AdamW(Optimizer):
@@ -53,19 +53,29 @@ class AdamW(Optimizer):
         self._update_count(index)
         rate, steps = self._get_lr(index), self._index_update_count[index]
         share = rate * self._get_wd(index)
+        settings = {
+            "lr": rate * math.sqrt(1 - 0.999**steps) / (1 - 0.9**steps),
+            "epsilon": self.epsilon,
+            "rescale_grad": self.rescale_grad,
+            "lazy_update": int(self.lazy_update),
+        }
+        if native_update(weight, grad):
+            self._native(weight, grad, state, share, settings)
+            return
         if share:
             self._decay(weight, grad, state[2:], share)
-        mx.nd.sparse.adam_update(
-            weight,
-            grad,
-            *state[:2],
-            out=weight,
-            lr=rate * math.sqrt(1 - 0.999**steps) / (1 - 0.9**steps),
-            wd=0.0,
-            epsilon=self.epsilon,
-            rescale_grad=self.rescale_grad,
-            lazy_update=self.lazy_update,
-        )
+        mx.nd.sparse.adam_update(weight, grad, *state[:2], out=weight, wd=0.0, **settings)
+
+    def _native(
+        self, weight: Tensor, grad: Tensor, state: tuple[Tensor, ...], share: float, settings: dict[str, float]
+    ) -> None:
+        """The decay and the step in one operator."""
+        if len(state) == 4 and self.lazy_update and share:
+            total = state[3]
+            total += math.log1p(-share)
+            mx.nd.pnn_adam(weight, grad, *state, out=weight, catch_up=1, **settings)
+        else:
+            mx.nd.pnn_adam(weight, grad, *state[:2], out=weight, keep=1 - share, **settings)
 
     def _decay(self, weight: Tensor, grad: Tensor, decays: tuple[Tensor, ...], share: float) -> None:
         """Take `share` of the weight away: of all of it, or of the rows of the gradient with what they missed."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pnn_gluon.runtime import Optimizer, Tensor, mx
-from pnn_gluon.training.rows import update_rows
+from pnn_gluon.training.rows import native_update, update_rows
 
 
 class Ftrl(Optimizer):
@@ -29,7 +29,11 @@ class Ftrl(Optimizer):
     def update(self, index: int, weight: Tensor, grad: Tensor, state: tuple[Tensor, Tensor]) -> None:
         """One step on one parameter."""
         self._update_count(index)
-        settings = {"lr": self._get_lr(index), "wd": self._get_wd(index), "lamda1": self.l1, "beta": 1.0}
+        rate, l2 = self._get_lr(index), self._get_wd(index)
+        if native_update(weight, grad):
+            mx.nd.pnn_ftrl(weight, grad, *state, out=weight, lr=rate, l1=self.l1, l2=l2, rescale_grad=self.rescale_grad)
+            return
+        settings = {"lr": rate, "wd": l2, "lamda1": self.l1, "beta": 1.0}
 
         def step(g: Tensor, w: Tensor, z: Tensor, n: Tensor) -> None:
             mx.nd.ftrl_update(w, g, z, n, out=w, rescale_grad=self.rescale_grad, **settings)

@@ -21,6 +21,7 @@ from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Optimizer, mx
 from pnn_gluon.training.adagrad import AdaGrad, GroupAdaGrad
+from pnn_gluon.training.adam import Adam
 from pnn_gluon.training.adamw import AdamW
 from pnn_gluon.training.ftrl import Ftrl
 from pnn_gluon.training.options import TrainingOptions
@@ -38,7 +39,7 @@ def make_optimizer(options: TrainingOptions) -> Optimizer:
         case "adam" if options.decoupled:
             optimizer = AdamW(epsilon=epsilon, lazy_update=lazy, catch_up=options.catch_up_decay, **common)
         case "adam":
-            optimizer = mx.optimizer.Adam(epsilon=epsilon, lazy_update=lazy, **common)
+            optimizer = Adam(epsilon=epsilon, lazy_update=lazy, **common)
         case "sgd":
             optimizer = mx.optimizer.SGD(lazy_update=lazy, **common)
         case "adagrad":
