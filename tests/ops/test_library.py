@@ -17,12 +17,23 @@ from pnn_gluon.runtime import mx
 
 DIGESTS = """
 import hashlib, json
+from pnn_gluon.blocks.field_aware_product import FieldAwareProduct
+from pnn_gluon.blocks.inner_product import InnerProduct
+from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.normalization import LayerNorm
+from pnn_gluon.blocks.pair_network import PairNetwork
 from pnn_gluon.ops import operators
 from pnn_gluon.runtime import mx
 
+layout = FieldLayout.single_valued(tuple("abcdefg"))
+blocks = [
+    (LayerNorm(37, "relu"), (301, 37)),
+    (InnerProduct(layout), (301, 7, 5)),
+    (FieldAwareProduct(layout, 5), (301, 7, 30)),
+    *((PairNetwork(layout, 5, 9, 2, normalization=name), (301, 7, 5)) for name in ("fused", "layer", "none")),
+]
 found = {"operators": operators()}
-for name, block, shape in (("layer norm", LayerNorm(37, "relu"), (301, 37)),):
+for block, shape in blocks:
     mx.random.seed(1)
     block.initialize()
     x = mx.nd.random.normal(shape=shape)
@@ -31,7 +42,7 @@ for name, block, shape in (("layer norm", LayerNorm(37, "relu"), (301, 37)),):
         y = block(x)
     y.backward(mx.nd.random.normal(shape=y.shape))
     gradients = [p.grad() for p in block.collect_params().values() if p.grad_req != "null"]
-    found[name] = hashlib.sha256(b"".join(z.asnumpy().tobytes() for z in (y, x.grad, *gradients))).hexdigest()
+    found[block.name] = hashlib.sha256(b"".join(z.asnumpy().tobytes() for z in (y, x.grad, *gradients))).hexdigest()
 print(json.dumps(found))
 """
 
