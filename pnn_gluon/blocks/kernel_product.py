@@ -8,6 +8,7 @@ import numpy as np
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 KERNELS = ("matrix", "vector", "number")
@@ -43,6 +44,7 @@ class KernelProduct(HybridBlock):
             raise ConfigError(f"kernel products need two fields or more, not {layout.names}: take model 'lr'")
         if kernel not in KERNELS:
             raise ConfigError(f"kernel must be one of {', '.join(KERNELS)}, not {kernel!r}")
+        self._kernel = kernel
         self._products = {"matrix": _matrix_products, "vector": _vector_products, "number": _number_products}[kernel]
         self._fields, self._embedding_size = layout.fields, embedding_size
         size = {"matrix": (embedding_size, embedding_size), "vector": (embedding_size,), "number": (1,)}[kernel]
@@ -51,6 +53,8 @@ class KernelProduct(HybridBlock):
 
     def hybrid_forward(self, F: Any, vectors: Tensor, weight: Tensor) -> Tensor:
         """vectors (B, N, K) -> (B, P)."""
+        if native_operators():
+            return F.pnn_kernel_products(vectors, weight, kernel=self._kernel)
         return self._products(F, vectors, weight, self._fields, self._embedding_size)
 
 

@@ -40,7 +40,8 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
 static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes* outputs) {
   const Shape& v = (*inputs)[0];
   if (v.size() != 3)
-    return refuse("pnn_inner_products: vectors must have the shape (B, N, K), not " + std::to_string(v.size()) + " axes");
+    return refuse("pnn_inner_products: vectors must have the shape (B, N, K), not " + std::to_string(v.size()) +
+                  " axes");
   if (v[1] < 2) return refuse("pnn_inner_products: N must be 2 or more, not " + std::to_string(v[1]));
   (*outputs)[0] = {v[0], v[1] * (v[1] - 1) / 2 + (concatenated(attributes) ? v[1] * v[2] : 0)};
   return MX_SUCCESS;
