@@ -68,16 +68,20 @@ static void prefetch(const float* row, int64_t width) {
 // the gradient's width: a row far off in memory is asked for some rows ahead.
 template <class Run>
 void for_held_rows(const Gradient& gradient, const std::vector<const float*>& arrays, Run&& run) {
-  constexpr int64_t kAhead = 12;
+  constexpr int64_t kAhead = 12, kFew = 8192;
   const int64_t width = gradient.width;
-  for_chunks(gradient.count, [&](int64_t, int64_t begin, int64_t end) {
+  const auto update = [&](int64_t, int64_t begin, int64_t end) {
     if (!gradient.sparse) return run(begin, end - begin, gradient.data + begin * width);
     for (int64_t i = begin; i < end; ++i) {
       if (i + kAhead < end)
         for (const float* array : arrays) prefetch(array + gradient.rows[i + kAhead] * width, width);
       run(gradient.rows[i], 1, gradient.data + i * width);
     }
-  });
+  };
+  if (gradient.count * width > kFew)
+    for_chunks(gradient.count, update);
+  else
+    update(0, 0, gradient.count);  // starting the threads would take longer
 }
 
 // The same for all rows of the weight; the gradient is null for those that it does not hold.
