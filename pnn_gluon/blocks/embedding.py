@@ -8,6 +8,7 @@ import numpy as np
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 ROW_PARAMETERS = ("embedding_weight", "linear_weight")
@@ -127,7 +128,10 @@ class SlotEmbedding(HybridBlock):
     def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, S, K)."""
         present = F.cast(ids != 0, dtype="float32")  # (B, S)
-        return _scale(F, self._look_up(F, ids, embedding_weight), present, self._width)  # (B, S, K)
+        vectors = self._look_up(F, ids, embedding_weight)  # (B, S, K)
+        if native_operators():
+            return F.pnn_field_pooling(vectors, present)  # (B, S, K)
+        return _scale(F, vectors, present, self._width)  # (B, S, K)
 
     def _look_up(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         size, k = self._size, self._width
@@ -165,6 +169,8 @@ class FieldPooling(HybridBlock):
     def hybrid_forward(self, F: Any, vectors: Tensor, weights: Tensor) -> Tensor:
         """vectors (B, S, K), weights (B, S) -> (B, N, K)."""
         k = self._embedding_size
+        if native_operators():
+            return F.pnn_field_pooling(vectors, weights, starts=",".join(map(str, self._layout.starts)))  # (B, N, K)
         if not self._layout.has_multi_valued:
             return _scale(F, vectors, weights, k)  # (B, N, K)
         return F.concat(*[_pool(F, vectors, weights, k, *run) for run in self._layout.runs()], dim=1)
