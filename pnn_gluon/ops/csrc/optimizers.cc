@@ -1,5 +1,5 @@
-// Updates of a weight (V, ...) and its states, in place, on the rows that a row-sparse gradient holds (a dense one holds
-// all), called with out=weight. g' = rescale_grad g + l2 w; a = lr.
+// Updates of a weight (V, ...) and its states, in place, on the rows that a row-sparse gradient holds (a dense one
+// holds all), called with out=weight. g' = rescale_grad g + l2 w; a = lr.
 //
 // - pnn_adam(weight, gradient, mean m, variance v): w *= keep; m = beta1 m + (1 - beta1) g';
 //   v = beta2 v + (1 - beta2) g'^2; w -= a m / (sqrt(v) + epsilon). With lazy_update=0 rows that the gradient does not
@@ -149,11 +149,12 @@ static MXReturnValue adam_forward(const Attributes& attributes, Tensors* inputs,
   const int64_t width = gradient.width;
   const auto update = PNN_FOR_THIS_PROCESSOR(adam);
   const auto run = [&](int64_t row, int64_t rows, const float* g) {
-    if (decays == nullptr) return update(w + row * width, g, m + row * width, v + row * width, rows * width, settings, keep);
-    for (int64_t r = row; r < row + rows; ++r) {
+    int64_t at = row * width;
+    if (decays == nullptr) return update(w + at, g, m + at, v + at, rows * width, settings, keep);
+    for (int64_t r = row; r < row + rows; ++r, at += width, g += width) {
       const float caught_up = static_cast<float>(std::exp(decay - decays[r]));
       decays[r] = decay;
-      update(w + r * width, g + (r - row) * width, m + r * width, v + r * width, width, settings, caught_up);
+      update(w + at, g, m + at, v + at, width, settings, caught_up);
     }
   };
   if (gradient.sparse && integer(attributes, "lazy_update", 1) == 0)
@@ -187,7 +188,7 @@ static MXReturnValue adam_types(const Attributes& attributes, Types* inputs, Typ
 
 static MXReturnValue adam_shapes(const Attributes& attributes, Shapes* inputs, Shapes* outputs) {
   if (catches_up(attributes)) {
-    if (integer(attributes, "lazy_update", 1) == 0) return refuse("pnn_adam: catch_up has no sense without lazy_update");
+    if (integer(attributes, "lazy_update", 1) == 0) return refuse("pnn_adam: catch_up needs lazy_update");
     if ((*inputs)[4] != Shape{(*inputs)[0][0], 1} || (*inputs)[5] != Shape{1, 1})
       return refuse("pnn_adam: decay_of_rows must have the shape (rows of the weight, 1), decay (1, 1)");
   }
