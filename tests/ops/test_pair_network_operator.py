@@ -60,7 +60,7 @@ def test_a_vector_that_is_not_a_number_is_seen_in_the_outputs_and_gradients_of_i
 def test_shapes_that_do_not_fit_are_refused():
     net = block(4, 3, 5, 2)
     net.initialize()
-    with pytest.raises(mx.MXNetError, match=r"hidden_weight|input 1 must be"):
+    with pytest.raises(mx.MXNetError, match="input 1 must be"):
         net(mx.nd.ones((2, 4, 6)))
 
 

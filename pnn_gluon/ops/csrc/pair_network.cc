@@ -12,6 +12,8 @@ constexpr int64_t kTile = 64;      // rows of a tile
 constexpr int64_t kUnitBlock = 4;  // hidden units of a register block of dW1
 // The parts of the batch that have sums of their own of the gradients of the parameters.
 constexpr int64_t kParts = 8;
+// The most hidden units of a tile, of all its pairs, that the forward pass keeps rather than computes twice: 16 MB.
+constexpr int64_t kMostUnits = int64_t{1} << 22;
 
 enum class Normalization { fused, layer, none };
 
@@ -98,14 +100,14 @@ static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tens
   PairNetwork net = network(attributes, *inputs, 0, constants);
   net.f = (*outputs)[0].data<float>();
   if (form_of(attributes).fused()) net.state = (*outputs)[1].data<float>();
-  // Chunks of up to 4 tiles: their vectors stay in the cache, and weights are read once for all their rows.
-  const int64_t tiles = tiles_of(net.rows), share = (tiles + kParts - 1) / kParts, step = share < 4 ? share : 4;
-  const int64_t size = (net.hidden + net.outputs + net.size + step * (2 + net.fields * net.size)) * kTile;
+  const int64_t tiles = tiles_of(net.rows), H = net.hidden;
+  const bool keep = form_of(attributes).fused() && net.pairs * H * kTile <= kMostUnits;
+  const int64_t size = (H * (keep ? net.pairs + 1 : 2) + net.outputs + net.size + 2 + net.fields * net.size) * kTile;
   const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_forward);
 #pragma omp parallel for schedule(dynamic)
-  for (int64_t begin = 0; begin < tiles; begin += step) {
+  for (int64_t tile = 0; tile < tiles; ++tile) {
     static thread_local Scratch scratch;
-    run(net, begin, begin + step < tiles ? begin + step : tiles, scratch.get(size));
+    run(net, tile, keep, scratch.get(size));
   }
   return MX_SUCCESS;
 }
@@ -149,8 +151,9 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const PairSums at(net);
   const int64_t N = net.fields, K = net.size, H = net.hidden, D = net.outputs;
   const int64_t tiles = tiles_of(net.rows), parts = tiles < kParts ? tiles : kParts, most = (tiles + parts - 1) / parts;
-  const int64_t size = (3 * H + kUnitBlock + 2 * D + (net.parts + 1) * K + most * (4 + 2 * N * K)) * kTile +
-                       (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
+  const int64_t size =
+      (3 * H + kUnitBlock + (net.parts + 1) * K + most * (4 + 2 * N * K + net.pairs * D)) * kTile +
+      (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
   float* sums = partial.get(parts * at.all);
   net.copied_from = net.rows < 16 ? 0 : net.rows - 16;  // 16 rows are at least a vector
   float* last = last_rows.zeros(16 * N * K + 16);
