@@ -19,6 +19,7 @@ DIGESTS = """
 import hashlib, json
 from pnn_gluon.blocks.field_aware_product import FieldAwareProduct
 from pnn_gluon.blocks.inner_product import InnerProduct
+from pnn_gluon.blocks.kernel_product import KernelProduct
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.normalization import LayerNorm
 from pnn_gluon.blocks.pair_network import PairNetwork
@@ -30,6 +31,7 @@ blocks = [
     (LayerNorm(37, "relu"), (301, 37)),
     (InnerProduct(layout), (301, 7, 5)),
     (FieldAwareProduct(layout, 5), (301, 7, 30)),
+    *((KernelProduct(layout, 5, kernel), (301, 7, 5)) for kernel in ("matrix", "vector", "number")),
     *((PairNetwork(layout, 5, 9, 2, normalization=name), (301, 7, 5)) for name in ("fused", "layer", "none")),
 ]
 found = {"operators": operators()}
