@@ -26,9 +26,9 @@ class PairNetwork(HybridBlock):
       have the index.
     - none: u_ij.
 
-    Every pair is computed alone up to its D outputs, so its tensors (B, H) stay in the processor's cache; tensors of
-    all pairs (B, P, H) and batched products are several times slower. The variance is the mean of squared differences:
-    the difference of mean squares would be faster and wrong for rows of nearly equal numbers.
+    In the plain form every pair is computed alone up to its D outputs, so its tensors (B, H) stay in the processor's
+    cache; tensors of all pairs (B, P, H) and batched products are several times slower. The variance is the mean of
+    squared differences: the difference of mean squares would be faster and wrong for rows of nearly equal numbers.
 
     Parameters: `hidden_weight` (P, 3 K, H), or (P, 2 K, H) without products, `hidden_bias` (P, H), `output_weight`
     (P, H, D), `output_bias` (P, D), `gamma`, `beta`. Weights start uniform in ±sqrt(6 / (inputs + outputs)) of their

@@ -1,6 +1,6 @@
 // pnn_pair_network(vectors (B, N, K), hidden_weight (P, 3 K or 2 K, H), hidden_bias (P, H), output_weight (P, H, D)
-//                  [, output_bias (P, D)] [, gamma, beta]; products, output_bias = 0 | 1, normalization = fused | layer |
-//                  none, epsilon) -> (B, P D) [, state]
+//                  [, output_bias (P, D)] [, gamma, beta];
+//                  products, output_bias = 0 | 1, normalization = fused | layer | none, epsilon) -> (B, P D) [, state]
 //
 // gamma and beta are (H,) for `fused`, (P, H) for `layer`; for `fused` there is a second output, what the backward pass
 // needs of the forward pass: see pair_network.inc, which has the equations.
@@ -157,7 +157,8 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   float* sums = partial.get(parts * at.all);
   net.copied_from = net.rows < 16 ? 0 : net.rows - 16;  // 16 rows are at least a vector
   float* last = last_rows.zeros(16 * N * K + 16);
-  std::memcpy(last, net.vectors + net.copied_from * N * K, static_cast<size_t>((net.rows - net.copied_from) * N * K) * 4);
+  const size_t copied = static_cast<size_t>((net.rows - net.copied_from) * N * K);
+  std::memcpy(last, net.vectors + net.copied_from * N * K, copied * 4);
   net.last_rows = last;
   const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_backward);
 #pragma omp parallel for schedule(dynamic)
