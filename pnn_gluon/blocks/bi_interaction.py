@@ -5,6 +5,7 @@ from typing import Any
 from pnn_gluon.blocks.field_sum import FieldSum
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -26,4 +27,6 @@ class BiInteraction(HybridBlock):
 
     def hybrid_forward(self, F: Any, vectors: Tensor) -> Tensor:
         """vectors (B, N, K) -> (B, K)."""
+        if native_operators():
+            return F.pnn_pair_sums(vectors)
         return 0.5 * (F.square(self.sum(vectors)) - self.sum(F.square(vectors)))  # (B, K)

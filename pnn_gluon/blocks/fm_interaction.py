@@ -4,6 +4,7 @@ from typing import Any
 
 from pnn_gluon.blocks.field_sum import FieldSum
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -20,5 +21,7 @@ class FMInteraction(HybridBlock):
 
     def hybrid_forward(self, F: Any, vectors: Tensor) -> Tensor:
         """vectors (B, N, K) -> (B,)."""
+        if native_operators():
+            return F.pnn_pair_sums(vectors, total=1)
         total, squares = self.sum(vectors), self.sum(F.square(vectors))  # (B, K)
         return 0.5 * F.sum(F.square(total) - squares, axis=1)  # (B,)

@@ -13,6 +13,7 @@ namespace pnn {
 
 constexpr int64_t kGroup = 2;  // tiles that share a pass over the kernels
 
+namespace {
 struct Sizes {
   Sizes(const Attributes& attributes, const MXTensor& vectors)
       : examples(vectors.shape[0]), fields(vectors.shape[1]), size(vectors.shape[2]) {
@@ -32,6 +33,7 @@ struct Sizes {
   int64_t examples, fields, size, pairs, kernel, tile, tiles, groups;
   bool matrix, number;
 };
+}  // namespace
 
 // The kernels (P, K K) or (P, K): those of `number` are repeated into scratch memory.
 static const float* kernels(const Sizes& s, const float* weight, Scratch& scratch) {
