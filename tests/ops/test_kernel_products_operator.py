@@ -8,7 +8,17 @@ from pnn_gluon.blocks.kernel_product import KERNELS, KernelProduct
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.runtime import mx
 
-SHAPES = [(1, 2, 1), (3, 3, 5), (2, 5, 16), (65, 4, 7), (33, 17, 20), (300, 6, 20), (70, 4, 33), (32, 3, 11)]
+SHAPES = [
+    (1, 2, 1),
+    (3, 3, 5),
+    (2, 5, 16),
+    (65, 4, 7),
+    (33, 17, 20),
+    (300, 6, 20),
+    (1100, 3, 20),
+    (70, 4, 33),
+    (32, 3, 11),
+]
 
 
 def layout(fields):
