@@ -23,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from benchmarks.peer import peer_python
 from jobs.terminal import console
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def main(
     folder = work.resolve() / "daily"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "daily.toml").write_text(PIPELINE)
-    log, peer = _generate(folder, rows), _install_peer(folder / "peer")
+    log, peer = _generate(folder, rows), peer_python(folder / "peer", PEER_PACKAGES)
     steps = _medians([_round(folder, log, peer) for _ in range(rounds)])
     ours = {name: steps[name] for name in STEPS}
     steps = {**ours, "all steps": _together(list(ours.values())), "peer": steps["peer"]}
@@ -128,17 +128,6 @@ def _generate(folder: Path, rows: int) -> Path:
     command = [sys.executable, "-m", "jobs", "synth", "--folder", str(folder / "raw"), *options.split()]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder / "raw" / "logs" / str(DAY) / "part-0.tsv"
-
-
-def _install_peer(folder: Path) -> Path:
-    """The peer's interpreter, in an environment made once."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER_PACKAGES], check=True
-    )
-    return python
 
 
 def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:

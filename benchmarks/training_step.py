@@ -13,7 +13,6 @@ import json
 import statistics
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from benchmarks.peer import peer_python
 from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
@@ -88,7 +88,8 @@ def _worker(settings: dict[str, Any], work: Path) -> Iterator[subprocess.Popen[s
     ours = settings["file"] == "our_step.py"
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.our_step"]
     if not ours:
-        command = [str(_peer(work)), str(HERE / settings["file"])]
+        python = peer_python(work / "peers", ["-r", str(HERE / "peers.lock")])
+        command = [str(python), str(HERE / settings["file"])]
     command.append(json.dumps(settings))
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -96,18 +97,6 @@ def _worker(settings: dict[str, Any], work: Path) -> Iterator[subprocess.Popen[s
     finally:
         process.stdin.close()  # type: ignore[union-attr]
         process.wait()
-
-
-def _peer(work: Path) -> Path:
-    """Python of the peer's environment, made when it is not there."""
-    folder, lock = work / "peers", HERE / "peers.lock"
-    python, stamp = folder / "bin" / "python", folder / "stamp"
-    if not stamp.exists() or stamp.read_text() != lock.read_text():
-        venv.create(folder, with_pip=True)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(lock)]
-        subprocess.run([str(python), *install], check=True)
-        stamp.write_text(lock.read_text())
-    return python
 
 
 def _run(worker: "subprocess.Popen[str]", steps: int) -> list[float]:
