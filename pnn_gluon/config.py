@@ -16,7 +16,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.training.options import GBDT_NAME, Device, KVStore, OptimizerName, ScheduleName, TrainingOptions
+from pnn_gluon.training.options import (
+    GBDT_NAME,
+    Device,
+    KVStore,
+    OptimizerName,
+    PrecisionName,
+    ScheduleName,
+    TrainingOptions,
+)
 
 PRESETS = Path(__file__).parent / "presets"
 DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
@@ -335,6 +343,7 @@ class TrainingConfig(Section):
     devices: Annotated[int, Field(ge=1, le=64)] = 1
     device: Device = "cpu"
     kvstore: KVStore = "device"
+    precision: PrecisionName = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
 
     @property

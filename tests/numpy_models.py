@@ -95,7 +95,7 @@ def mlp(
         if normalization != "none":
             layer += 1
             x = normalize(x, normalization, within(values, f"layers.{layer}"))
-        if (normalization, activation) != ("layer", "relu"):  # these two are one layer
+        if activation != "relu" or normalization == "batch":  # ReLU is part of a dense layer or a LayerNorm before it
             layer += 1
         x = activate(x, activation, within(values, f"layers.{layer}"))
         layer += 1

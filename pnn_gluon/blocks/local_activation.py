@@ -4,7 +4,7 @@ from typing import Any
 
 from pnn_gluon.blocks.activation import activation
 from pnn_gluon.blocks.masked_batch_norm import MaskedBatchNorm
-from pnn_gluon.blocks.mlp import dense
+from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
@@ -37,9 +37,9 @@ class LocalActivation(HybridBlock):
             self.layers = mx.gluon.nn.HybridSequential()
             self.activations = mx.gluon.nn.HybridSequential()
             for before, units in zip(inputs, hidden, strict=False):
-                self.layers.add(dense(units, before))
+                self.layers.add(Dense(units, before))
                 self.activations.add(MaskedDice(units) if self._masked else activation(name, units))
-            self.output = dense(1, inputs[-1])
+            self.output = Dense(1, inputs[-1])
 
     def hybrid_forward(self, F: Any, history: Tensor, candidate: Tensor, present: Tensor) -> Tensor:
         """history (B, W, K), candidate (B, 1, K), present (B, W) -> (B, W)."""

@@ -6,6 +6,7 @@ from typing import Any
 from pnn_gluon.blocks.activation import activation, check_activation
 from pnn_gluon.blocks.normalization import LayerNorm, check_normalization, normalization
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import chosen_precision, native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -49,27 +50,55 @@ class MLP(HybridBlock):
         with self.name_scope():
             self.layers = mx.gluon.nn.HybridSequential()
             for width in options.hidden:
-                self.layers.add(dense(width, inputs))
-                if (options.normalization, options.activation) == ("layer", "relu"):
-                    self.layers.add(LayerNorm(width, "relu"))
-                else:
-                    _add(self.layers, normalization(options.normalization, width))
-                    self.layers.add(activation(options.activation, width))
-                _add(self.layers, mx.gluon.nn.Dropout(options.dropout) if options.dropout else None)
+                self.layers.add(*_hidden_layer(width, inputs, options))
+                if options.dropout:
+                    self.layers.add(mx.gluon.nn.Dropout(options.dropout))
                 inputs = width
-            self.layers.add(dense(outputs, inputs))
+            self.layers.add(Dense(outputs, inputs))
 
     def hybrid_forward(self, F: Any, x: Tensor) -> Tensor:
         """x (B, inputs) -> (B, outputs)."""
         return self.layers(x)
 
 
-def dense(units: int, inputs: int, bias: bool = True) -> Any:
-    """A dense layer (B, inputs) -> (B, units) whose weights start as Xavier's, its bias at 0."""
-    xavier = mx.init.Xavier(rnd_type="uniform", factor_type="avg", magnitude=3)
-    return mx.gluon.nn.Dense(units, in_units=inputs, flatten=False, weight_initializer=xavier, use_bias=bias)
+class Dense(HybridBlock):
+    """y = activation(x W^T + b): (..., inputs) -> (..., units), in one operator.
+
+    Parameters: `weight` (units, inputs), uniform at first in ±sqrt(6 / (inputs + units)) (Xavier), and `bias` (units,),
+    0 at first. With native operators the products are of the precision `chosen_precision()`; layers of up to four
+    units are always float32.
+
+    Args:
+        units: Width of the output.
+        inputs: Width of the input.
+        activation: `identity` or `relu`.
+        bias: Whether there is a b.
+    """
+
+    def __init__(self, units: int, inputs: int, activation: str = "identity", bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._units, self._activation = units, activation
+        xavier = mx.init.Xavier(rnd_type="uniform", factor_type="avg", magnitude=3)
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(units, inputs), init=xavier)
+            if bias:
+                self.bias = self.params.get("bias", shape=(units,), init="zeros")
+
+    def hybrid_forward(self, F: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x (..., inputs) -> (..., units)."""
+        operands = (x, weight) if bias is None else (x, weight, bias)
+        if native_operators():
+            how = {"units": self._units, "activation": self._activation, "precision": chosen_precision()}
+            return F.pnn_dense(*operands, no_bias=int(bias is None), **how)
+        y = F.FullyConnected(*operands, num_hidden=self._units, flatten=False, no_bias=bias is None)
+        return F.relu(y) if self._activation == "relu" else y
 
 
-def _add(layers: Any, layer: Any) -> None:
-    if layer is not None:
-        layers.add(layer)
+def _hidden_layer(units: int, inputs: int, options: MLPOptions) -> list[Any]:
+    """The layers from the inputs to the activation; ReLU is part of what is before it."""
+    if options.activation == "relu" and options.normalization == "none":
+        return [Dense(units, inputs, "relu")]
+    if options.activation == "relu" and options.normalization == "layer":
+        return [Dense(units, inputs), LayerNorm(units, "relu")]
+    normalized = normalization(options.normalization, units)
+    return [Dense(units, inputs), *([] if normalized is None else [normalized]), activation(options.activation, units)]

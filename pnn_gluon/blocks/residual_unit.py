@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnn_gluon.blocks.activation import activation, check_activation
-from pnn_gluon.blocks.mlp import dense
+from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.blocks.normalization import check_normalization, normalization
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -62,4 +62,4 @@ class ResidualUnit(HybridBlock):
 
 def _normalized_dense(units: int, inputs: int, name: str) -> list[Any]:
     block = normalization(name, units)
-    return [dense(units, inputs)] + ([] if block is None else [block])
+    return [Dense(units, inputs)] + ([] if block is None else [block])

@@ -4,7 +4,7 @@ from typing import Any
 
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import dense
+from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.blocks.pair_attention import PairAttention
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -41,7 +41,7 @@ class AFM(HybridBlock):
             self.embedding = FieldEmbedding(layout, size, embedding)
             self.attention = PairAttention(layout, k, attention_size, temperature)
             self.dropout = mx.gluon.nn.Dropout(pooling_dropout)
-            self.output = dense(1, k, bias=False)
+            self.output = Dense(1, k, bias=False)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""

@@ -5,7 +5,7 @@ from typing import Any
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP, MLPOptions, dense
+from pnn_gluon.blocks.mlp import MLP, Dense, MLPOptions
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
@@ -49,7 +49,7 @@ class AutoInt(HybridBlock):
             self.attention = mx.gluon.nn.HybridSequential()
             for width in inputs[:-1]:
                 self.attention.add(FieldAttention(width, heads, head_size))
-            self.output = dense(1, layout.fields * inputs[-1])
+            self.output = Dense(1, layout.fields * inputs[-1])
             self.mlp = MLP(layout.fields * embedding.embedding_size, mlp) if mlp.hidden else None
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 from pnn_gluon.blocks.cross_network import CrossNetwork
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP, MLPOptions, dense
+from pnn_gluon.blocks.mlp import MLP, Dense, MLPOptions
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -35,7 +35,7 @@ class DCN(HybridBlock):
         with self.name_scope():
             self.embedding = FieldEmbedding(layout, size, embedding)
             self.cross = CrossNetwork(width, cross_layers)
-            self.cross_output = dense(1, width, bias=False)
+            self.cross_output = Dense(1, width, bias=False)
             self.mlp = MLP(width, mlp)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:

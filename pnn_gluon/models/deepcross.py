@@ -4,7 +4,7 @@ from typing import Any
 
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import dense
+from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.blocks.residual_unit import ResidualOptions, ResidualUnit
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
@@ -35,7 +35,7 @@ class DeepCross(HybridBlock):
             self.units = mx.gluon.nn.HybridSequential()
             for inner in residual.residual_units:
                 self.units.add(ResidualUnit(width, inner, residual))
-            self.output = dense(1, width)
+            self.output = Dense(1, width)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""

@@ -25,7 +25,15 @@ LIBRARY = Path(__file__).with_name("_native.so")
 SWITCH = "PNN_GLUON_OPERATORS"
 """Environment variable; `plain` leaves the native library alone."""
 
+PRECISIONS = ("f32", "x3", "bf16")
+"""How dense layers multiply: float32; each number as the sum of two bfloat16, of whose products three count, which is
+float32's quality where bfloat16 is much faster; numbers rounded to bfloat16. Sums are float32 always."""
+
+PRECISION = "PNN_GLUON_PRECISION"
+"""Environment variable: the precision where options say `auto`."""
+
 _plain = contextvars.ContextVar("plain", default=False)
+_precision = contextvars.ContextVar("precision", default="auto")
 
 
 def native_operators() -> bool:
@@ -46,6 +54,41 @@ def plain_operators() -> Iterator[None]:
         _plain.reset(token)
 
 
+@contextlib.contextmanager
+def dense_precision(name: str) -> Iterator[None]:
+    """Dense layers traced or run within multiply with this precision: one of `PRECISIONS`, or `auto`.
+
+    Raises:
+        ConfigError: no precision has this name, or it is another than float32 and the native operators do not serve.
+    """
+    if name not in {"auto", *PRECISIONS}:
+        raise ConfigError(f"precision must be one of auto, {', '.join(PRECISIONS)}, not {name!r}")
+    if name in {"x3", "bf16"} and not native_operators():
+        why = "on this device or by choice" if library_state() == "loaded" else library_state()
+        raise ConfigError(f"precision {name!r} needs the native operators, which do not serve ({why}): take 'auto'")
+    token = _precision.set(name)
+    try:
+        yield
+    finally:
+        _precision.reset(token)
+
+
+def chosen_precision() -> str:
+    """The precision of dense layers now: what was asked for, else what costs no quality and is fastest here.
+
+    Raises:
+        ConfigError: the environment variable names no precision.
+    """
+    asked = _precision.get()
+    if asked == "auto":
+        asked = os.environ.get(PRECISION, "auto")
+    if asked not in {"auto", *PRECISIONS}:
+        raise ConfigError(f"{PRECISION} must be one of auto, {', '.join(PRECISIONS)}, not {asked!r}")
+    if not native_operators():
+        return "f32"
+    return ("x3" if operators() == "amx" else "f32") if asked == "auto" else asked
+
+
 @cache
 def library_state() -> str:
     """`loaded`, or why the native library does not serve; loads it when first asked."""
@@ -59,9 +102,15 @@ def library_state() -> str:
 
 
 def operators() -> str:
-    """What serves now: the instruction set of the native library (`avx512`, `avx2` or `baseline`), or `plain`."""
-    if not native_operators():
-        return "plain"
+    """What serves now: the widest instruction set of the native library, or `plain`.
+
+    These are `amx`, `avx512_bf16`, `avx512`, `avx2` and `baseline`; in tests also `emulated_tiles`.
+    """
+    return _instruction_set() if native_operators() else "plain"
+
+
+@cache
+def _instruction_set() -> str:
     isa = ctypes.CDLL(str(LIBRARY)).pnn_isa
     isa.restype = ctypes.c_char_p
     return bytes(isa()).decode()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.ops import plain_operators, refuse_added_gradients
+from pnn_gluon.ops import dense_precision, plain_operators, refuse_added_gradients
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.adamw import catch_up_decay
 from pnn_gluon.training.averaging import MeanWeights
@@ -97,7 +97,8 @@ def train(
 
     Raises:
         ConfigError: unusable devices, an option that has no effect on this network or without `validate`, or a
-            checkpoint of another run, or a parameter that adds up its gradients.
+            checkpoint of another run, a parameter that adds up its gradients, or a precision that only native
+            operators have where they do not serve.
         InputError: no batches, or what the source raises.
         PnnError: the loss, a parameter or the value of `validate` is not finite.
     """
@@ -111,7 +112,7 @@ def train(
     step = TrainingStep(net, trainer, places, options.clip_norm, options.loss)
     means = None if options.average_decay is None else MeanWeights(net, options.average_decay)
     checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir, means.values if means else {})
-    with plain_operators() if options.device == "gpu" else nullcontext():
+    with plain_operators() if options.device == "gpu" else nullcontext(), dense_precision(options.precision):
         return _Run(net, source, options, trainer, step, means, validate, checkpoints, progress).result()
 
 

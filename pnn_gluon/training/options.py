@@ -12,6 +12,7 @@ LossName = Literal["log", "squared"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Device = Literal["cpu", "gpu"]
 KVStore = Literal["device", "local", "none"]
+PrecisionName = Literal["auto", "f32", "x3", "bf16"]
 
 GBDT_NAME = "gbdt"
 """The one model that is not a network and takes trees for epochs."""
@@ -22,6 +23,7 @@ _CHOICES = {
     "schedule": ScheduleName,
     "device": Device,
     "kvstore": KVStore,
+    "precision": PrecisionName,
 }
 _WITH_EPSILON = ("adam", "adagrad", "groupadagrad")
 
@@ -69,6 +71,9 @@ class TrainingOptions:
         devices: Number of devices a batch is divided over.
         device: Kind of the devices.
         kvstore: How gradients of several devices are added up; `none` is for one device.
+        precision: How dense layers multiply, with the native operators: `f32`, `x3` (as good as float32), `bf16`
+            (bfloat16, sums in float32), or `auto`: x3 where the processor has AMX, else f32. See
+            `pnn_gluon.ops.PRECISIONS`.
         seed: Decides starting values and dropout.
 
     Raises:
@@ -98,6 +103,7 @@ class TrainingOptions:
     devices: int = 1
     device: Device = "cpu"
     kvstore: KVStore = "device"
+    precision: PrecisionName = "auto"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -142,6 +148,11 @@ class TrainingOptions:
         yield (
             self.kvstore == "none" and self.devices > 1,
             "kvstore 'none' adds no gradients up: with several devices take 'device' or 'local'",
+        )
+
+        yield (
+            self.precision in {"x3", "bf16"} and self.device == "gpu",
+            f"precision {self.precision!r} is for the CPU: leave it out",
         )
 
     def _decay_rules(self) -> Iterator[tuple[bool, str]]:

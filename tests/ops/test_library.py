@@ -21,6 +21,7 @@ from pnn_gluon.blocks.field_aware_product import FieldAwareProduct
 from pnn_gluon.blocks.inner_product import InnerProduct
 from pnn_gluon.blocks.kernel_product import KernelProduct
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.blocks.normalization import LayerNorm
 from pnn_gluon.blocks.pair_network import PairNetwork
 from pnn_gluon.ops import operators
@@ -29,6 +30,8 @@ from pnn_gluon.runtime import mx
 layout = FieldLayout.single_valued(tuple("abcdefg"))
 blocks = [
     (LayerNorm(37, "relu"), (301, 37)),
+    (MLP(1100, MLPOptions((70, 33))), (301, 1100)),
+    (MLP(33, MLPOptions((70,), normalization="none"), 5), (301, 33)),
     (InnerProduct(layout), (301, 7, 5)),
     (FieldAwareProduct(layout, 5), (301, 7, 30)),
     *((KernelProduct(layout, 5, kernel), (301, 7, 5)) for kernel in ("matrix", "vector", "number")),

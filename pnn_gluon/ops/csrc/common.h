@@ -124,6 +124,18 @@ enum class Isa { baseline, avx2, avx512 };
 // The widest instruction set of this processor; PNN_GLUON_ISA=baseline or avx2 asks for a narrower one.
 Isa isa();
 
+// What multiplies bfloat16 numbers; PNN_GLUON_ISA=avx512 or narrower leaves it alone, emulated_tiles is for tests.
+enum class MatrixUnit { none, avx512_bf16, amx, emulated_tiles };
+
+MatrixUnit matrix_unit();
+
+// Compilers from GCC 11 on know them.
+#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 11
+#define PNN_MATRIX_UNITS 1
+#else
+#define PNN_MATRIX_UNITS 0
+#endif
+
 // The function of this name for this processor; its file of kernels came through each_isa.h.
 #if defined(__x86_64__)
 #define PNN_FOR_THIS_PROCESSOR(function)                      \

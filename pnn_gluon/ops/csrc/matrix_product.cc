@@ -1,0 +1,204 @@
+// The matrix product over blocks: what is packed when, by which thread, with which kernels.
+#include "matrix_product.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#if PNN_MATRIX_UNITS
+#include <immintrin.h>
+#endif
+
+#define PAIRED 0
+#define KERNELS "matrix_product.inc"
+#include "each_isa.h"
+#undef PAIRED
+
+#if PNN_MATRIX_UNITS
+#define PAIRED 1
+#define LANES 16
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors pass between inlined functions only
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma,prefer-vector-width=512")
+namespace pnn::avx512_bf16 {
+#include "vector.inc"
+#include "matrix_product.inc"
+}  // namespace pnn::avx512_bf16
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16,avx2,fma,prefer-vector-width=512")
+namespace pnn::amx {
+static void enter() {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes_of_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } tiles;
+  _tile_loadconfig(&tiles);
+}
+static void leave() { _tile_release(); }
+#define TILE_ENTER enter
+#define TILE_LEAVE leave
+#define TILE_ZERO(tile) _tile_zero(tile)
+#define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
+#define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
+#define TILE_MULTIPLY_ADD(sum, a, b) _tile_dpbf16ps(sum, a, b)
+#include "vector.inc"
+#include "matrix_tiles.inc"
+#undef TILE_ENTER
+#undef TILE_LEAVE
+#undef TILE_ZERO
+#undef TILE_LOAD
+#undef TILE_STORE
+#undef TILE_MULTIPLY_ADD
+}  // namespace pnn::amx
+#pragma GCC pop_options
+
+// The same kernels with tiles in memory, so that they can be tested on any processor.
+namespace pnn::emulated_tiles {
+static thread_local uint32_t tiles[8][16][16];
+
+static void enter() {}
+static void leave() {}
+static void load_tile(int tile, const float* from, int64_t stride) {
+  for (int row = 0; row < 16; ++row) std::memcpy(tiles[tile][row], from + row * stride / 4, 64);
+}
+static void store_tile(int tile, float* to, int64_t stride) {
+  for (int row = 0; row < 16; ++row) std::memcpy(to + row * stride / 4, tiles[tile][row], 64);
+}
+static float to_float(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+static void multiply_add_tile(int sum, int a, int b) {
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 16; ++column) {
+      float total = to_float(tiles[sum][row][column]);
+      for (int word = 0; word < 16; ++word) {
+        const uint32_t x = tiles[a][row][word], y = tiles[b][word][column];
+        total += to_float(x << 16) * to_float(y << 16) + to_float(x & 0xffff0000u) * to_float(y & 0xffff0000u);
+      }
+      std::memcpy(&tiles[sum][row][column], &total, 4);
+    }
+}
+#define TILE_ENTER enter
+#define TILE_LEAVE leave
+#define TILE_ZERO(tile) std::memset(tiles[tile], 0, sizeof tiles[tile])
+#define TILE_LOAD(tile, from, stride) load_tile(tile, from, stride)
+#define TILE_STORE(tile, to, stride) store_tile(tile, to, stride)
+#define TILE_MULTIPLY_ADD(sum, a, b) multiply_add_tile(sum, a, b)
+#include "vector.inc"
+#include "matrix_tiles.inc"
+}  // namespace pnn::emulated_tiles
+
+#undef LANES
+#undef PAIRED
+#endif
+
+namespace pnn {
+
+static Kernels kernels_of(Precision precision) {
+#if PNN_MATRIX_UNITS
+  if (precision != Precision::f32) {
+    const bool x3 = precision == Precision::x3;
+    switch (matrix_unit()) {
+      case MatrixUnit::amx:
+        return x3 ? amx::kernels<Precision::x3>() : amx::kernels<Precision::bf16>();
+      case MatrixUnit::emulated_tiles:
+        return x3 ? emulated_tiles::kernels<Precision::x3>() : emulated_tiles::kernels<Precision::bf16>();
+      case MatrixUnit::avx512_bf16:
+        return x3 ? avx512_bf16::kernels<Precision::x3>() : avx512_bf16::kernels<Precision::bf16>();
+      case MatrixUnit::none:
+        break;
+    }
+  }
+#endif
+  return precision == Precision::bf16 ? PNN_FOR_THIS_PROCESSOR(kernels<Precision::bf16>)()
+                                      : PNN_FOR_THIS_PROCESSOR(kernels<Precision::f32>)();
+}
+
+static int64_t divided_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+constexpr int64_t kDepth = 1024;       // most words along k of a block: its panel of B stays in the second-level cache
+constexpr int64_t kWordMultiple = 16;  // packed blocks have a multiple of this many words
+constexpr int64_t kStripsOfATask = 5;
+
+// The blocks of a product, and where packed operands lie.
+struct Plan {
+  Kernels kernels;
+  int64_t m, n, k;
+  int64_t depth, depths;  // numbers along k of a block, blocks along k
+  int64_t words;          // of a packed block of full depth
+  int64_t panels, strips;
+
+  Plan(Precision precision, int64_t m, int64_t n, int64_t k) : kernels(kernels_of(precision)), m(m), n(n), k(k) {
+    const int64_t all = divided_up(k, kernels.step);
+    words = divided_up(divided_up(all, divided_up(all, kDepth)), kWordMultiple) * kWordMultiple;
+    depth = words * kernels.step;
+    depths = divided_up(k, depth);
+    panels = divided_up(n, kernels.panel);
+    strips = divided_up(m, kernels.strip);
+  }
+
+  int64_t panel_size() const { return words * kernels.panel; }
+  int64_t strip_size() const { return words * kernels.strip; }
+  int64_t b_plane() const { return depths * panels * panel_size(); }
+  int64_t end_of(int64_t block) const { return std::min(k, (block + 1) * depth); }
+  int64_t words_of(int64_t block) const { return divided_up(end_of(block) - block * depth, kernels.step); }
+};
+
+// The strips from `first` on of the product, with B packed.
+static void multiply_strips(const Plan& plan, int64_t first, int64_t last, Matrix a, const float* packed_b,
+                            float* packed_a, const Product& product) {
+  const Kernels& kernels = plan.kernels;
+  const int64_t a_plane = (last - first) * plan.strip_size();
+  for (int64_t block = 0; block < plan.depths; ++block) {
+    for (int64_t strip = first; strip < last; ++strip)
+      kernels.pack_a(a, strip * kernels.strip, plan.m, block * plan.depth, plan.end_of(block),
+                     packed_a + (strip - first) * plan.strip_size(), a_plane);
+    for (int64_t panel = 0; panel < plan.panels; ++panel) {
+      const int64_t column = panel * kernels.panel;
+      const float* b = packed_b + (block * plan.panels + panel) * plan.panel_size();
+      const Finish how{block > 0, block == plan.depths - 1, product.relu,
+                       product.bias == nullptr ? nullptr : product.bias + column};
+      for (int64_t strip = first; strip < last; ++strip) {
+        const int64_t row = strip * kernels.strip;
+        kernels.multiply(packed_a + (strip - first) * plan.strip_size(), a_plane, b, plan.b_plane(),
+                         plan.words_of(block), product.data + row * plan.n + column, plan.n, plan.m - row,
+                         plan.n - column, how);
+      }
+    }
+  }
+}
+
+// Every number of the product is a sum over k in one order, by blocks of `depth`: which thread computes it, and with
+// how many neighbours, does not matter to its bits.
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product) {
+  const Plan plan(precision, m, n, k);
+  const Kernels& kernels = plan.kernels;
+  static thread_local Scratch shared;
+  float* packed_b = shared.get(kernels.planes * plan.b_plane());
+  const int64_t strips = std::clamp<int64_t>(plan.strips / (4 * omp_get_max_threads()), 1, kStripsOfATask);
+  const int64_t tasks = divided_up(plan.strips, strips);
+#pragma omp parallel
+  {
+    if (kernels.enter != nullptr) kernels.enter();
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < plan.depths * plan.panels; ++i) {
+      const int64_t block = i / plan.panels, column = i % plan.panels * kernels.panel;
+      kernels.pack_b(transposed(b), column, n, block * plan.depth, plan.end_of(block),
+                     packed_b + i * plan.panel_size(), plan.b_plane());
+    }
+    static thread_local Scratch own;
+    float* packed_a = own.get(kernels.planes * strips * plan.strip_size());
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < tasks; ++task)
+      multiply_strips(plan, task * strips, std::min(plan.strips, (task + 1) * strips), a, packed_b, packed_a, product);
+    if (kernels.leave != nullptr) kernels.leave();
+  }
+}
+
+}  // namespace pnn

@@ -1,0 +1,54 @@
+// C (m, n) = activation(A (m, k) B (k, n) + bias), for operators that are matrix products at heart.
+#pragma once
+
+#include "common.h"
+
+namespace pnn {
+
+// How numbers are multiplied; sums are float32 always.
+//   f32   float32
+//   x3    each number as the sum of two bfloat16, three of the four products: 16 bits of each number count
+//   bf16  numbers rounded to bfloat16
+enum class Precision { f32, x3, bf16 };
+
+// Element (i, j) of a matrix is data[i * row_stride + j * column_stride]; one of the strides is 1.
+struct Matrix {
+  const float* data;
+  int64_t row_stride, column_stride;
+};
+
+inline Matrix row_major(const float* data, int64_t columns) { return {data, columns, 1}; }
+inline Matrix transposed(Matrix x) { return {x.data, x.column_stride, x.row_stride}; }
+
+// Where the product goes, row-major (m, n): bias (n) may be null.
+struct Product {
+  float* data;
+  const float* bias;
+  bool relu;
+};
+
+// What happens to a block of the product when it is written: added to what is there, or not; bias and ReLU at the last.
+struct Finish {
+  bool add, last, relu;
+  const float* bias;  // of the first column of the block, or null
+};
+
+// What computes products in one precision on this processor. Words are numbers of A and B side by side along k, `step`
+// of them each; A is packed `strip` rows at a time, B `panel` columns, in one plane or in two (see matrix_packing.inc).
+struct Kernels {
+  using Pack = void (*)(Matrix from, int64_t i, int64_t i_end, int64_t k, int64_t k_end, float* to, int64_t plane);
+
+  int64_t strip, panel, step;
+  int planes;
+  Pack pack_a, pack_b;  // pack_b takes the transpose of B
+  void (*multiply)(const float* a, int64_t a_plane, const float* b, int64_t b_plane, int64_t words, float* to,
+                   int64_t stride, int64_t rows, int64_t columns, Finish how);
+  void (*enter)();  // what a thread calls before its first multiplication and after its last, or null
+  void (*leave)();
+};
+
+// Equal bits for any number of threads. Where the processor has no instruction for a precision, x3 is computed in
+// float32, which is more exact, and bf16 in float32 on rounded numbers.
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product);
+
+}  // namespace pnn

@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ops_checks import check_twins
+
+from pnn_gluon.blocks.mlp import Dense
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import chosen_precision, dense_precision, native_operators, operators, plain_operators
+from pnn_gluon.runtime import mx
+from pnn_gluon.training.options import TrainingOptions
+
+SHAPES = [(1, 1, 1), (3, 5, 7), (2, 40, 3), (14, 32, 32), (15, 33, 33), (100, 700, 50), (37, 2500, 70), (6, 65, 129)]
+"""(B, inputs, units): one of each, odd ones, whole blocks and a little more, several blocks along each axis."""
+
+
+def bfloat16(x):
+    """The nearest bfloat16, ties to even, as float64."""
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def run_dense(operands, **options):
+    """Output and gradients of `pnn_dense`; the output's gradient is the last operand."""
+    assert native_operators()
+    *inputs, dy = [mx.nd.array(x) for x in operands]
+    for array in inputs:
+        array.attach_grad()
+    with mx.autograd.record():
+        y = mx.nd.pnn_dense(*inputs, **options)
+    y.backward(dy)
+    return [array.asnumpy() for array in (y, *(array.grad for array in inputs))]
+
+
+def oracle(operands, active, rounded):
+    """The same in float64, of operands rounded as the precision rounds them; `active` is where ReLU passes."""
+    x, weight, bias, dy = (np.asarray(v, np.float64) for v in operands)
+    d = dy * active
+    y = (rounded(x) @ rounded(weight).T + bias) * active
+    return [y, rounded(d) @ rounded(weight), rounded(d).T @ rounded(x), d.sum(axis=0)]
+
+
+def worst_error(shape, activation, precision, seed=1):
+    """Largest error of output and gradients, each in units of its largest number."""
+    rows, inputs, units = shape
+    draws = np.random.default_rng(seed)
+    sizes = ((rows, inputs), (units, inputs), (units,), (rows, units))
+    operands = [draws.normal(size=size).astype(np.float32) for size in sizes]
+    found = run_dense(operands, units=units, activation=activation, precision=precision)
+    active = found[0] > 0 if activation == "relu" else np.ones_like(found[0])
+    rounded = bfloat16 if precision == "bf16" and units > 4 else lambda v: v
+    expected = oracle(operands, active, rounded)
+    return max(np.abs(f - e).max() / max(np.abs(e).max(), 1e-30) for f, e in zip(found, expected, strict=True))
+
+
+BOUNDS = {"f32": 3e-6, "x3": 3e-5, "bf16": 3e-6}
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_outputs_and_gradients_equal_the_formula(shape, activation, precision):
+    assert worst_error(shape, activation, precision) < BOUNDS[precision]
+
+
+EVERYWHERE = """
+import sys
+sys.path.insert(0, "tests/ops")
+from test_dense import BOUNDS, SHAPES, worst_error
+from pnn_gluon.ops import operators
+name = operators()
+errors = {(shape, precision): worst_error(shape, "relu", precision) for shape in SHAPES for precision in BOUNDS}
+assert all(error < BOUNDS[precision] for (_, precision), error in errors.items()), errors
+print(name)
+"""
+
+
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "emulated_tiles"])
+def test_every_instruction_set_computes_every_precision(isa):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EVERYWHERE],
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "PNN_GLUON_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() in {isa, "baseline", "avx2"}  # the last two on processors that have no more
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+@pytest.mark.parametrize("shape", [(3, 5, 7), (6, 5, 2)])
+def test_the_block_equals_its_plain_twin(shape, activation):
+    rows, inputs, units = shape
+    check_twins(lambda: Dense(units, inputs, activation), [(rows, inputs)])
+    check_twins(lambda: Dense(units, inputs, activation), [(rows, 2, inputs)])
+    check_twins(lambda: Dense(units, inputs, activation, bias=False), [(rows, inputs)])
+
+
+def test_not_a_number_is_not_hidden():
+    x, weight, bias = np.ones((20, 40), np.float32), np.ones((9, 40), np.float32), np.zeros(9, np.float32)
+    x[3, 7] = np.nan
+    for precision in BOUNDS:
+        for units in (9, 2):
+            y = mx.nd.pnn_dense(
+                *(mx.nd.array(v) for v in (x, weight[:units], bias[:units])),
+                units=units,
+                activation="relu",
+                precision=precision,
+            ).asnumpy()
+            assert np.isnan(y[3]).all()
+            assert np.isfinite(np.delete(y, 3, axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"units": 0}, "units must be 1 or more, not 0"),
+        ({"units": 2, "activation": "tanh"}, "activation must be identity or relu, not tanh"),
+        ({"units": 2, "precision": "f16"}, "precision must be f32, x3 or bf16, not f16"),
+    ],
+)
+def test_unknown_options_are_refused(options, message):
+    with pytest.raises(mx.MXNetError, match=message):
+        mx.nd.pnn_dense(mx.nd.ones((2, 3)), mx.nd.ones((2, 3)), mx.nd.ones((2,)), **options).wait_to_read()
+
+
+def test_precision_is_what_was_asked_for(monkeypatch):
+    default = "x3" if operators() == "amx" else "f32"
+    assert chosen_precision() == default
+    with dense_precision("bf16"):
+        assert chosen_precision() == "bf16"
+        net = Dense(8, 3)
+        graph = net(mx.sym.var("x"))
+        assert 'precision": "bf16"' in graph.tojson()
+        with plain_operators():
+            assert chosen_precision() == "f32"
+    monkeypatch.setenv("PNN_GLUON_PRECISION", "x3")
+    assert chosen_precision() == "x3"
+    with dense_precision("f32"):
+        assert chosen_precision() == "f32"
+    monkeypatch.setenv("PNN_GLUON_PRECISION", "f16")
+    with pytest.raises(ConfigError, match="not 'f16'"):
+        chosen_precision()
+
+
+def test_precision_that_cannot_be_had_is_refused():
+    with (
+        plain_operators(),
+        pytest.raises(ConfigError, match="'bf16' needs the native operators"),
+        dense_precision("bf16"),
+    ):
+        pass
+    with pytest.raises(ConfigError, match="not 'f16'"), dense_precision("f16"):
+        pass
+    with pytest.raises(ConfigError, match="precision 'x3' is for the CPU"):
+        TrainingOptions(precision="x3", device="gpu")
