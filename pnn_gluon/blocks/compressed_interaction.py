@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import dense_product
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -74,8 +75,8 @@ class _FeatureMaps(_Weights):
         """fields (B K, N), before (B K, G) -> (B K, H), (B K, 1)."""
         outer = F.batch_dot(F.expand_dims(fields, axis=2), F.expand_dims(before, axis=1))  # (B K, N, G)
         flat = F.reshape(outer, shape=(-1, self._fields * self._before))  # (B K, N G)
-        maps = F.FullyConnected(flat, weight, num_hidden=self._maps, no_bias=True)  # (B K, H)
-        return maps, F.FullyConnected(maps, output_weight, num_hidden=1, no_bias=True)
+        maps = dense_product(F, flat, weight, self._maps)  # (B K, H)
+        return maps, dense_product(F, maps, output_weight, 1)
 
 
 class _SummedMaps(_Weights):
@@ -84,5 +85,5 @@ class _SummedMaps(_Weights):
     def hybrid_forward(self, F: Any, fields: Tensor, before: Tensor, weight: Tensor, output_weight: Tensor) -> Tensor:
         """fields (B K, N), before (B K, G) -> (B K, 1)."""
         m = F.reshape(F.dot(output_weight, weight), shape=(self._fields, self._before))  # (N, G)
-        against = F.FullyConnected(before, m, num_hidden=self._fields, no_bias=True)  # (B K, N)
+        against = dense_product(F, before, m, self._fields)  # (B K, N)
         return F.sum(fields * against, axis=1, keepdims=True)  # (B K, 1)

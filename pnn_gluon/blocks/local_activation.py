@@ -3,8 +3,8 @@
 from typing import Any
 
 from pnn_gluon.blocks.activation import activation
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.masked_batch_norm import MaskedBatchNorm
-from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 

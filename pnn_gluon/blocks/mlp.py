@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnn_gluon.blocks.activation import activation, check_activation
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.normalization import LayerNorm, check_normalization, normalization
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.ops import chosen_precision, native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -59,39 +59,6 @@ class MLP(HybridBlock):
     def hybrid_forward(self, F: Any, x: Tensor) -> Tensor:
         """x (B, inputs) -> (B, outputs)."""
         return self.layers(x)
-
-
-class Dense(HybridBlock):
-    """y = activation(x W^T + b): (..., inputs) -> (..., units), in one operator.
-
-    Parameters: `weight` (units, inputs), uniform at first in ±sqrt(6 / (inputs + units)) (Xavier), and `bias` (units,),
-    0 at first. With native operators the products are of the precision `chosen_precision()`; layers of up to four
-    units are always float32.
-
-    Args:
-        units: Width of the output.
-        inputs: Width of the input.
-        activation: `identity` or `relu`.
-        bias: Whether there is a b.
-    """
-
-    def __init__(self, units: int, inputs: int, activation: str = "identity", bias: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._units, self._activation = units, activation
-        xavier = mx.init.Xavier(rnd_type="uniform", factor_type="avg", magnitude=3)
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(units, inputs), init=xavier)
-            if bias:
-                self.bias = self.params.get("bias", shape=(units,), init="zeros")
-
-    def hybrid_forward(self, F: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x (..., inputs) -> (..., units)."""
-        operands = (x, weight) if bias is None else (x, weight, bias)
-        if native_operators():
-            how = {"units": self._units, "activation": self._activation, "precision": chosen_precision()}
-            return F.pnn_dense(*operands, no_bias=int(bias is None), **how)
-        y = F.FullyConnected(*operands, num_hidden=self._units, flatten=False, no_bias=bias is None)
-        return F.relu(y) if self._activation == "relu" else y
 
 
 def _hidden_layer(units: int, inputs: int, options: MLPOptions) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import dense_product
 from pnn_gluon.blocks.field_sum import FieldSum
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pairs import field_pairs, unstack
@@ -64,5 +65,5 @@ class PairAttention(HybridBlock):
         attention_bias: Tensor,
         attention_output_weight: Tensor,
     ) -> Tensor:
-        hidden = F.relu(F.FullyConnected(product, attention_weight, attention_bias, num_hidden=self._hidden))  # (B, H)
-        return F.FullyConnected(hidden, attention_output_weight, num_hidden=1, no_bias=True)  # (B, 1)
+        hidden = dense_product(F, product, attention_weight, self._hidden, attention_bias, "relu")  # (B, H)
+        return dense_product(F, hidden, attention_output_weight, 1)  # (B, 1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnn_gluon.blocks.activation import activation, check_activation
-from pnn_gluon.blocks.mlp import Dense
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.normalization import check_normalization, normalization
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx

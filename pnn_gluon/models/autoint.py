@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP, Dense, MLPOptions
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 

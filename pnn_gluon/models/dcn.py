@@ -3,9 +3,10 @@
 from typing import Any
 
 from pnn_gluon.blocks.cross_network import CrossNetwork
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import MLP, Dense, MLPOptions
+from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.blocks.mlp import Dense
 from pnn_gluon.blocks.residual_unit import ResidualOptions, ResidualUnit
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 

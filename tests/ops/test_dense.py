@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ops_checks import check_twins
 
-from pnn_gluon.blocks.mlp import Dense
+from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import chosen_precision, dense_precision, native_operators, operators, plain_operators
 from pnn_gluon.runtime import mx
