@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor
 from pnn_gluon.training.options import LossName
 
@@ -15,6 +16,8 @@ class LogLoss(HybridBlock):
 
     def hybrid_forward(self, F: Any, output: Tensor, label: Tensor) -> Tensor:
         """Logits (B,), labels 0 or 1 (B,) -> (B,)."""
+        if native_operators():
+            return F.pnn_log_loss(output, label)
         return F.Activation((1 - 2 * label) * output, act_type="softrelu")
 
 
