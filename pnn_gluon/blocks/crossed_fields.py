@@ -6,6 +6,7 @@ from typing import Any
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 _PRIME = 2**31 - 1
@@ -76,6 +77,8 @@ class _Cross(HybridBlock):
         """ids int32 (B, S) -> (B, 1)."""
         first, second = (F.slice_axis(ids, axis=1, begin=slot, end=slot + 1) for slot in self._slots)  # (B, 1)
         bucket = cross_bucket(F, first, second, self._buckets)  # (B, 1)
+        if native_operators():
+            return F.pnn_embedding_sum(bucket, cross_weight)  # (B, 1)
         found = F.Embedding(bucket, cross_weight, input_dim=self._buckets + 1, output_dim=1, sparse_grad=True)
         return F.reshape(found, shape=(0, -1)) * F.cast(bucket != 0, dtype="float32")  # (B, 1)
 

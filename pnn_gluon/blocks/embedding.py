@@ -22,6 +22,11 @@ def is_row_parameter(name: str) -> bool:
     return name.endswith(ROW_PARAMETERS)
 
 
+def slot_starts(layout: FieldLayout) -> str:
+    """First slots of the fields, as native operators take them: `0,1,4`."""
+    return ",".join(map(str, layout.starts))
+
+
 class SlotWeights(HybridBlock):
     """Weight of each slot in its field's value: ids (B, S) -> float32 (B, S).
 
@@ -127,11 +132,10 @@ class SlotEmbedding(HybridBlock):
 
     def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, S, K)."""
-        present = F.cast(ids != 0, dtype="float32")  # (B, S)
-        vectors = self._look_up(F, ids, embedding_weight)  # (B, S, K)
         if native_operators():
-            return F.pnn_field_pooling(vectors, present)  # (B, S, K)
-        return _scale(F, vectors, present, self._width)  # (B, S, K)
+            return F.pnn_embedding(ids, embedding_weight)  # (B, S, K)
+        present = F.cast(ids != 0, dtype="float32")  # (B, S)
+        return _scale(F, self._look_up(F, ids, embedding_weight), present, self._width)  # (B, S, K)
 
     def _look_up(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         size, k = self._size, self._width
@@ -151,11 +155,14 @@ class FieldEmbedding(SlotEmbedding):
         self, layout: FieldLayout, size: int, options: EmbeddingOptions, *, vectors: int = 1, **kwargs: Any
     ) -> None:
         super().__init__(layout, size, options, vectors=vectors, **kwargs)
+        self._starts = slot_starts(layout)
         self.slot_weights = SlotWeights(layout)
         self.pooling = FieldPooling(layout, self._width)
 
     def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, N, K)."""
+        if native_operators():
+            return F.pnn_embedding(ids, embedding_weight, starts=self._starts)  # (B, N, K)
         return self.pooling(self._look_up(F, ids, embedding_weight), self.slot_weights(ids))
 
 
@@ -170,7 +177,7 @@ class FieldPooling(HybridBlock):
         """vectors (B, S, K), weights (B, S) -> (B, N, K)."""
         k = self._embedding_size
         if native_operators():
-            return F.pnn_field_pooling(vectors, weights, starts=",".join(map(str, self._layout.starts)))  # (B, N, K)
+            return F.pnn_field_pooling(vectors, weights, starts=slot_starts(self._layout))  # (B, N, K)
         if not self._layout.has_multi_valued:
             return _scale(F, vectors, weights, k)  # (B, N, K)
         return F.concat(*[_pool(F, vectors, weights, k, *run) for run in self._layout.runs()], dim=1)
@@ -250,7 +257,7 @@ class LinearTerm(HybridBlock):
     def __init__(self, layout: FieldLayout, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         _refuse_too_large(size, 1)
-        self._size = size
+        self._size, self._starts = size, slot_starts(layout)
         with self.name_scope():
             self.slot_weights = SlotWeights(layout)
             self.linear_weight = self.params.get(
@@ -260,6 +267,9 @@ class LinearTerm(HybridBlock):
 
     def hybrid_forward(self, F: Any, ids: Tensor, linear_weight: Tensor, bias: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B,)."""
+        if native_operators():
+            sums = F.pnn_embedding_sum(ids, linear_weight, starts=self._starts)  # (B, 1)
+            return F.broadcast_add(F.reshape(sums, shape=(-1,)), bias)  # (B,)
         found = F.Embedding(ids, linear_weight, input_dim=self._size, output_dim=1, sparse_grad=True)  # (B, S, 1)
         terms = self.slot_weights(ids) * F.reshape(found, shape=(0, -1))  # (B, S)
         return F.broadcast_add(F.sum(terms, axis=1), bias)  # (B,)

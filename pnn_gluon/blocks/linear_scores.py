@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from pnn_gluon.blocks.embedding import SlotWeights
+from pnn_gluon.blocks.embedding import SlotWeights, slot_starts
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -23,7 +24,7 @@ class LinearScores(HybridBlock):
 
     def __init__(self, layout: FieldLayout, size: int, scores: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._size, self._scores = size, scores
+        self._size, self._scores, self._starts = size, scores, slot_starts(layout)
         with self.name_scope():
             self.slot_weights = SlotWeights(layout)
             self.linear_weight = self.params.get(
@@ -36,6 +37,9 @@ class LinearScores(HybridBlock):
 
     def hybrid_forward(self, F: Any, ids: Tensor, linear_weight: Tensor, bias: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, M)."""
+        if native_operators():
+            sums = F.pnn_embedding_sum(ids, linear_weight, starts=self._starts)  # (B, M)
+            return F.broadcast_add(sums, bias)  # (B, M)
         m = self._scores
         found = F.Embedding(ids, linear_weight, input_dim=self._size, output_dim=m, sparse_grad=True)  # (B, S, M)
         shares = F.expand_dims(self.slot_weights(ids), axis=1)  # (B, 1, S)

@@ -1,0 +1,145 @@
+"""Lookups with means over slots, native and plain; gradients of tables are row sparse, the same for any threads."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm, SlotEmbedding
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.blocks.linear_scores import LinearScores
+from pnn_gluon.ops import native_operators, plain_operators
+from pnn_gluon.runtime import mx
+
+WIDTHS = [(1,), (4,), (1, 1, 1), (1, 3, 1, 1, 2), (5, 2)]
+BLOCKS = {
+    "fields": lambda layout, size, k: FieldEmbedding(layout, size, EmbeddingOptions(k)),
+    "slots": lambda layout, size, k: SlotEmbedding(layout, size, EmbeddingOptions(k)),
+    "linear": lambda layout, size, k: LinearTerm(layout, size),
+    "scores": LinearScores,
+}
+
+
+def field_layout(widths):
+    return FieldLayout(tuple(f"f{i}" for i in range(len(widths))), widths)
+
+
+def some_ids(rows, slots, size):
+    """Few ids that are frequent, some padding, and a row of padding alone."""
+    ids = np.random.default_rng(1).zipf(1.3, (rows, slots)) % size
+    ids[rows // 2] = 0
+    return ids.astype(np.int32)
+
+
+def run(block, ids, weight, *, hybrid=False):
+    """Output, gradient of the table as (indices, data), and gradients of the rest."""
+    block.initialize()
+    parameters = block.collect_params()
+    table = next(p for name, p in parameters.items() if name.endswith(("embedding_weight", "linear_weight")))
+    table.set_data(weight)
+    block.hybridize(active=hybrid, static_alloc=True)
+    with mx.autograd.record():
+        y = block(mx.nd.array(ids, dtype="int32"))
+    y.backward(mx.nd.array(np.random.default_rng(2).normal(size=y.shape)))
+    grad = table.grad()
+    assert grad.stype == "row_sparse"
+    others = [p.grad().asnumpy() for p in parameters.values() if p is not table]
+    return [y.asnumpy(), grad.indices.asnumpy(), grad.data.asnumpy(), *others]
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.parametrize(("rows", "size"), [(1, 2), (3, 5), (200, 7), (130, 5000)])
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+@pytest.mark.parametrize("name", BLOCKS)
+def test_native_equals_plain(name, widths, rows, size, hybrid):
+    layout, ids = field_layout(widths), some_ids(rows, sum(widths), size)
+    for k in (1, 4, 7, 37):
+        weight = mx.nd.array(np.random.default_rng(3).normal(size=(size, 1 if name == "linear" else k)))
+        with plain_operators():
+            expected = run(BLOCKS[name](layout, size, k), ids, weight)
+        assert native_operators()
+        found = run(BLOCKS[name](layout, size, k), ids, weight, hybrid=hybrid)
+        np.testing.assert_array_equal(found[1], expected[1])
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
+
+
+def test_gradients_are_the_sums_over_occurrences_in_the_order_of_rows():
+    """Bit by bit: float32 additions one after the other, from the first row to the last."""
+    ids = some_ids(500, 6, 300)
+    dy = np.random.default_rng(4).normal(size=(500, 6, 5)).astype(np.float32)
+    table = mx.nd.zeros((300, 5))
+    table.attach_grad(stype="row_sparse")
+    with mx.autograd.record():
+        y = mx.nd.pnn_embedding(mx.nd.array(ids, dtype="int32"), table)
+    y.backward(mx.nd.array(dy))
+    expected = np.zeros((300, 5), np.float32)
+    np.add.at(expected, ids.ravel(), dy.reshape(-1, 5))
+    expected[0] = 0
+    assert table.grad.indices.asnumpy().tolist() == np.unique(ids).tolist()
+    np.testing.assert_array_equal(table.grad.asnumpy(), expected)
+
+
+@pytest.mark.parametrize("size", [1, 2, 2049, 3_000_000])
+def test_ids_of_tables_of_any_size_are_found_and_sorted(size):
+    ids = np.random.default_rng(5).integers(0, size, (300, 4)).astype(np.int32)
+    ids[7, 3] = size - 1
+    table = mx.nd.arange(size).reshape((size, 1)) % 97
+    table.attach_grad(stype="row_sparse")
+    with mx.autograd.record():
+        y = mx.nd.pnn_embedding_sum(mx.nd.array(ids, dtype="int32"), table)
+    y.backward()
+    np.testing.assert_array_equal(y.asnumpy(), (ids % 97).sum(axis=1, keepdims=True))
+    found, times = np.unique(ids, return_counts=True)
+    np.testing.assert_array_equal(table.grad.indices.asnumpy(), found)
+    np.testing.assert_array_equal(table.grad.data.asnumpy()[:, 0], np.where(found == 0, 0, times))
+
+
+def test_not_a_number_stays_visible_except_in_the_row_of_padding():
+    table = mx.nd.array([[np.nan, 1], [np.nan, 2], [3, 4]])
+    ids = mx.nd.array([[0, 1, 2]], dtype="int32")
+    np.testing.assert_array_equal(mx.nd.pnn_embedding(ids, table).asnumpy(), [[[0, 0], [np.nan, 2], [3, 4]]])
+    np.testing.assert_array_equal(mx.nd.pnn_embedding_sum(ids, table).asnumpy(), [[np.nan, 6]])
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+@pytest.mark.parametrize("operator", ["pnn_embedding", "pnn_embedding_sum"])
+def test_ids_outside_the_table_are_refused(operator, wrong):
+    ids = mx.nd.array([[1, 2], [wrong, 0]], dtype="int32")
+    with pytest.raises(mx.MXNetError, match="ids must be from 0 to 2"):
+        getattr(mx.nd, operator)(ids, mx.nd.ones((3, 4))).wait_to_read()
+
+
+def test_other_types_are_refused():
+    with pytest.raises(mx.MXNetError, match="takes int32 ids"):
+        mx.nd.pnn_embedding(mx.nd.ones((2, 2)), mx.nd.ones((3, 4)))
+
+
+def test_impossible_starts_are_refused():
+    with pytest.raises(mx.MXNetError, match="starts must ascend from 0 and stay below 3, not 1,2"):
+        mx.nd.pnn_embedding(mx.nd.zeros((2, 3), dtype="int32"), mx.nd.ones((3, 4)), starts="1,2")
+
+
+def bits():
+    """Digest of the outputs and gradients of all blocks; run in processes with other numbers of threads."""
+    layout, found = field_layout((1, 3, 1, 1, 2)), hashlib.sha256()
+    for make in BLOCKS.values():
+        block = make(layout, 5000, 20)
+        shape = next(iter(block.collect_params(".*_weight").values())).shape
+        weight = mx.nd.array(np.random.default_rng(3).normal(size=shape))
+        for array in run(block, some_ids(700, 8, 5000), weight):
+            found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import test_embedding_operator as t; "
+    digests = set()
+    for threads in ("1", "2", "3"):
+        env = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONPATH": os.getcwd()}
+        command = [sys.executable, "-W", "ignore", "-c", code + "print(t.bits())"]
+        digests.add(subprocess.run(command, env=env, capture_output=True, check=True, text=True).stdout)
+    assert len(digests) == 1
