@@ -3,6 +3,7 @@
 from typing import Any
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -47,6 +48,10 @@ class FieldAttention(HybridBlock):
         residual_weight: Tensor,
     ) -> Tensor:
         """vectors (B, N, D) -> (B, N, heads head_size)."""
+        if native_operators():
+            projections = F.concat(query_weight, key_weight, value_weight, residual_weight, dim=0)
+            projected = self._dense(F, vectors, projections, 4 * self._heads)  # (B, N, 4 heads head_size)
+            return F.pnn_field_attention(projected, heads=self._heads)
         residual = self._dense(F, vectors, residual_weight, self._heads)  # (B, N, heads head_size)
         weights = query_weight, key_weight, value_weight
         heads = [self._head(F, vectors, head, *weights) for head in range(self._heads)]
