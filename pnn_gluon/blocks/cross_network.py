@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -36,6 +37,8 @@ class CrossNetwork(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """x (B, D) -> (B, D)."""
+        if native_operators():
+            return F.pnn_cross_network(x, weight, bias)
         products = F.FullyConnected(x, weight, num_hidden=self._layers, no_bias=True)  # (B, L)
         a, c = 1 + _row(F, products, 0, axis=1), _row(F, bias, 0)  # (B, 1), (1, D)
         for layer in range(1, self._layers):
