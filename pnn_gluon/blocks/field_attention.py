@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import dense_product
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -50,7 +51,8 @@ class FieldAttention(HybridBlock):
         """vectors (B, N, D) -> (B, N, heads head_size)."""
         if native_operators():
             projections = F.concat(query_weight, key_weight, value_weight, residual_weight, dim=0)
-            projected = self._dense(F, vectors, projections, 4 * self._heads)  # (B, N, 4 heads head_size)
+            units = 4 * self._heads * self._head_size
+            projected = dense_product(F, vectors, projections, units)  # (B, N, 4 heads head_size)
             return F.pnn_field_attention(projected, heads=self._heads)
         residual = self._dense(F, vectors, residual_weight, self._heads)  # (B, N, heads head_size)
         weights = query_weight, key_weight, value_weight
