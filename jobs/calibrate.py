@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.command import main
 from jobs.reading import Reading
@@ -33,30 +33,36 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.evaluation.calibration import correct_sampling, fit_calibrator
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
+    from pnn_gluon.training.scorer import last_bits
 
     config, store, model = reading.config, reading.store, reading.need("models")
     for file in model.files:
         link_file(store.folder(model) / file.name, folder / file.name)
     link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
-    logit, label = _calibrate_share(reading, folder, model.details["model"]["name"])
+    logit, label = _calibrate_share(reading, folder, model.details["model"])
     corrected = correct_sampling(logit, model.details["rate"])
     calibrator = fit_calibrator(config.calibration.method, corrected, label)
     summary = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
     write_bundle(folder, _card(reading, model, summary), calibrator)
     report(f"calibrate {reading.day}: {config.calibration.method} on {len(label):,} rows: {summary}")
-    return Built(len(label), {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)})
+    details = {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)}
+    return Built(len(label), details, last_bits(model.details["model"]["name"]))
 
 
-def _calibrate_share(reading: Reading, folder: Path, name: str) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
+def _calibrate_share(
+    reading: Reading, folder: Path, model: Mapping[str, Any]
+) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
     """Raw logits and labels of the calibrate shares of the calibration window."""
     import numpy as np
 
+    from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.shards import open_shard
     from pnn_gluon.training.scorer import load_scorer
 
     shards = reading.store.folder(reading.need("shards"))
     days = window(reading.day, reading.config.calibration.window_days, reading.config.first_day)
-    parts, scorer = [], load_scorer(folder, name)
+    scorer = load_scorer(folder, model, FeatureMap.load(folder / "map.h5").layout)
+    parts = []
     for day in days:
         with open_shard(shards / f"{day}.h5") as shard:
             parts.append(shard.read("calibrate"))

@@ -1,6 +1,7 @@
 """The model that was in force during the day, on every row of the day: next-day metrics at the natural rate."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +24,35 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if bundle_folder is None:
         report(f"evaluate {reading.day}: no model was in force yet")
         return Built(0, {"model_day": None, "summary": None, "reliability": []})
-    details = evaluate_rows(reading, bundle_folder, reading.store.folder(rows) / "rows.parquet", folder)
-    report(f"evaluate {reading.day}: model of {details['model_day']}: {details['summary']}")
-    return Built(rows.rows, details)
+    built = evaluate_rows(reading, bundle_folder, reading.store.folder(rows) / "rows.parquet", folder)
+    report(f"evaluate {reading.day}: model of {built.details['model_day']}: {built.details['summary']}")
+    return built
 
 
-def evaluate_rows(reading: Reading, bundle_folder: Path, rows: Path, folder: Path) -> dict[str, Any]:
-    """Score labelled rows through a bundle; predictions.parquet and metrics.json in the folder, and the metrics."""
+def evaluate_rows(reading: Reading, bundle_folder: Path, rows: Path, folder: Path) -> Built:
+    """Score labelled rows through a bundle: predictions.parquet, metrics.json, and the metrics as details."""
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import Bundle, scored_batches
     from pnn_gluon.store.tables import TableWriter
     from pnn_gluon.warehouse.duckdb_engine import connect
 
     bundle, metrics = Bundle.load(bundle_folder), ClickMetrics()
-    with connect(reading.config.engine) as connection, TableWriter(folder / "predictions.parquet") as writer:
-        for batch in scored_batches(bundle.score(connection, rows, columns=("row_id", "label"))):
+    with (
+        connect(reading.config.engine) as connection,
+        TableWriter(folder / "predictions.parquet") as writer,
+        closing(scored_batches(bundle.score(connection, rows, columns=("row_id", "label")))) as batches,
+    ):
+        for batch in batches:
             writer.write(batch)
             label, logit, probability = (batch[name].to_numpy() for name in ("label", "logit", "probability"))
             metrics = metrics.update(label, logit, probability)
-    details = {
+    details: dict[str, Any] = {
         "model_day": bundle.card.model_day,
         "summary": metrics.summary(),
         "reliability": metrics.reliability(),
     }
     (folder / "metrics.json").write_text(json.dumps(details, indent=1, sort_keys=True) + "\n")
-    return details
+    return Built(int(details["summary"]["rows"]), details, bundle.last_bits)
 
 
 STEP = Step("evaluate", "evaluations", (), reads, build)

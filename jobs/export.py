@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -53,13 +54,18 @@ def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Pa
         ingest_requests(reading.config, reading.day, folder)
         table = folder / "rows.parquet"
     count = 0
-    with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
-        for batch in scored_batches(bundle.score(connection, table, ("row_id", "file", "line"))):
+    with (
+        connect(reading.config.engine) as connection,
+        TableWriter(folder / "scores.parquet") as writer,
+        closing(scored_batches(bundle.score(connection, table, ("row_id", "file", "line")))) as batches,
+    ):
+        for batch in batches:
             writer.write(batch)
             count += batch.num_rows
     if rows == "requests":
         table.unlink()
-    return Built(count, {"model_day": bundle.card.model_day, "map_day": bundle.card.map_day, "rows": rows})
+    details = {"model_day": bundle.card.model_day, "map_day": bundle.card.map_day, "rows": rows}
+    return Built(count, details, bundle.last_bits)
 
 
 def command(

@@ -28,18 +28,21 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     from pnn_gluon.evaluation.gate import judge
 
-    candidate = _scored(reading, reading.store.folder(reading.need("bundles")))
-    champion_bundle = champion_folder(reading.store, reading.parent("champions"))
-    champion = _scores(_scored(reading, champion_bundle)) if champion_bundle else None
+    candidate, made_by = _scored(reading, reading.store.folder(reading.need("bundles")))
+    champion_bundle, champion = champion_folder(reading.store, reading.parent("champions")), None
+    if champion_bundle is not None:
+        scored, champion_made_by = _scored(reading, champion_bundle)
+        champion, made_by = _scores(scored), champion_made_by | made_by
     slices = {name: candidate[name].to_numpy(zero_copy_only=False) for name in reading.config.gate.slices}
     label = candidate["label"].to_numpy()
     decision = judge(_rules(reading), label, _scores(candidate), champion, slices)
     for reason in decision.reasons:
         report(f"gate {reading.day}: refused: {reason}")
-    return Built(candidate.num_rows, dataclasses.asdict(decision))
+    return Built(candidate.num_rows, dataclasses.asdict(decision), made_by)
 
 
-def _scored(reading: Reading, bundle_folder: Path) -> "pa.Table":
+def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, dict[str, str]]":
+    """The gate shares scored by a bundle, and what the last bits depend on."""
     import pyarrow as pa
 
     from pnn_gluon.serving.bundle import Bundle, scored_batches
@@ -56,7 +59,7 @@ def _scored(reading: Reading, bundle_folder: Path) -> "pa.Table":
                 bundle.score(connection, reading.store.folder(sample) / "sample.parquet", columns, "share = 'gate'")
             )
         ]
-    return pa.Table.from_batches(batches)
+    return pa.Table.from_batches(batches), bundle.last_bits
 
 
 def _scores(scored: "pa.Table") -> "Scores":

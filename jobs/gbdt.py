@@ -32,12 +32,10 @@ def build_gbdt(reading: Reading, folder: Path, report: Report) -> Built:
         folder: Where to save.
         report: Takes lines about the progress.
     """
-    import xgboost as xgb
-
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.gbdt import GBDTOptions
-    from pnn_gluon.processor import processor_features
     from pnn_gluon.training.gbdt import train_gbdt
+    from pnn_gluon.training.scorer import last_bits
 
     config = reading.config
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
@@ -60,7 +58,7 @@ def build_gbdt(reading: Reading, folder: Path, report: Report) -> Built:
         "trees": fitted.model.trees,
         "history": fitted.history,
     }
-    return Built(fitted.examples, details, {"xgboost": xgb.__version__, "processor": processor_features()})
+    return Built(fitted.examples, details, last_bits(config.model.name))
 
 
 def _rows(paths: list[Path], share: str, feature_map: "FeatureMap") -> "Rows":

@@ -25,6 +25,9 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Fit the calibrator on the calibrate share of the matured day, which no model trains on."""
+    from pnn_gluon.serving.bundle import BundleCard
+    from pnn_gluon.training.scorer import last_bits
+
     champion, matured = reading.need("champions"), reading.need("matured")
     source = champion_folder(reading.store, champion)
     if source is None or matured.details["day"] is None:
@@ -34,7 +37,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     report(f"recalibrate {reading.day}: pcoc {before['pcoc']} -> {after['pcoc']} on {rows:,} rows")
     pointer = {key: champion.details[key] for key in NONE}
     days = {key: pointer[key] for key in ("model_day", "map_day")}
-    return Built(rows, {"champion": pointer, "before": before, "after": after, **days})
+    details = {"champion": pointer, "before": before, "after": after, **days}
+    return Built(rows, details, last_bits(BundleCard.read(folder).model["name"]))
 
 
 def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[Summary, Summary, int]:

@@ -1,5 +1,6 @@
 """The model that was in force during a past day, measured again now that the day's labels have matured."""
 
+import dataclasses
 from pathlib import Path
 
 from jobs.command import main
@@ -28,9 +29,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if champion is None:
         report(f"reevaluate {reading.day}: no matured day with a model in force yet")
         return Built(0, {"day": str(day) if day else None, "model_day": None, "summary": None, "reliability": []})
-    details = evaluate_rows(reading, champion, reading.store.folder(matured) / "rows.parquet", folder)
-    report(f"reevaluate {reading.day}: {day}: {details['summary']}")
-    return Built(int(details["summary"]["rows"]), {"day": str(day), **details})
+    built = evaluate_rows(reading, champion, reading.store.folder(matured) / "rows.parquet", folder)
+    report(f"reevaluate {reading.day}: {day}: {built.details['summary']}")
+    return dataclasses.replace(built, details={"day": str(day), **built.details})
 
 
 STEP = Step("reevaluate", "reevaluations", ("calibration.maturity_days",), reads, build)

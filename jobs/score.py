@@ -1,5 +1,6 @@
 """The candidates (requests) of tomorrow, scored by the model in force -> the score table as Parquet."""
 
+from contextlib import closing
 from pathlib import Path
 
 from jobs.command import main
@@ -25,10 +26,15 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     champion, score_day = reading.need("champions"), plus(reading.day, 1)
     bundle = Bundle.load(serving_folder(reading.store, champion, reading.day))
     result = ingest_requests(reading.config, score_day, folder)
-    with connect(reading.config.engine) as connection, TableWriter(folder / "scores.parquet") as writer:
-        for batch in scored_batches(bundle.score(connection, folder / "rows.parquet", ("row_id", "file", "line"))):
+    table, columns = folder / "rows.parquet", ("row_id", "file", "line")
+    with (
+        connect(reading.config.engine) as connection,
+        TableWriter(folder / "scores.parquet") as writer,
+        closing(scored_batches(bundle.score(connection, table, columns))) as batches,
+    ):
+        for batch in batches:
             writer.write(batch)
-    (folder / "rows.parquet").unlink()
+    table.unlink()
     report(f"score {reading.day}: {result.rows:,} requests of {score_day}, {result.rejects:,} rejects")
     details = {
         "score_day": str(score_day),
@@ -37,7 +43,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         "rejects": result.rejects,
         "lines": result.lines,
     }
-    return Built(result.rows, details)
+    return Built(result.rows, details, bundle.last_bits)
 
 
 STEP = Step("score", "scores", ("source", "fields"), reads, build)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +41,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.export import export_model
     from pnn_gluon.training.loop import train
+    from pnn_gluon.training.scorer import last_bits
 
     config, shards = reading.config, reading.need("shards")
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
@@ -75,7 +75,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         **({} if pretraining is None else {"pretraining": dataclasses.asdict(pretraining)}),
         **dataclasses.asdict(result),
     }
-    return Built(result.examples, details, _machine())
+    return Built(result.examples, details, last_bits(config.model.name))
 
 
 def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:
@@ -177,20 +177,6 @@ def _progress(reading: Reading, report: Report, what: str = "train") -> "Callabl
         )
 
     return show
-
-
-def _machine() -> dict[str, str]:
-    """What the last bits of the parameters depend on besides inputs and options."""
-    from pnn_gluon.ops import operators
-    from pnn_gluon.processor import processor_features
-    from pnn_gluon.runtime import mx
-
-    return {
-        "mxnet": mx.__version__,
-        "threads": os.environ["OMP_NUM_THREADS"],
-        "processor": processor_features(),
-        "operators": operators(),
-    }
 
 
 STEP = Step(

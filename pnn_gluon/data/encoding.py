@@ -1,7 +1,7 @@
 """Raw rows to ids: the one code path of training shards, evaluation and scoring."""
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -60,7 +60,7 @@ def encode_rows(
     columns: Sequence[str] = (),
     where: str = "true",
     batch_rows: int = BATCH_ROWS,
-) -> Iterator[EncodedBatch]:
+) -> Generator[EncodedBatch, None, None]:
     """The ids of the source's rows, in its order (Parquet: file after file, by row number), batch by batch.
 
     An unknown value is *other*, NULL is *missing*; a number goes to its bucket, NULL and NaN to *missing*.

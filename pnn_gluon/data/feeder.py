@@ -5,10 +5,8 @@ Every order is drawn from (seed, epoch), so a pass can be begun again in its mid
 """
 
 import hashlib
-import queue
-import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,13 +15,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
 from pnn_gluon.errors import ConfigError, InputError
 
 Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
 """Ids (B, S) and labels (B,) of one batch."""
-
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -134,9 +131,8 @@ class Feeder:
     def _cut(self, epoch: int, windows: list[tuple[int, list[_Chunk]]], skip: int) -> Generator[Batch, None, None]:
         """Batches out of the stream of windows, without its first `skip` rows."""
         ids, label = np.empty((0, self._slots), np.int32), np.empty(0, np.float32)
-        reader = _ReadAhead(self, epoch, windows)
-        try:
-            for window_ids, window_label in reader:
+        with closing(read_ahead(self._read_windows(epoch, windows), "feeder")) as read:
+            for window_ids, window_label in read:
                 rest = slice(min(skip, len(window_ids)), None)
                 skip = 0
                 ids, label = _joined((ids, label), (window_ids[rest], window_label[rest]))
@@ -146,8 +142,12 @@ class Feeder:
                 ids, label = ids[whole:], label[whole:]
             if len(ids):
                 yield ids, label
-        finally:
-            reader.close()
+
+    def _read_windows(self, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> Generator[Batch, None, None]:
+        with ExitStack() as files:
+            shards = [files.enter_context(open_shard(path)) for path in self._paths]
+            for number, chunks in windows:
+                yield self._read_window(shards, epoch, number, chunks)
 
     def _read_window(self, shards: list[Shard], epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
         """One window, checked and shuffled."""
@@ -189,43 +189,3 @@ def _windows(chunks: list[_Chunk], window_rows: int) -> list[list[_Chunk]]:
         windows[-1].append(chunk)
         room -= chunk.rows
     return windows
-
-
-class _ReadAhead:
-    """Reads the windows of a pass in a thread, one window ahead of the one in use."""
-
-    def __init__(self, feeder: Feeder, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> None:
-        self._ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(feeder, epoch, windows), name="feeder", daemon=True)
-        self._thread.start()
-
-    def _run(self, feeder: Feeder, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> None:
-        last: BaseException | None = None
-        try:
-            with ExitStack() as files:
-                shards = [files.enter_context(open_shard(path)) for path in feeder._paths]
-                for number, chunks in windows:
-                    if self._stop.is_set():
-                        return
-                    self._put(feeder._read_window(shards, epoch, number, chunks))
-        except BaseException as error:  # noqa: BLE001 - raised again where the batches are used
-            last = error
-        self._put(last)
-
-    def _put(self, item: Batch | BaseException | None) -> None:
-        while not self._stop.is_set():
-            with suppress(queue.Full):
-                self._ready.put(item, timeout=_POLL_SECONDS)
-                return
-
-    def __iter__(self) -> Iterator[Batch]:
-        while (item := self._ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def close(self) -> None:
-        """Stop the thread and wait until it has closed its files."""
-        self._stop.set()
-        self._thread.join()

@@ -1,13 +1,15 @@
 """The bundle: a model with everything it needs to answer a calibrated probability for a raw row.
 
 A folder with the plain graph (`model-symbol.json`, `model-0000.params`), the feature map (`map.h5`), the
-calibrator (`calibrator.json`) and what they are (`bundle.json`). It scores raw rows to the same bits as the
-training code did, in this process or any other.
+calibrator (`calibrator.json`) and what they are (`bundle.json`). Where native operators serve, scores are computed
+with them by a network built anew from the card; else by the plain graph. Either scores raw rows to the same bits as
+the training code with the same operators, in this process or any other.
 """
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
 from pnn_gluon.store.manifest import sha256_of
-from pnn_gluon.training.scorer import Scorer, load_scorer, parameters_file
+from pnn_gluon.training.scorer import Scorer, last_bits, load_scorer, parameters_file
 
 FORMAT = 1
 MAP = "map.h5"
@@ -80,12 +83,18 @@ class Bundle:
     def load(cls, folder: Path) -> Self:
         """Read a bundle and check that its files are the ones its card names."""
         card = BundleCard.read(folder)
-        model = card.model["name"]
-        for name, expected in ((MAP, card.map_sha256), (parameters_file(model), card.parameters_sha256)):
+        parameters = parameters_file(card.model["name"])
+        for name, expected in ((MAP, card.map_sha256), (parameters, card.parameters_sha256)):
             if sha256_of(folder / name) != expected:
                 raise InputError(f"{folder / name}: not the file this bundle was made with; rebuild it with --force")
         calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
-        return cls(card, FeatureMap.load(folder / MAP), load_scorer(folder, model), calibrator)
+        feature_map = FeatureMap.load(folder / MAP)
+        return cls(card, feature_map, load_scorer(folder, card.model, feature_map.layout), calibrator)
+
+    @property
+    def last_bits(self) -> dict[str, str]:
+        """What the last bits of a score depend on besides bundle and row."""
+        return last_bits(self.card.model["name"])
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""
@@ -97,11 +106,17 @@ class Bundle:
 
     def score(
         self, connection: Any, table: Path, columns: Sequence[str] = ("row_id",), where: str = "true"
-    ) -> Iterator[ScoredBatch]:
-        """Score the raw rows of a Parquet file in order, some thousands at a time."""
-        for batch in encode_rows(connection, self.feature_map, table, where=where, columns=columns):
-            logit = self.logits(batch.ids)
-            yield ScoredBatch(batch.columns, logit, self.probability(logit))
+    ) -> Generator[ScoredBatch, None, None]:
+        """Score the raw rows of a Parquet file in order, some thousands at a time.
+
+        A thread, which has the connection to itself until the last batch or `close`, reads and encodes the rows after
+        those that the model works on: two batches wait at most.
+        """
+        encoded = encode_rows(connection, self.feature_map, table, where=where, columns=columns)
+        with closing(read_ahead(encoded, "encoder")) as batches:
+            for batch in batches:
+                logit = self.logits(batch.ids)
+                yield ScoredBatch(batch.columns, logit, self.probability(logit))
 
 
 def write_bundle(folder: Path, card: BundleCard, calibrator: Calibrator) -> None:
@@ -114,8 +129,9 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def scored_batches(batches: Iterable[ScoredBatch]) -> Iterator[pa.RecordBatch]:
-    """Scored rows as Arrow: the carried columns, then logit and probability as doubles."""
-    for batch in batches:
-        columns = {**batch.columns, "logit": batch.logit.astype(np.float64), "probability": batch.probability}
-        yield pa.RecordBatch.from_pydict(columns)
+def scored_batches(scored: Generator[ScoredBatch, None, None]) -> Generator[pa.RecordBatch, None, None]:
+    """Scored rows as Arrow: the carried columns, then logit and probability as doubles. Closing it closes `scored`."""
+    with closing(scored) as batches:
+        for batch in batches:
+            columns = {**batch.columns, "logit": batch.logit.astype(np.float64), "probability": batch.probability}
+            yield pa.RecordBatch.from_pydict(columns)

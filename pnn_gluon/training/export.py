@@ -1,4 +1,5 @@
-"""The plain graph of a trained network as files, and scoring with bits that do not depend on the company of a row.
+"""The plain graph of a trained network as files, the network again from these files, and scoring with bits that do not
+depend on the company of a row.
 
 The bits of a dense layer's output depend on the number of rows of the batch (another number takes another path
 through the matrix product) but not on the place of a row in it. So `predict_logits` gives every batch the same
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pnn_gluon.errors import InputError
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
-from pnn_gluon.training.parameters import Values, named_parameters, read_values
+from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -71,6 +72,24 @@ def load_exported(folder: Path, context: Any = None) -> HybridBlock:
     return net
 
 
+def restore_exported(net: HybridBlock, folder: Path, context: Any = None) -> HybridBlock:
+    """A network of `create_model` without values, given the exported ones on a device (the CPU if not told).
+
+    It is hybridized, for inference only: no memory is taken for gradients. Unlike `load_exported`, it computes with
+    the native operators where they serve.
+
+    Raises:
+        InputError: the file cannot be read, or is not of this model.
+    """
+    values = exported_values(net, folder)
+    net.collect_params().setattr("grad_req", "null")
+    for parameter in net.collect_params().values():  # zeros at first: large tables take long to draw
+        parameter.initialize(init=mx.init.Zero(), ctx=context or mx.cpu())
+    put_values(net, values, str(folder))
+    net.hybridize(static_alloc=True)
+    return net
+
+
 def predict_logits(net: HybridBlock, ids: NDArray[np.int32], batch_size: int = SCORING_ROWS) -> NDArray[np.float32]:
     """Logits (rows,) of ids int32 (rows, S), without dropout.
 
@@ -80,8 +99,8 @@ def predict_logits(net: HybridBlock, ids: NDArray[np.int32], batch_size: int = S
     logits = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), batch_size):
         rows = ids[start : start + batch_size]
-        full = np.zeros((batch_size, ids.shape[1]), np.int32)
-        full[: len(rows)] = rows
+        padding = np.zeros((batch_size - len(rows), ids.shape[1]), np.int32)
+        full = np.concatenate((rows, padding)) if len(padding) else rows
         scored = net(mx.nd.array(full, dtype="int32", ctx=context)).asnumpy()
         logits[start : start + len(rows)] = scored[: len(rows)]
     return logits

@@ -63,8 +63,12 @@ def test_raw_rows_get_the_bits_of_the_gluon_model_on_encoded_rows(five_days: Con
     with open_shard(store.folder(manifest) / f"{LAST}.h5") as shard:
         ids, _ = shard.read("calibrate")
     logit, probability = scored(bundle_folder, sample_of(five_days))
-    with plain_operators():  # a bundle's graph is of these
-        np.testing.assert_array_equal(logit, predict_logits(net, ids))
+    np.testing.assert_array_equal(logit, predict_logits(net, ids))
+    with plain_operators():
+        net.hybridize(static_alloc=True)
+        plain_logit, _ = scored(bundle_folder, sample_of(five_days))
+        np.testing.assert_array_equal(plain_logit, predict_logits(net, ids))
+    np.testing.assert_allclose(logit, plain_logit, rtol=1e-5, atol=1e-5)
     expected = bundle.calibrator.probability(correct_sampling(logit, five_days.sampling.negative_rate))
     np.testing.assert_array_equal(probability, expected)
 

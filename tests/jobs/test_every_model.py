@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.pipeline import DAILY
-from pnn_gluon.config import MODEL_OPTIONS, Config, load_config
+from pnn_gluon.config import MODEL_OPTIONS, Config, EngineConfig, load_config
 from pnn_gluon.days import plus
-from pnn_gluon.serving.bundle import BundleCard
+from pnn_gluon.ops import native_operators, plain_operators
+from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.store.store import Store
+from pnn_gluon.warehouse.duckdb_engine import connect
 from tests.jobs.small_pipeline import build
 
 DAY = datetime.date(2026, 11, 1)
@@ -97,3 +99,28 @@ def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str) -> No
     assert table.num_rows == REQUESTS
     assert ((probability > 0) & (probability < 1)).all()
     assert probability.std() > 0.05
+    check_native_and_plain_scores(store.folder(bundle), rows_of(store), model)
+
+
+def rows_of(store: Store) -> Path:
+    manifest = store.manifest("rows", DAY)
+    assert manifest is not None
+    return store.folder(manifest) / "rows.parquet"
+
+
+def check_native_and_plain_scores(bundle: Path, rows: Path, model: str) -> None:
+    """Native operators serve what the plain graph does, up to the last bits."""
+    native, served = logits_of(bundle, rows)
+    with plain_operators():
+        plain, plainly_served = logits_of(bundle, rows)
+    np.testing.assert_allclose(native, plain, rtol=1e-5, atol=2e-5)
+    if model != "gbdt":
+        assert plainly_served["operators"] == "plain"
+        assert (served["operators"] != "plain") == native_operators()
+
+
+def logits_of(bundle: Path, rows: Path) -> tuple[np.ndarray, dict[str, str]]:
+    loaded = Bundle.load(bundle)
+    with connect(EngineConfig()) as connection:
+        logits = [batch.logit for batch in loaded.score(connection, rows)]
+        return np.concatenate(logits), loaded.last_bits

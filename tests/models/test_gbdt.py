@@ -109,7 +109,7 @@ def test_a_logit_does_not_depend_on_the_rows_beside_it(fitted):
 
 def test_saved_and_loaded_model_is_the_same(fitted, tmp_path):
     before = content(fitted, tmp_path / "one")
-    loaded = load_scorer(tmp_path / "one", "gbdt")
+    loaded = load_scorer(tmp_path / "one", {"name": "gbdt"}, LAYOUT)
     assert content(loaded, tmp_path / "two") == before
     np.testing.assert_array_equal(loaded.logits(HELD_OUT[0]), fitted.logits(HELD_OUT[0]))
 
@@ -143,7 +143,7 @@ def test_scoring_with_trees_loads_no_mxnet(fitted, tmp_path):
     fitted.save(tmp_path)
     code = (
         "import sys; from pathlib import Path; from pnn_gluon.training.scorer import load_scorer;"
-        "load_scorer(Path(sys.argv[1]), 'gbdt'); assert 'mxnet' not in sys.modules"
+        "load_scorer(Path(sys.argv[1]), {'name': 'gbdt'}, None); assert 'mxnet' not in sys.modules"
     )
     run([executable, "-c", code, str(tmp_path)], check=True)
 
