@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import compare, count_parameters, fit, study, tune
+from jobs import compare, count_parameters, fit, score_table, study, tune
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
@@ -147,6 +147,7 @@ def demo(
 
 app.command("fit")(fit.command)
 app.command("compare")(compare.command)
+app.command("score-table")(score_table.command)
 app.command("tune")(tune.command)
 app.add_typer(study.app, name="study")
 app.command("count-parameters", context_settings=count_parameters.CONTEXT)(count_parameters.command)

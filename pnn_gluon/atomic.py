@@ -2,22 +2,34 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Put content at path so that a reader sees the old bytes or the new ones, even after a power cut."""
+    with written_atomically(path, mode) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def written_atomically(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """An empty file beside path, to be written: at the end of the block it takes the place of path, as a whole.
+
+    After an error it is removed, and path is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        sync_file(temporary)
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
     sync_folder(path.parent)
 

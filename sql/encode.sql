@@ -3,7 +3,11 @@
 with numbered as (
     select
 {% for field in fields %}
+    {% if field.kind == "categorical" %}
+        cast({{ field.name | name }} as varchar) as raw_{{ field.position }},
+    {% else %}
         {{ field.name | name }} as raw_{{ field.position }},
+    {% endif %}
 {% endfor %}
 {% for column in columns %}
         {{ column | name }} as carried_{{ loop.index0 }},

@@ -22,6 +22,8 @@ Source: TypeAlias = str | Path | Sequence[Path]
 """The name of a relation of the connection, or one or more Parquet files."""
 
 BATCH_ROWS = 65536
+WINDOW_ROWS = 8 * BATCH_ROWS
+"""Rows of a file that are joined and sorted together: bounds memory, and the time to the first batch."""
 ID_LIMIT = 2**31
 
 
@@ -78,18 +80,17 @@ def encode_rows(
         InputError: a file or a column is missing.
     """
     dictionaries = register_map(connection, feature_map)
-    for relation, row_position in _relations(source):
-        query = _query(feature_map, dictionaries, relation, row_position, columns, where)
-        try:
-            reader = connection.sql(query).to_arrow_reader(batch_rows)
-        except UNREADABLE as error:
-            raise InputError(
-                f"{source}: can't be encoded with the feature map of {feature_map.day}: {error}; "
-                "make these rows again with the present configuration"
-            ) from error
-        for batch in reader:
-            if batch.num_rows:
-                yield _encoded(feature_map, batch, columns)
+    try:
+        for relation, row_position, window in _relations(connection, source):
+            query = _query(feature_map, dictionaries, relation, row_position, columns, f"({where}) and {window}")
+            for batch in connection.sql(query).to_arrow_reader(batch_rows):
+                if batch.num_rows:
+                    yield _encoded(feature_map, batch, columns)
+    except UNREADABLE as error:
+        raise InputError(
+            f"{source}: can't be encoded with the feature map of {feature_map.day}: {error}; "
+            "make these rows again with the present configuration"
+        ) from error
 
 
 def clip_to_map(ids: Ids, size: int, other_of: Callable[[Ids], Ids]) -> Ids:
@@ -158,13 +159,17 @@ def _train_rate(connection: duckdb.DuckDBPyConnection, sample_path: Path) -> flo
     return rates[0] if rates else 1.0
 
 
-def _relations(source: Source) -> Iterator[tuple[str, str]]:
-    """What to read from, and the expression that numbers its rows."""
+def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, str, str]]:
+    """What to read from, the expression that numbers its rows, and the condition of a window of them."""
     if isinstance(source, str):
-        yield identifier(source), "row_number() over ()"
+        yield identifier(source), "row_number() over ()", "true"
         return
     for path in [source] if isinstance(source, Path) else source:
-        yield f"read_parquet({literal(path)}, file_row_number = true)", "file_row_number"
+        relation = f"read_parquet({literal(path)}, file_row_number = true)"
+        query = f"select num_rows from parquet_file_metadata({literal(path)})"
+        for (rows,) in connection.execute(query).fetchall():
+            for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
+                yield relation, "file_row_number", f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
 
 
 def _query(

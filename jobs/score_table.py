@@ -1,0 +1,150 @@
+"""A table of raw rows in, their logits and calibrated probabilities out: any Parquet file through any bundle."""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pnn_gluon.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pnn_gluon.config import EngineConfig
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.serving.bundle import Bundle
+
+SCORES = ("logit", "probability")
+
+
+def command(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    table: Annotated[Path, typer.Argument(help="Parquet, with a column for each field of the bundle.")],
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    columns: Annotated[str, typer.Option(help="Columns to carry along, such as row_id,label.")] = "",
+    memory_limit: Annotated[str, typer.Option(help="Of the SQL engine that reads the table, in MB or GB.")] = "1GB",
+    threads: Annotated[int, typer.Option(help="Of the SQL engine; default: all processors.", min=0)] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+) -> None:
+    """Score a table in its order: the columns carried along, then logit and probability; one JSON line on stdout."""
+    from pnn_gluon.runtime import available_processors
+    from pnn_gluon.serving.bundle import Bundle
+
+    carried = _carried(columns)
+    engine = _engine(memory_limit, threads or available_processors())
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists already; give another name, or --overwrite to replace it")
+    rows, types = _described(table)
+    loaded = Bundle.load(bundle)
+    _check_columns(table, types, loaded.feature_map, carried)
+    started = time.monotonic()
+    _score(loaded, engine, table, output, carried, rows)
+    seconds = time.monotonic() - started
+    figures = {"rows": rows, "seconds": round(seconds, 3), "rows_per_second": round(rows / seconds)}
+    print(json.dumps({"output": str(output), **figures, "made_by": loaded.last_bits}), flush=True)
+
+
+def _carried(columns: str) -> tuple[str, ...]:
+    """Names of the columns to carry along."""
+    names = tuple(name.strip() for name in columns.split(",")) if columns else ()
+    if len({*names, *SCORES}) < len(names) + len(SCORES):
+        raise ConfigError(f"--columns {columns}: expected each column once, and none named {' or '.join(SCORES)}")
+    return names
+
+
+def _engine(memory_limit: str, threads: int) -> "EngineConfig":
+    from pydantic import ValidationError
+
+    from pnn_gluon.config import EngineConfig
+
+    try:
+        return EngineConfig(memory_limit=memory_limit, threads=threads)
+    except ValidationError as error:
+        raise ConfigError(
+            f"--memory-limit {memory_limit} --threads {threads}: expected a memory such as 500MB or 4GB, "
+            "and at most 256 threads"
+        ) from error
+
+
+def _described(table: Path) -> tuple[int, dict[str, Any]]:
+    """The number of rows of a Parquet file, and the Arrow type of each column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(table) as file:
+            return file.metadata.num_rows, {field.name: field.type for field in file.schema_arrow}
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{table}: expected a Parquet file, and cannot read it as one: {error}") from error
+
+
+def _check_columns(table: Path, types: dict[str, Any], feature_map: "FeatureMap", carried: Iterable[str]) -> None:
+    """Raise InputError unless every field has a column that it can be read from, and every carried column is there."""
+    kinds = {field.name: field.kind for field in feature_map.fields}
+    if missing := [name for name in dict.fromkeys((*kinds, *carried)) if name not in types]:
+        raise InputError(
+            f"{table}: expected the columns {', '.join(missing)}, received only {', '.join(types)}; "
+            "name the columns as the bundle's fields, and let --columns name some of the table"
+        )
+    for name, kind in kinds.items():
+        if not _readable(types[name], kind):
+            expected = f"expected {_EXPECTED[kind]} for a {kind} field, received {types[name]}"
+            raise InputError(f"{table}: column {name}: {expected}; cast it")
+
+
+_EXPECTED = {"categorical": "text or integers", "numeric": "numbers", "multi": "text with separators"}
+
+
+def _readable(given: Any, kind: str) -> bool:
+    """Whether a field of this kind can be read from a column of this Arrow type; a column of nulls always."""
+    import pyarrow as pa
+
+    types = pa.types
+    value = given.value_type if types.is_dictionary(given) else given
+    text = types.is_string(value) or types.is_large_string(value) or types.is_string_view(value)
+    number = types.is_floating(value) or types.is_decimal(value)
+    readable = {"categorical": text, "numeric": number, "multi": text}[kind]
+    return readable or types.is_null(value) or (types.is_integer(value) and kind != "multi")
+
+
+def _score(
+    bundle: "Bundle", engine: "EngineConfig", table: Path, output: Path, carried: tuple[str, ...], rows: int
+) -> None:
+    import duckdb
+    import pyarrow as pa
+
+    from jobs.terminal import row_progress
+    from pnn_gluon.atomic import written_atomically
+    from pnn_gluon.serving.bundle import scored_batches
+    from pnn_gluon.store.tables import TableWriter
+    from pnn_gluon.warehouse.duckdb_engine import connect
+
+    try:
+        with (
+            connect(engine) as connection,
+            written_atomically(output) as unfinished,
+            TableWriter(unfinished, schema=_schema(connection, table, carried)) as writer,
+            row_progress() as progress,
+            closing(scored_batches(bundle.score(connection, table, carried))) as batches,
+        ):
+            task = progress.add_task("score", total=rows)
+            for batch in batches:
+                writer.write(batch)
+                progress.advance(task, batch.num_rows)
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise InputError(
+            f"{table}: cannot be scored: {error}; is the file whole, and --memory-limit enough?"
+        ) from error
+
+
+def _schema(connection: Any, table: Path, carried: tuple[str, ...]) -> Any:
+    """What is written: the carried columns as the SQL engine gives them, and the scores."""
+    import pyarrow as pa
+
+    from pnn_gluon.warehouse.duckdb_engine import identifier, literal
+
+    chosen = ", ".join([*(identifier(name) for name in carried), *(f"0.0::double as {name}" for name in SCORES)])
+    query = f"select {chosen} from read_parquet({literal(table)}) limit 0"
+    return pa.schema(list(connection.sql(query).to_arrow_reader().schema))
