@@ -1,0 +1,24 @@
+"""Batches scored by a bundle of this package: a worker of `benchmarks.scoring`."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.interleaved import answer
+from benchmarks.scored_bundle import IDS
+
+
+def main() -> None:
+    """Score encoded batches through the bundle, as every job does after encoding."""
+    from pnn_gluon.serving.bundle import Bundle
+
+    folder = Path(json.loads(sys.argv[1])["folder"])
+    bundle, batches = Bundle.load(folder / "bundle"), np.load(folder / IDS)
+    logits = bundle.logits(batches[0])
+    answer(lambda step: bundle.logits(batches[step % len(batches)]), {"logits": logits[:1000].tolist()})
+
+
+if __name__ == "__main__":
+    main()
