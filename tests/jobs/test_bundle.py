@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pnn_gluon import __version__
 from pnn_gluon.config import Config, EngineConfig
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.models.registry import create_model
-from pnn_gluon.ops import plain_operators
+from pnn_gluon.ops import operators, plain_operators
 from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.store.store import Store
 from pnn_gluon.training.export import exported_values, predict_logits
@@ -124,3 +125,12 @@ def test_a_bundle_of_another_format_or_none_is_refused(bundle_folder: Path, tmp_
         Bundle.load(bundle_folder)
     with pytest.raises(InputError, match="not a bundle"):
         Bundle.load(tmp_path)
+
+
+def test_manifests_of_scores_say_what_their_last_bits_depend_on(five_days: Config, bundle_folder: Path) -> None:
+    store, expected = Store.of(five_days), Bundle.load(bundle_folder).last_bits
+    assert expected["operators"] == operators()
+    for table in ("models", "bundles", "gates", "evaluations", "scores"):
+        manifest = store.manifest(table, LAST)
+        assert manifest is not None
+        assert {**expected, "pnn_gluon": __version__} == manifest.made_by, table
