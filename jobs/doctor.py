@@ -56,10 +56,10 @@ def _mxnet() -> str:
 
 def _operators() -> str:
     """Whether the native operators serve; the pipeline runs without them, only slower."""
-    from pnn_gluon.ops import SWITCH, library_state, native_operators, operators
+    from pnn_gluon.ops import SWITCH, chosen_precision, library_state, native_operators, operators
 
     if native_operators():
-        return f"native, {operators()}"
+        return f"native, {operators()}; dense layers in {chosen_precision()} unless told otherwise"
     reason = library_state()
     return f"plain MXNet operators ({f'{SWITCH}=plain' if reason == 'loaded' else reason})"
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pnn_gluon.config import EngineConfig
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.serving.bundle import Bundle
+    from pnn_gluon.training.options import PrecisionName
 
 SCORES = ("logit", "probability")
 
@@ -26,6 +27,7 @@ def command(
     columns: Annotated[str, typer.Option(help="Columns to carry along, such as row_id,label.")] = "",
     memory_limit: Annotated[str, typer.Option(help="Of the SQL engine that reads the table, in MB or GB.")] = "1GB",
     threads: Annotated[int, typer.Option(help="Of the SQL engine; default: all processors.", min=0)] = 0,
+    precision: Annotated[str, typer.Option(help="Of dense layers: auto, f32, x3 or bf16.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:
     """Score a table in its order: the columns carried along, then logit and probability; one JSON line on stdout."""
@@ -37,7 +39,7 @@ def command(
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists already; give another name, or --overwrite to replace it")
     rows, types = _described(table)
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle, _precision(precision))
     _check_columns(table, types, loaded.feature_map, carried)
     started = time.monotonic()
     _score(loaded, engine, table, output, carried, rows)
@@ -52,6 +54,14 @@ def _carried(columns: str) -> tuple[str, ...]:
     if len({*names, *SCORES}) < len(names) + len(SCORES):
         raise ConfigError(f"--columns {columns}: expected each column once, and none named {' or '.join(SCORES)}")
     return names
+
+
+def _precision(name: str) -> "PrecisionName":
+    from pnn_gluon.training.options import PrecisionName
+
+    if name not in get_args(PrecisionName):
+        raise ConfigError(f"--precision {name}: expected one of {', '.join(get_args(PrecisionName))}")
+    return cast("PrecisionName", name)
 
 
 def _engine(memory_limit: str, threads: int) -> "EngineConfig":

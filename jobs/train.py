@@ -75,7 +75,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         **({} if pretraining is None else {"pretraining": dataclasses.asdict(pretraining)}),
         **dataclasses.asdict(result),
     }
-    return Built(result.examples, details, last_bits(config.model.name))
+    return Built(result.examples, details, last_bits(config.model.name, config.training.precision))
 
 
 def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
 from pnn_gluon.store.manifest import sha256_of
+from pnn_gluon.training.options import PrecisionName
 from pnn_gluon.training.scorer import Scorer, last_bits, load_scorer, parameters_file
 
 FORMAT = 1
@@ -76,12 +77,25 @@ class ScoredBatch:
 class Bundle:
     """A loaded bundle. `probability` is at the natural rate of the logs, whatever rate the model was trained at."""
 
-    def __init__(self, card: BundleCard, feature_map: FeatureMap, scorer: Scorer, calibrator: Calibrator) -> None:
+    def __init__(
+        self,
+        card: BundleCard,
+        feature_map: FeatureMap,
+        scorer: Scorer,
+        calibrator: Calibrator,
+        precision: PrecisionName = "auto",
+    ) -> None:
         self.card, self.feature_map, self.scorer, self.calibrator = card, feature_map, scorer, calibrator
+        self._precision = precision
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a bundle and check that its files are the ones its card names."""
+    def load(cls, folder: Path, precision: PrecisionName = "auto") -> Self:
+        """Read a bundle and check that its files are the ones its card names.
+
+        Args:
+            folder: Where it is.
+            precision: How dense layers multiply, see `pnn_gluon.ops.PRECISIONS`.
+        """
         card = BundleCard.read(folder)
         parameters = parameters_file(card.model["name"])
         for name, expected in ((MAP, card.map_sha256), (parameters, card.parameters_sha256)):
@@ -89,12 +103,13 @@ class Bundle:
                 raise InputError(f"{folder / name}: not the file this bundle was made with; rebuild it with --force")
         calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
         feature_map = FeatureMap.load(folder / MAP)
-        return cls(card, feature_map, load_scorer(folder, card.model, feature_map.layout), calibrator)
+        scorer = load_scorer(folder, card.model, feature_map.layout, precision)
+        return cls(card, feature_map, scorer, calibrator, precision)
 
     @property
     def last_bits(self) -> dict[str, str]:
         """What the last bits of a score depend on besides bundle and row."""
-        return last_bits(self.card.model["name"])
+        return last_bits(self.card.model["name"], self._precision)
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""

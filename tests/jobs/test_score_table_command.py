@@ -166,6 +166,18 @@ def test_native_operators_serve_what_the_plain_graph_does(folder: Path) -> None:
     np.testing.assert_allclose(native, plain, rtol=1e-5, atol=1e-5)
 
 
+def test_precision_is_that_of_the_network(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logits = {}
+    for name in ("f32", "bf16"):
+        command(folder / "bundle", folder / "rows.parquet", tmp_path / name, precision=name)
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["made_by"]["precision"] == name
+        logits[name] = pq.read_table(tmp_path / name)["logit"].to_numpy()
+    assert not np.array_equal(logits["f32"], logits["bf16"])
+    np.testing.assert_allclose(logits["bf16"], logits["f32"], rtol=0.05, atol=0.05)
+    with pytest.raises(ConfigError, match="expected one of auto, f32, x3, bf16"):
+        command(folder / "bundle", folder / "rows.parquet", tmp_path / "f16", precision="f16")
+
+
 def test_an_empty_table_gives_an_empty_table(folder: Path, tmp_path: Path) -> None:
     pq.write_table(table_of(rows()[:1]).slice(0, 0), tmp_path / "empty.parquet")
     command(folder / "bundle", tmp_path / "empty.parquet", tmp_path / "out.parquet", columns="row_id")
