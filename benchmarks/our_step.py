@@ -1,7 +1,7 @@
 """Training steps of a network of this package, for `benchmarks.training_step`; the protocol is that of `torch_step`.
 
-`operators` in the settings is native or plain. A step is what the training loop does for each batch: rows to tensors,
-forward, backward, update of the parameters.
+`operators` in the settings is native or plain, `precision` (f32, x3, bf16) that of dense layers. A step is what the
+training loop does for each batch: rows to tensors, forward, backward, update of the parameters.
 """
 
 import json
@@ -18,6 +18,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
     os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
+    os.environ["PNN_GLUON_PRECISION"] = settings["precision"]
     step = _prepared(settings)
     data = np.load(settings["data"])
     batches, label = data["ids"].astype(np.int32), data["label"]

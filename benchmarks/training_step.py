@@ -1,19 +1,20 @@
 """Milliseconds of a training step of one model: ours beside PyTorch written by hand, in the same run.
 
-    python -m benchmarks.training_step --model ipnn --variants native,plain,torch_sparse_adam,torch_dense_adam
+    python -m benchmarks.training_step --model ipnn --variants f32,plain,torch_sparse_adam,torch_dense_adam
 
 Every variant is a process of its own that waits while another one computes; rounds go through the variants in turn.
-The first round warms up and does not count. Ids are drawn from Zipf's law, 10 batches of them. The peer is installed
-from the registry into an environment of its own, by the locked file benchmarks/peers.lock, and never by the product.
+The first round warms up and does not count. Ids are drawn from Zipf's law, 10 batches of them. Peers are installed from
+the registry into environments of their own, by the locked files benchmarks/*.lock, and never by the product.
+
+In the same rounds the limit of the machine is measured: the fastest of matrix products of several sizes, float32 and
+bfloat16 (`torch_peak.py`). The share of the limit is the arithmetic that the network needs (`arithmetic.py`) by the
+time of a step and that limit; for x3, three products of bfloat16 for one, by a third of the limit of bfloat16.
 Ends with one JSON line: variant to median milliseconds.
 """
 
 import contextlib
 import json
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,24 +22,28 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from benchmarks.peer import peer_python
+from benchmarks.arithmetic import MODELS, Network, step_gflop
+from benchmarks.workers import our_command, peer_command, running
 from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
-HERE = Path(__file__).parent
+_TORCH = {"file": "torch_step.py", "environment": "peers"}
 VARIANTS: dict[str, dict[str, str]] = {
-    "native": {"file": "our_step.py", "operators": "native"},
-    "plain": {"file": "our_step.py", "operators": "plain"},
-    "torch_sparse_adam": {"file": "torch_step.py", "optimizer": "sparse_adam", "precision": "f32"},
-    "torch_dense_adam": {"file": "torch_step.py", "optimizer": "dense_adam", "precision": "f32"},
-    "torch_bf16": {"file": "torch_step.py", "optimizer": "sparse_adam", "precision": "bf16"},
+    "f32": {"file": "our_step.py", "operators": "native", "precision": "f32"},
+    "x3": {"file": "our_step.py", "operators": "native", "precision": "x3"},
+    "bf16": {"file": "our_step.py", "operators": "native", "precision": "bf16"},
+    "plain": {"file": "our_step.py", "operators": "plain", "precision": "f32"},
+    "torch_sparse_adam": {**_TORCH, "optimizer": "sparse_adam", "precision": "f32"},
+    "torch_dense_adam": {**_TORCH, "optimizer": "dense_adam", "precision": "f32"},
+    "torch_bf16": {**_TORCH, "optimizer": "sparse_adam", "precision": "bf16"},
 }
 _BATCHES = 10
+_PRODUCTS_OF_A_ROUND = 3
 
 
 def main(
-    model: Annotated[str, typer.Option(help="lr, fm, ffm, deepfm, ipnn, kpnn, pin, dcn, xdeepfm or autoint")] = "ipnn",
-    variants: Annotated[str, typer.Option(help=f"Of {', '.join(VARIANTS)}.")] = "native,plain,torch_sparse_adam",
+    model: Annotated[str, typer.Option(help=", ".join(MODELS))] = "ipnn",
+    variants: Annotated[str, typer.Option(help=f"Of {', '.join(VARIANTS)}.")] = "f32,plain,torch_sparse_adam",
     rows: Annotated[int, typer.Option(help="Rows of a batch.", min=1)] = 2000,
     ids: Annotated[int, typer.Option(help="Rows of the tables.", min=10)] = 1_000_000,
     fields: Annotated[int, typer.Option(min=2)] = 39,
@@ -47,12 +52,14 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 7,
     steps: Annotated[int, typer.Option(help="Steps of a variant in a round.", min=1)] = 3,
     threads: Annotated[int, typer.Option(help="Default: all processors.")] = 0,
-    work: Annotated[Path, typer.Option(help="Folder for batches and the peer.")] = Path("work/benchmark"),
+    work: Annotated[Path, typer.Option(help="Folder for batches and the peers.")] = Path("work/benchmark"),
 ) -> None:
     """Measure and print."""
     names = variants.split(",")
     if unknown := [name for name in names if name not in VARIANTS]:
         raise SystemExit(f"unknown variants {', '.join(unknown)}: expected some of {', '.join(VARIANTS)}")
+    if model not in MODELS:
+        raise SystemExit(f"unknown model {model}: expected one of {', '.join(MODELS)}")
     settings = {
         "model": model,
         "ids": ids,
@@ -60,21 +67,17 @@ def main(
         "embedding_size": embedding_size,
         "hidden": [int(width) for width in hidden.split(",") if width],
         "threads": threads or available_processors(),
-        "data": str(_batches(work, rows, ids, fields)),
+        "data": str(draw_batches(work, rows, ids, fields)),
     }
-    with contextlib.ExitStack() as stack:
-        workers = {name: stack.enter_context(_worker(settings | VARIANTS[name], work)) for name in names}
-        found: dict[str, list[float]] = {name: [] for name in names}
-        for turn in range(rounds + 1):
-            for name, worker in workers.items():
-                taken = _run(worker, steps)
-                found[name] += taken if turn else []
+    found, peak = _measure(settings, names, rounds, steps, work)
+    gflop = step_gflop(model, Network(fields, embedding_size, tuple(settings["hidden"])), rows)
     medians = {name: round(statistics.median(taken), 2) for name, taken in found.items()}
-    _show(settings | {"rows": rows}, found, medians)
+    _show(settings | {"rows": rows}, found, medians, gflop, peak)
     print(json.dumps(medians))
 
 
-def _batches(work: Path, rows: int, ids: int, fields: int) -> Path:
+def draw_batches(work: Path, rows: int, ids: int, fields: int) -> Path:
+    """A file of ids (10, rows, fields) by Zipf's law over all ids, and labels (rows,)."""
     work.mkdir(parents=True, exist_ok=True)
     path = work / f"batches_{rows}_{ids}_{fields}.npz"
     random = np.random.default_rng(1)
@@ -83,40 +86,49 @@ def _batches(work: Path, rows: int, ids: int, fields: int) -> Path:
     return path.resolve()
 
 
-@contextlib.contextmanager
-def _worker(settings: dict[str, Any], work: Path) -> Iterator[subprocess.Popen[str]]:
-    ours = settings["file"] == "our_step.py"
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.our_step"]
-    if not ours:
-        python = peer_python(work / "peers", ["-r", str(HERE / "peers.lock")])
-        command = [str(python), str(HERE / settings["file"])]
-    command.append(json.dumps(settings))
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.stdin.close()  # type: ignore[union-attr]
-        process.wait()
+def _measure(
+    settings: dict[str, Any], names: list[str], rounds: int, steps: int, work: Path
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Milliseconds of the steps of every variant, and the largest GFLOP/s of matrix products by precision."""
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(running(_command(settings | VARIANTS[name], work))) for name in names}
+        limit = stack.enter_context(running(peer_command("torch_peak.py", "peers", settings, work)))
+        found: dict[str, list[float]] = {name: [] for name in names}
+        peak = {"f32": 0.0, "bf16": 0.0}
+        for turn in range(rounds + 1):
+            for name, worker in workers.items():
+                taken = worker.ask(steps)
+                found[name] += taken if turn else []
+            peak = {name: max(peak[name], rate) for name, rate in limit.ask(_PRODUCTS_OF_A_ROUND).items()}
+    return found, peak
 
 
-def _run(worker: "subprocess.Popen[str]", steps: int) -> list[float]:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(f"{steps}\n")
-    worker.stdin.flush()
-    line = worker.stdout.readline()
-    if not line:
-        raise SystemExit(f"a variant ended with status {worker.wait()}; its message is above")
-    taken: list[float] = json.loads(line)
-    return taken
+def _command(settings: dict[str, Any], work: Path) -> list[str]:
+    if settings["file"] == "our_step.py":
+        return our_command(settings)
+    return peer_command(settings["file"], settings["environment"], settings, work)
 
 
-def _show(settings: dict[str, Any], found: dict[str, list[float]], medians: dict[str, float]) -> None:
+def _show(
+    settings: dict[str, Any],
+    found: dict[str, list[float]],
+    medians: dict[str, float],
+    gflop: float,
+    peak: dict[str, float],
+) -> None:
     what = ", ".join(f"{name} {settings[name]}" for name in ("rows", "ids", "fields", "embedding_size", "threads"))
-    table = Table("variant", "median ms", "least ms", "times the first", title=f"{settings['model']}: {what}")
+    limits = {"f32": peak["f32"], "x3": peak["bf16"] / 3, "bf16": peak["bf16"]}
+    table = Table(
+        *("variant", "median ms", "least ms", "times the first", "GFLOP/s", "of the limit"),
+        title=f"{settings['model']}: {what}; {gflop:.3g} GFLOP a step",
+        caption=f"limit: {peak['f32']:.0f} GFLOP/s float32, {peak['bf16']:.0f} bfloat16",
+    )
     first = next(iter(medians.values()))
     for name, median in medians.items():
-        table.add_row(name, f"{median:.1f}", f"{min(found[name]):.1f}", f"{median / first:.2f}")
+        rate = 1e3 * gflop / median
+        share = f"{rate / limits[VARIANTS[name]['precision']]:.1%}"
+        times = f"{median / first:.2f}"
+        table.add_row(name, f"{median:.1f}", f"{min(found[name]):.1f}", times, f"{rate:.3g}", share)
     console().print(table)
 
 
