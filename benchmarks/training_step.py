@@ -1,4 +1,4 @@
-"""Milliseconds of a training step of one model: ours beside PyTorch written by hand, in the same run.
+"""Milliseconds of a training step of one model: ours, PyTorch written by hand, FuxiCTR, DeepCTR-Torch, in one run.
 
     python -m benchmarks.training_step --model ipnn --variants f32,plain,torch_sparse_adam,torch_dense_adam
 
@@ -28,7 +28,9 @@ from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
 _TORCH = {"file": "torch_step.py", "environment": "peers"}
-VARIANTS: dict[str, dict[str, str]] = {
+_FUXICTR = {"file": "fuxictr_step.py", "environment": "fuxictr", "precision": "f32"}
+_DEEPCTR = {"file": "deepctr_torch_step.py", "environment": "deepctr_torch", "precision": "f32"}
+VARIANTS: dict[str, dict[str, Any]] = {
     "f32": {"file": "our_step.py", "operators": "native", "precision": "f32"},
     "x3": {"file": "our_step.py", "operators": "native", "precision": "x3"},
     "bf16": {"file": "our_step.py", "operators": "native", "precision": "bf16"},
@@ -36,6 +38,15 @@ VARIANTS: dict[str, dict[str, str]] = {
     "torch_sparse_adam": {**_TORCH, "optimizer": "sparse_adam", "precision": "f32"},
     "torch_dense_adam": {**_TORCH, "optimizer": "dense_adam", "precision": "f32"},
     "torch_bf16": {**_TORCH, "optimizer": "sparse_adam", "precision": "bf16"},
+    "fuxictr": {**_FUXICTR, "regularizer": 0.0},
+    "fuxictr_l2": {**_FUXICTR, "regularizer": 1e-8},
+    "deepctr_torch": {**_DEEPCTR, "regularizer": 0.0},
+    "deepctr_torch_l2": {**_DEEPCTR, "regularizer": 1e-5},
+}
+"""Libraries with and without L2 on their tables: a pass over all of them; without is what ours and PyTorch do here."""
+_LIBRARY_MODELS = {
+    "fuxictr": ("lr", "fm", "deepfm", "ipnn", "dcn", "xdeepfm"),
+    "deepctr_torch": ("fm", "deepfm", "ipnn", "kpnn", "dcn", "xdeepfm", "autoint"),
 }
 _BATCHES = 10
 _PRODUCTS_OF_A_ROUND = 3
@@ -60,6 +71,8 @@ def main(
         raise SystemExit(f"unknown variants {', '.join(unknown)}: expected some of {', '.join(VARIANTS)}")
     if model not in MODELS:
         raise SystemExit(f"unknown model {model}: expected one of {', '.join(MODELS)}")
+    if missing := [name for name in names if not has_model(name, model)]:
+        raise SystemExit(f"no {model} in {', '.join(missing)}: leave them out")
     settings = {
         "model": model,
         "ids": ids,
@@ -74,6 +87,11 @@ def main(
     medians = {name: round(statistics.median(taken), 2) for name, taken in found.items()}
     _show(settings | {"rows": rows}, found, medians, gflop, peak)
     print(json.dumps(medians))
+
+
+def has_model(variant: str, model: str) -> bool:
+    """Whether this variant can compute this model."""
+    return model in _LIBRARY_MODELS.get(VARIANTS[variant].get("environment", ""), MODELS)
 
 
 def draw_batches(work: Path, rows: int, ids: int, fields: int) -> Path:
