@@ -5,6 +5,7 @@ A worker reads a line of input, a number of steps, does them, and answers with o
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 from benchmarks.peer import peer_python
 
 HERE = Path(__file__).parent
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
+"""Ours is run so by itself; threads of a peer that spin for long would make it many times slower on a shared machine."""
 
 
 class Worker:
@@ -42,7 +45,8 @@ class Worker:
 @contextlib.contextmanager
 def running(command: list[str]) -> Iterator[Worker]:
     """A worker of this command until the end of the block."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=os.environ | _ENVIRONMENT, **pipes)
     try:
         yield Worker(process)
     finally:
