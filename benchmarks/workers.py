@@ -16,7 +16,7 @@ from benchmarks.peer import peer_python
 
 HERE = Path(__file__).parent
 _ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
-"""Ours is run so by itself; threads of a peer that spin for long would make it many times slower on a shared machine."""
+"""As ours sets it itself: threads of a peer that spin for long would be many times slower on a shared machine."""
 
 
 class Worker:
