@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import compare, count_parameters, fit, score_table, study, tune
+from jobs import bench, compare, count_parameters, fit, score_table, study, tune
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
@@ -145,6 +145,7 @@ def demo(
     run_demo(load_config(config), work)
 
 
+app.command("bench")(bench.command)
 app.command("fit")(fit.command)
 app.command("compare")(compare.command)
 app.command("score-table")(score_table.command)

@@ -45,9 +45,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     config, shards = reading.config, reading.need("shards")
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
-    chosen = _model_options(reading, feature_map)
+    chosen = network_options(reading, feature_map)
     net = create_model(config.model.name, feature_map.layout, feature_map.size, **chosen)
-    feeder = _feeder(reading, feature_map)
+    feeder = training_feeder(reading, feature_map)
     pretraining = None
     if not _start_warm(reading, net, feature_map) and config.training.pretrain_epochs:
         pretraining = _pretrain(reading, net, feature_map, feeder, report)
@@ -78,7 +78,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(result.examples, details, last_bits(config.model.name, config.training.precision))
 
 
-def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:
+def network_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:
     """The model's options; a warm start keeps the adaptive sizes of yesterday's model."""
     model = reading.config.model
     parent = reading.parent("models") if reading.config.training.warm_start else None
@@ -87,7 +87,8 @@ def _model_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any
     return model.options | {"embedding_sizes": tuple(parent.details["model"]["options"]["embedding_sizes"])}
 
 
-def _feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
+def training_feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
+    """The rows that are trained on, shuffled."""
     from pnn_gluon.data.feeder import Feeder
 
     training = reading.config.training
