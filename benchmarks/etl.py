@@ -1,0 +1,169 @@
+"""A day of Criteo-like logs through the data steps, from text to training shards, against pandas and scikit-learn.
+
+    python -m benchmarks.etl [--rows 2000000] [--work work/benchmark] [--rounds 3]
+
+Each step is a process of its own, `python -m jobs.<step> --force` into an empty store, with 1 GB of engine memory:
+seconds from start to exit, rows of the log a second, and the most memory the process ever held. Beside it, in the same
+rounds and on the same file, the peer: what DeepCTR's examples do, `pandas.read_csv`, a scikit-learn `LabelEncoder` for
+each column, and one int32 matrix, which is left in memory. The peer is installed from the registry into a folder of its
+own, here and never by the product. It has no threshold for rare values, no unseen values, no second day and writes
+nothing; our steps do all that.
+
+Afterwards `pnn-gluon bench --config work/benchmark/etl/etl.toml` measures the feeder over the encoded shard against
+training on it. Ends with one JSON line; ratios are ours / peer.
+"""
+
+import datetime
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from benchmarks.peer import peer_python
+from benchmarks.usage import Usage, run
+from jobs.terminal import console
+from pnn_gluon.config import load_config
+from pnn_gluon.store.store import Store
+
+DAY = datetime.date(2026, 11, 1)
+STEPS = ("ingest", "sample", "count", "feature_map", "encode")
+PEER_PACKAGES = ("pandas==2.3.3", "scikit-learn==1.7.2")
+
+PIPELINE = f"""
+name = "etl"
+first_day = {DAY}
+[store]
+root = "store"
+[source]
+preset = "criteo"
+logs = "raw/logs/{{day}}/*.tsv"
+[sampling]
+train = 0.9
+calibrate = 0.09
+gate = 0.01
+[feature_map]
+min_impressions = 20
+window_days = 1
+[model]
+name = "ipnn"
+embedding_size = 20
+hidden = [400, 400, 400]
+[training]
+window_days = 1
+batch_size = 2000
+[engine]
+memory_limit = "1GB"
+"""
+
+PEER = """
+import sys
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import LabelEncoder
+
+dense, sparse = [f"I{i}" for i in range(1, 14)], [f"C{i}" for i in range(1, 27)]
+data = pd.read_csv(sys.argv[1], sep="\\t", header=None, names=["label", *dense, *sparse])
+data[sparse] = data[sparse].fillna("-1")
+data[dense] = data[dense].fillna(0)
+for name in dense + sparse:
+    data[name] = LabelEncoder().fit_transform(data[name])
+ids, label = data[dense + sparse].to_numpy(np.int32), data["label"].to_numpy(np.int32)
+assert ids.shape == (len(label), 39)
+"""
+
+
+def main(
+    rows: Annotated[int, typer.Option(min=100_000, help="Log lines of the day.")] = 2_000_000,
+    work: Annotated[Path, typer.Option(help="Folder for everything made here.")] = Path("work/benchmark"),
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+) -> None:
+    """Measure the data steps and the peer in turn."""
+    folder = work.resolve() / "etl"
+    log, peer = generate(folder, rows), peer_python(folder / "peer", PEER_PACKAGES)
+    steps = _medians([_round(folder, log, peer) for _ in range(rounds)])
+    ours = {name: steps[name] for name in STEPS}
+    steps = {**ours, "all steps": _together(list(ours.values())), "peer": steps["peer"]}
+    rows = log_rows(folder)
+    log_mb = round(log.stat().st_size / 1e6, 1)
+    figures = {"rows": rows, "log_mb": log_mb, "steps": _rates(steps, rows), "ratios": _ratios(steps)}
+    _show(figures)
+    print(json.dumps(figures))
+
+
+def generate(folder: Path, rows: int) -> Path:
+    """The pipeline's file, and the day's log: in a process of its own, as no child's peak is below its parent's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "etl.toml").write_text(PIPELINE)
+    shutil.rmtree(folder / "raw", ignore_errors=True)
+    options = f"--rows {rows} --requests 1 --vocabulary criteo --compression none --day {DAY}"
+    command = [sys.executable, "-m", "jobs", "synth", "--folder", str(folder / "raw"), *options.split()]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "raw" / "logs" / str(DAY) / "part-0.tsv"
+
+
+def run_steps(folder: Path) -> dict[str, Usage]:
+    """Every step into an empty store: encode would take over the shards of the round before."""
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    options = ("--config", str(folder / "etl.toml"), "--day", str(DAY), "--force")
+    return {name: run([sys.executable, "-m", f"jobs.{name}", *options])[0] for name in STEPS}
+
+
+def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:
+    return run_steps(folder) | {"peer": run([str(peer), "-c", PEER, str(log)])[0]}
+
+
+def log_rows(folder: Path) -> int:
+    """Rows of the day's log that were taken in."""
+    manifest = Store.of(load_config(folder / "etl.toml")).manifest("rows", DAY)
+    return 0 if manifest is None else manifest.rows
+
+
+def _medians(rounds: list[dict[str, Usage]]) -> dict[str, Usage]:
+    return {name: _median([each[name] for each in rounds]) for name in rounds[0]}
+
+
+def _median(usages: list[Usage]) -> Usage:
+    seconds, peak = (statistics.median(getattr(u, what) for u in usages) for what in ("seconds", "peak_mb"))
+    return Usage(seconds, peak)
+
+
+def _together(usages: list[Usage]) -> Usage:
+    """Steps one after the other."""
+    return Usage(sum(u.seconds for u in usages), max(u.peak_mb for u in usages))
+
+
+def _rates(used: dict[str, Usage], rows: int) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "seconds": round(usage.seconds, 2),
+            "rows_per_second": round(rows / usage.seconds),
+            "peak_mb": round(usage.peak_mb),
+        }
+        for name, usage in used.items()
+    }
+
+
+def _ratios(used: dict[str, Usage]) -> dict[str, float]:
+    ours, peer = used["all steps"], used["peer"]
+    return {
+        "seconds": round(ours.seconds / peer.seconds, 3),
+        "peak_mb": round(ours.peak_mb / peer.peak_mb, 3),
+    }
+
+
+def _show(figures: dict[str, Any]) -> None:
+    table = Table("process", "seconds", "rows/s", "peak MB", title=f"{figures['rows']:,} rows")
+    for name, used in figures["steps"].items():
+        table.add_row(name, *(f"{value:,}" for value in used.values()))
+    table.add_row("ours / peer", str(figures["ratios"]["seconds"]), "", str(figures["ratios"]["peak_mb"]))
+    console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
