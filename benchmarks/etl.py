@@ -89,7 +89,7 @@ def main(
     steps = _medians([_round(folder, log, peer) for _ in range(rounds)])
     ours = {name: steps[name] for name in STEPS}
     steps = {**ours, "all steps": _together(list(ours.values())), "peer": steps["peer"]}
-    rows = log_rows(folder)
+    rows = encoded_rows(folder)
     log_mb = round(log.stat().st_size / 1e6, 1)
     figures = {"rows": rows, "log_mb": log_mb, "steps": _rates(steps, rows), "ratios": _ratios(steps)}
     _show(figures)
@@ -118,10 +118,13 @@ def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:
     return run_steps(folder) | {"peer": run([str(peer), "-c", PEER, str(log)])[0]}
 
 
-def log_rows(folder: Path) -> int:
-    """Rows of the day's log that were taken in."""
-    manifest = Store.of(load_config(folder / "etl.toml")).manifest("rows", DAY)
-    return 0 if manifest is None else manifest.rows
+def encoded_rows(folder: Path) -> int:
+    """Rows of the log that went into the store, 0 as long as the day is not encoded."""
+    if not (folder / "etl.toml").exists():
+        return 0
+    store = Store.of(load_config(folder / "etl.toml"))
+    rows, shards = store.manifest("rows", DAY), store.manifest("shards", DAY)
+    return 0 if rows is None or shards is None else rows.rows
 
 
 def _medians(rounds: list[dict[str, Usage]]) -> dict[str, Usage]:

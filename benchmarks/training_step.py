@@ -136,18 +136,16 @@ def _show(
 ) -> None:
     what = ", ".join(f"{name} {settings[name]}" for name in ("rows", "ids", "fields", "embedding_size", "threads"))
     limits = {"f32": peak["f32"], "x3": peak["bf16"] / 3, "bf16": peak["bf16"]}
-    table = Table(
-        *("variant", "median ms", "least ms", "times the first", "GFLOP/s", "of the limit"),
-        title=f"{settings['model']}: {what}; {gflop:.3g} GFLOP a step",
-        caption=f"limit: {peak['f32']:.0f} GFLOP/s float32, {peak['bf16']:.0f} bfloat16",
-    )
+    table = Table("variant", "median ms", "least ms", "times the first", "GFLOP/s", "of the limit")
     first = next(iter(medians.values()))
     for name, median in medians.items():
         rate = 1e3 * gflop / median
         share = f"{rate / limits[VARIANTS[name]['precision']]:.1%}"
         times = f"{median / first:.2f}"
         table.add_row(name, f"{median:.1f}", f"{min(found[name]):.1f}", times, f"{rate:.3g}", share)
+    console().print(f"{settings['model']}: {what}; {gflop:.3g} GFLOP a step")
     console().print(table)
+    console().print(f"limit: {peak['f32']:.0f} GFLOP/s float32, {peak['bf16']:.0f} bfloat16")
 
 
 if __name__ == "__main__":

@@ -257,16 +257,14 @@ def _show(subject: Subject, speed: Speed) -> None:
         "precision": os.environ.get(PRECISION, "f32"),
     }
     parts = {"feeder": speed.feeder_ms, "step": speed.step_ms, "loop": speed.loop_ms}
-    table = Table(
-        *("part", "ms a batch", "rows/s"),
-        title=f"{subject.model}, batches of {subject.batch_size:,}, {subject.rows_of}",
-        caption=f"{', '.join(f'{name} {value}' for name, value in machine.items())}; what limits: {speed.limit}",
-    )
+    table = Table("part", "ms a batch", "rows/s")
     for name, taken in parts.items():
         table.add_row(
             "training loop" if name == "loop" else f"{name} alone", f"{taken:.2f}", f"{speed.rows_per_second(taken):,}"
         )
+    console().print(f"{subject.model}, batches of {subject.batch_size:,}, {subject.rows_of}")
     console().print(table)
+    console().print(f"{', '.join(f'{name} {value}' for name, value in machine.items())}; what limits: {speed.limit}")
     figures = {f"{name}_ms": round(taken, 3) for name, taken in parts.items()}
     rates = {f"{name}_rows_per_second": speed.rows_per_second(taken) for name, taken in parts.items()}
     what = {"model": subject.model, "batch_size": subject.batch_size, "rows_of": subject.rows_of}
