@@ -7,11 +7,12 @@ CONFIG ?= conf/demo.toml
 PORT ?= 8080
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test lint types imports up down clean lock
+.PHONY: help demo test bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
 	@echo "make test    lint, types, import contract, tests"
+	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1:$(PORT)   (CONFIG=conf/demo.toml PORT=8080)"
 	@echo "make down    stop it"
 	@echo "make clean   remove what the demo made (work/)"
@@ -38,6 +39,9 @@ demo: .venv/package.stamp
 
 test: lint types imports
 	$(BIN)/python -m pytest
+
+bench: .venv/package.stamp
+	@$(BIN)/python -m benchmarks.all
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check --config .ci/ruff.toml .
