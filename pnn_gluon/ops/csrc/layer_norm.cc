@@ -23,7 +23,7 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const int64_t n = x.shape.back(), rows = x.size() / n, padded = (n + 15) / 16 * 16;
   const float epsilon = number(attributes, "epsilon", 1e-5f);
   const float *dy = (*inputs)[0].data<float>(), *gamma = (*inputs)[2].data<float>(), *from = x.data<float>();
-  const float* y = (*inputs)[4].data<float>();
+  const float* beta = (*inputs)[3].data<float>();
   float* dx = (*outputs)[0].data<float>();
   static thread_local Scratch scratch;
   float* sums = scratch.zeros(kChunks * 2 * padded);
@@ -31,7 +31,7 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
                                     : PNN_FOR_THIS_PROCESSOR(layer_norm_rows_backward<false>);
   for_chunks(rows, [&](int64_t chunk, int64_t begin, int64_t end) {
     float* mine = sums + chunk * 2 * padded;
-    run(dy, from, gamma, y, dx, mine, mine + padded, begin, end, n, epsilon);
+    run(dy, from, gamma, beta, dx, mine, mine + padded, begin, end, n, epsilon);
   });
   add_chunks(sums, 2 * padded, rows, (*outputs)[1].data<float>(), n);
   add_chunks(sums + padded, 2 * padded, rows, (*outputs)[2].data<float>(), n);
