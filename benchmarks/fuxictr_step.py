@@ -10,13 +10,13 @@ own (together as many rows as ours), and the dense layers have no normalization.
 import json
 import sys
 import tempfile
-import time
 
 import numpy as np
 import torch
 from fuxictr.features import FeatureMap
 from fuxictr.pytorch import layers
 from fuxictr.pytorch.models import BaseModel
+from interleaved import answer
 from torch import nn
 
 LABEL = "label"
@@ -131,15 +131,7 @@ def main():
     ids = torch.tensor(data["ids"] % (s["ids"] // s["fields"]), dtype=torch.int64)
     label = torch.tensor(data["label"])
     batches = [{LABEL: label} | {name: batch[:, n] for n, name in enumerate(fields.features)} for batch in ids]
-    done = 0
-    for line in sys.stdin:
-        taken = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            net.train_step(batches[done % len(batches)])
-            taken.append(1e3 * (time.perf_counter() - start))
-            done += 1
-        print(json.dumps(taken), flush=True)
+    answer(lambda number: net.train_step(batches[number % len(batches)]))
 
 
 if __name__ == "__main__":

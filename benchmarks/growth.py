@@ -10,8 +10,10 @@ Every point of a line is a process of its own; the lines are measured one after 
 """
 
 import contextlib
+import itertools
 import json
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +22,7 @@ import typer
 from rich.table import Table
 
 from benchmarks.training_step import draw_batches
-from benchmarks.workers import our_command, running
+from benchmarks.workers import in_turns, our_command, running
 from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
@@ -74,22 +76,18 @@ def _check_memory(points: list[dict[str, int]], embedding_size: int, memory_gb: 
 def _line(points: list[dict[str, Any]], rounds: int, steps: int, work: Path) -> list[dict[str, float]]:
     """Of each point: microseconds of an example, different ids of a batch, peak MB."""
     data = [draw_batches(work, point["rows"], point["ids"], point["fields"]) for point in points]
-    taken: list[list[float]] = [[] for _ in points]
     with contextlib.ExitStack() as stack:
         commands = [our_command(point | {"data": str(path)}) for point, path in zip(points, data, strict=True)]
         workers = [stack.enter_context(running(command)) for command in commands]
-        for turn in range(rounds + 1):
-            for worker, milliseconds in zip(workers, taken, strict=True):
-                answer = worker.ask(steps)
-                milliseconds += answer if turn else []
+        answers = in_turns({str(n): partial(worker.ask, steps) for n, worker in enumerate(workers)}, rounds)
         peaks = [worker.peak_mb() for worker in workers]
     return [
         {
-            "us_per_example": round(1e3 * statistics.median(milliseconds) / point["rows"], 3),
+            "us_per_example": round(1e3 * statistics.median(itertools.chain(*milliseconds)) / point["rows"], 3),
             "different_ids": _different(path),
             "peak_mb": round(peak),
         }
-        for point, path, milliseconds, peak in zip(points, data, taken, peaks, strict=True)
+        for point, path, milliseconds, peak in zip(points, data, answers.values(), peaks, strict=True)
     ]
 
 

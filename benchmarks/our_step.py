@@ -1,4 +1,4 @@
-"""Training steps of a network of this package, for `benchmarks.training_step`; the protocol is that of `torch_step`.
+"""Training steps of a network of this package, for `benchmarks.training_step`.
 
 `operators` in the settings is native or plain, `precision` (f32, x3, bf16) that of dense layers. A step is what the
 training loop does for each batch: rows to tensors, forward, backward, update of the parameters.
@@ -7,10 +7,11 @@ training loop does for each batch: rows to tensors, forward, backward, update of
 import json
 import os
 import sys
-import time
 from typing import Any
 
 import numpy as np
+
+from benchmarks.interleaved import answer
 
 
 def main() -> None:
@@ -22,15 +23,7 @@ def main() -> None:
     step = _prepared(settings)
     data = np.load(settings["data"])
     batches, label = data["ids"].astype(np.int32), data["label"]
-    done = 0
-    for line in sys.stdin:
-        taken = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            step(batches[done % len(batches)], label)
-            taken.append(1e3 * (time.perf_counter() - start))
-            done += 1
-        print(json.dumps(taken), flush=True)
+    answer(lambda number: step(batches[number % len(batches)], label))
 
 
 def _prepared(settings: dict[str, Any]) -> Any:

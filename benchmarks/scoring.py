@@ -14,6 +14,7 @@ by locked files, and never by the product. Ends with one JSON line: variant to r
 """
 
 import contextlib
+import itertools
 import json
 import statistics
 import subprocess
@@ -28,9 +29,9 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from benchmarks.interleaved import heard, in_turns, taken, worker
 from benchmarks.peer import peer_python
 from benchmarks.scored_bundle import make_bundle
+from benchmarks.workers import in_turns, running
 from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
@@ -73,10 +74,10 @@ def main(
             if name == "score_table":
                 measures[name] = partial(_score_table, settings)
                 continue
-            process = stack.enter_context(worker(*_command(name, settings, work)))
-            ready[name] = heard(process)["logits"]
-            measures[name] = partial(taken, process, steps)
-        found = in_turns(measures, rounds)
+            worker = stack.enter_context(running(*_command(name, settings, work)))
+            ready[name] = worker.heard()["logits"]
+            measures[name] = partial(worker.ask, steps)
+        found = {name: list(itertools.chain(*answers)) for name, answers in in_turns(measures, rounds).items()}
     rates = {name: [_rows(name, settings) / (1e-3 * each) for each in times] for name, times in found.items()}
     _show(settings, rates, ready)
     print(json.dumps({name: round(statistics.median(each)) for name, each in rates.items()}))

@@ -7,10 +7,10 @@ list of milliseconds. `optimizer` is sparse_adam (SparseAdam for the tables, Ada
 
 import json
 import sys
-import time
 
 import numpy as np
 import torch
+from interleaved import answer
 from torch import nn
 from torch.nn import functional
 
@@ -237,15 +237,7 @@ def main():
         for update in updates:
             update.step()
 
-    done = 0
-    for line in sys.stdin:
-        taken = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            step(batches[done % len(batches)])
-            taken.append(1e3 * (time.perf_counter() - start))
-            done += 1
-        print(json.dumps(taken), flush=True)
+    answer(lambda number: step(batches[number % len(batches)]))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ Ends with one JSON line: variant to median milliseconds.
 """
 
 import contextlib
+import itertools
 import json
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +25,7 @@ import typer
 from rich.table import Table
 
 from benchmarks.arithmetic import MODELS, Network, step_gflop
-from benchmarks.workers import our_command, peer_command, running
+from benchmarks.workers import in_turns, our_command, peer_command, running
 from jobs.terminal import console
 from pnn_gluon.runtime import available_processors
 
@@ -50,6 +52,7 @@ _LIBRARY_MODELS = {
 }
 _BATCHES = 10
 _PRODUCTS_OF_A_ROUND = 3
+_LIMIT = "limit of the machine"
 
 
 def main(
@@ -111,14 +114,11 @@ def _measure(
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(running(_command(settings | VARIANTS[name], work))) for name in names}
         limit = stack.enter_context(running(peer_command("torch_peak.py", "peers", settings, work)))
-        found: dict[str, list[float]] = {name: [] for name in names}
-        peak = {"f32": 0.0, "bf16": 0.0}
-        for turn in range(rounds + 1):
-            for name, worker in workers.items():
-                taken = worker.ask(steps)
-                found[name] += taken if turn else []
-            peak = {name: max(peak[name], rate) for name, rate in limit.ask(_PRODUCTS_OF_A_ROUND).items()}
-    return found, peak
+        measures = {name: partial(worker.ask, steps) for name, worker in workers.items()}
+        answers = in_turns({**measures, _LIMIT: partial(limit.ask, _PRODUCTS_OF_A_ROUND)}, rounds)
+    rates = answers.pop(_LIMIT)
+    peak = {name: max(rate[name] for rate in rates) for name in ("f32", "bf16")}
+    return {name: list(itertools.chain(*taken)) for name, taken in answers.items()}, peak
 
 
 def _command(settings: dict[str, Any], work: Path) -> list[str]:

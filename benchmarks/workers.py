@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,13 @@ class Worker:
     def ask(self, steps: int) -> Any:
         """Let it do that many steps; its answer."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
+        return self.heard()
+
+    def heard(self) -> Any:
+        """The next thing it says, of itself or as an answer."""
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"a variant ended with status {self._process.wait()}; its message is above")
@@ -43,10 +47,10 @@ class Worker:
 
 
 @contextlib.contextmanager
-def running(command: list[str]) -> Iterator[Worker]:
-    """A worker of this command until the end of the block."""
+def running(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[Worker]:
+    """A worker of this command until the end of the block, with more environment variables."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env=os.environ | _ENVIRONMENT, **pipes)
+    process = subprocess.Popen(command, env=os.environ | _ENVIRONMENT | dict(environment or {}), **pipes)
     try:
         yield Worker(process)
     finally:
@@ -54,6 +58,16 @@ def running(command: list[str]) -> Iterator[Worker]:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         process.wait()
+
+
+def in_turns(variants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
+    """What each variant answers in all rounds but the first, which warms up."""
+    found: dict[str, list[Any]] = {name: [] for name in variants}
+    for turn in range(rounds + 1):
+        for name, measure in variants.items():
+            answer = measure()
+            found[name] += [answer] if turn else []
+    return found
 
 
 def our_command(settings: dict[str, Any]) -> list[str]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.loop import Progress
 
-PRECISION = "PNN_GLUON_PRECISION"
 WARM_UP = 20
 """Batches before a clock starts; the training loop is looked at every so many."""
 LEAST_ROWS = 1 << 20
@@ -175,6 +174,7 @@ def feeder_ms(subject: Subject, batches: int) -> float:
 
 def step_ms(subject: Subject, batches: int) -> float:
     """Milliseconds of a step on batches in memory, queued one behind the other as the training loop does."""
+    from pnn_gluon.ops import dense_precision
     from pnn_gluon.runtime import Tensor, mx
     from pnn_gluon.training.devices import contexts, initialize
     from pnn_gluon.training.optimizer import make_trainer
@@ -188,15 +188,16 @@ def step_ms(subject: Subject, batches: int) -> float:
     with closing(_batches(subject.feeder, WARM_UP)) as source:
         kept = list(source)
     started, before = 0.0, list[Tensor]()
-    for number in range(WARM_UP + batches):
-        if number == WARM_UP:
-            mx.nd.waitall()
-            started = time.perf_counter()
-        ids, label = kept[number % len(kept)]
-        losses = step(ids, label)
-        for loss in before:
-            loss.asscalar()
-        before = losses
+    with dense_precision(options.precision):
+        for number in range(WARM_UP + batches):
+            if number == WARM_UP:
+                mx.nd.waitall()
+                started = time.perf_counter()
+            ids, label = kept[number % len(kept)]
+            losses = step(ids, label)
+            for loss in before:
+                loss.asscalar()
+            before = losses
     mx.nd.waitall()
     return 1e3 * (time.perf_counter() - started) / batches
 
@@ -249,13 +250,14 @@ class _Some:
 
 
 def _show(subject: Subject, speed: Speed) -> None:
-    from pnn_gluon.ops import operators
+    from pnn_gluon.ops import chosen_precision, dense_precision, operators
 
-    machine = {
-        "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "operators": operators(),
-        "precision": os.environ.get(PRECISION, "f32"),
-    }
+    with dense_precision(subject.training.precision):
+        machine = {
+            "threads": int(os.environ["OMP_NUM_THREADS"]),
+            "operators": operators(),
+            "precision": chosen_precision(),
+        }
     parts = {"feeder": speed.feeder_ms, "step": speed.step_ms, "loop": speed.loop_ms}
     table = Table("part", "ms a batch", "rows/s")
     for name, taken in parts.items():
