@@ -124,7 +124,7 @@ static int64_t divided_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
 constexpr int64_t kDepth = 1024;       // most words along k of a block: its panel of B stays in the second-level cache
 constexpr int64_t kWordMultiple = 16;  // packed blocks have a multiple of this many words
-constexpr int64_t kStripsOfATask = 5;
+constexpr int64_t kFewestStrips = 2, kMostStrips = 5;  // of a task
 
 // The blocks of a product, and where packed operands lie.
 struct Plan {
@@ -181,7 +181,7 @@ void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix
   const Kernels& kernels = plan.kernels;
   static thread_local Scratch shared;
   float* packed_b = shared.get(kernels.planes * plan.b_plane());
-  const int64_t strips = std::clamp<int64_t>(plan.strips / (4 * omp_get_max_threads()), 1, kStripsOfATask);
+  const int64_t strips = std::clamp<int64_t>(plan.strips / (32 * omp_get_max_threads()), kFewestStrips, kMostStrips);
   const int64_t tasks = divided_up(plan.strips, strips);
 #pragma omp parallel
   {
