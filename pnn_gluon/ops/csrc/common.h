@@ -62,6 +62,15 @@ inline MXReturnValue all_float32(const Attributes&, Types* inputs, Types* output
   return MX_SUCCESS;
 }
 
+// Registers an operator on float32 tensors; write (counts<2, 1>) in parentheses.
+#define PNN_OPERATOR(name, numbers, forward, backward, shapes) \
+  REGISTER_OP(name)                                            \
+      .setForward(forward, "cpu")                              \
+      .setBackward(backward, "cpu")                            \
+      .setParseAttrs(numbers)                                  \
+      .setInferType(::pnn::all_float32)                        \
+      .setInferShape(shapes)
+
 // ------------------------------------------------------------------------------------------ chunks and memory
 
 // Rows are cut into the same chunks whatever the number of threads, and partial sums of chunks are added in order:

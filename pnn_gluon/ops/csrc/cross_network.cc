@@ -63,11 +63,6 @@ static MXReturnValue shapes(const Attributes&, Shapes* inputs, Shapes* outputs) 
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_cross_network)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<3, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_cross_network, (counts<3, 1>), forward, backward, shapes);
 
 }  // namespace pnn

@@ -98,11 +98,6 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_dense)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(inputs_and_outputs)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_dense, inputs_and_outputs, forward, backward, shapes);
 
 }  // namespace pnn

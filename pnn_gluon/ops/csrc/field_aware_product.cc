@@ -42,11 +42,6 @@ static MXReturnValue shapes(const Attributes&, Shapes* inputs, Shapes* outputs) 
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_field_aware_product)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<1, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_field_aware_product, (counts<1, 1>), forward, backward, shapes);
 
 }  // namespace pnn

@@ -44,11 +44,6 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_field_pooling)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<2, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_field_pooling, (counts<2, 1>), forward, backward, shapes);
 
 }  // namespace pnn

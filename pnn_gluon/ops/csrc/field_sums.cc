@@ -63,18 +63,8 @@ static MXReturnValue pair_shapes(const Attributes& attributes, Shapes* inputs, S
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_field_sums)
-    .setForward(forward<false>, "cpu")
-    .setBackward(backward<false>, "cpu")
-    .setParseAttrs(counts<1, 1>)
-    .setInferType(all_float32)
-    .setInferShape(sum_shapes);
+PNN_OPERATOR(pnn_field_sums, (counts<1, 1>), forward<false>, backward<false>, sum_shapes);
 
-REGISTER_OP(pnn_pair_sums)
-    .setForward(forward<true>, "cpu")
-    .setBackward(backward<true>, "cpu")
-    .setParseAttrs(counts<1, 1>)
-    .setInferType(all_float32)
-    .setInferShape(pair_shapes);
+PNN_OPERATOR(pnn_pair_sums, (counts<1, 1>), forward<true>, backward<true>, pair_shapes);
 
 }  // namespace pnn

@@ -47,11 +47,6 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_inner_products)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<1, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_inner_products, (counts<1, 1>), forward, backward, shapes);
 
 }  // namespace pnn

@@ -156,11 +156,6 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_kernel_products)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<2, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_kernel_products, (counts<2, 1>), forward, backward, shapes);
 
 }  // namespace pnn

@@ -49,11 +49,6 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_layer_norm)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<3, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_layer_norm, (counts<3, 1>), forward, backward, shapes);
 
 }  // namespace pnn

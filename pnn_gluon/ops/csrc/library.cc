@@ -10,10 +10,14 @@
 
 namespace pnn {
 
+static std::string asked_isa() {
+  const char* asked = std::getenv("PNN_GLUON_ISA");
+  return asked == nullptr ? "" : asked;
+}
+
 static Isa detect() {
 #if defined(__x86_64__)
-  const char* asked = std::getenv("PNN_GLUON_ISA");
-  const std::string limit = asked == nullptr ? "" : asked;
+  const std::string limit = asked_isa();
   __builtin_cpu_init();
   if (limit == "baseline" || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::baseline;
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -42,8 +46,7 @@ static bool tiles_permitted() {
 
 static MatrixUnit detect_unit() {
 #if PNN_MATRIX_UNITS
-  const char* asked = std::getenv("PNN_GLUON_ISA");
-  const std::string limit = asked == nullptr ? "" : asked;
+  const std::string limit = asked_isa();
   if (limit == "emulated_tiles") return MatrixUnit::emulated_tiles;
   if (isa() != Isa::avx512 || limit == "avx512" || !__builtin_cpu_supports("avx512bf16")) return MatrixUnit::none;
   return limit != "avx512_bf16" && tiles_permitted() ? MatrixUnit::amx : MatrixUnit::avx512_bf16;

@@ -38,11 +38,6 @@ static MXReturnValue shapes(const Attributes&, Shapes* inputs, Shapes* outputs) 
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_log_loss)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(counts<2, 1>)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_log_loss, (counts<2, 1>), forward, backward, shapes);
 
 }  // namespace pnn

@@ -221,11 +221,6 @@ static MXReturnValue pair_network_counts(const Attributes& attributes, int* inpu
   return MX_SUCCESS;
 }
 
-REGISTER_OP(pnn_pair_network)
-    .setForward(forward, "cpu")
-    .setBackward(backward, "cpu")
-    .setParseAttrs(pair_network_counts)
-    .setInferType(all_float32)
-    .setInferShape(shapes);
+PNN_OPERATOR(pnn_pair_network, pair_network_counts, forward, backward, shapes);
 
 }  // namespace pnn
