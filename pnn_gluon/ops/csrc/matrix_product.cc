@@ -150,23 +150,30 @@ struct Plan {
   int64_t words_of(int64_t block) const { return divided_up(end_of(block) - block * depth, kernels.step); }
 };
 
-// The strips from `first` on of the product, with B packed.
-static void multiply_strips(const Plan& plan, int64_t first, int64_t last, Matrix a, const float* packed_b,
-                            float* packed_a, const Product& product) {
+struct Range {
+  int64_t first, last;  // the one after the last
+};
+
+// Number `i` of the parts of `count` things.
+static Range part_of(int64_t count, int64_t i, int64_t parts) { return {count * i / parts, count * (i + 1) / parts}; }
+
+// The strips and panels of a task, with B packed.
+static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a, const float* packed_b,
+                          float* packed_a, const Product& product) {
   const Kernels& kernels = plan.kernels;
-  const int64_t a_plane = (last - first) * plan.strip_size();
+  const int64_t a_plane = (strips.last - strips.first) * plan.strip_size();
   for (int64_t block = 0; block < plan.depths; ++block) {
-    for (int64_t strip = first; strip < last; ++strip)
+    for (int64_t strip = strips.first; strip < strips.last; ++strip)
       kernels.pack_a(a, strip * kernels.strip, plan.m, block * plan.depth, plan.end_of(block),
-                     packed_a + (strip - first) * plan.strip_size(), a_plane);
-    for (int64_t panel = 0; panel < plan.panels; ++panel) {
+                     packed_a + (strip - strips.first) * plan.strip_size(), a_plane);
+    for (int64_t panel = panels.first; panel < panels.last; ++panel) {
       const int64_t column = panel * kernels.panel;
       const float* b = packed_b + (block * plan.panels + panel) * plan.panel_size();
       const Finish how{block > 0, block == plan.depths - 1, product.relu,
                        product.bias == nullptr ? nullptr : product.bias + column};
-      for (int64_t strip = first; strip < last; ++strip) {
+      for (int64_t strip = strips.first; strip < strips.last; ++strip) {
         const int64_t row = strip * kernels.strip;
-        kernels.multiply(packed_a + (strip - first) * plan.strip_size(), a_plane, b, plan.b_plane(),
+        kernels.multiply(packed_a + (strip - strips.first) * plan.strip_size(), a_plane, b, plan.b_plane(),
                          plan.words_of(block), product.data + row * plan.n + column, plan.n, plan.m - row,
                          plan.n - column, how);
       }
@@ -181,8 +188,10 @@ void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix
   const Kernels& kernels = plan.kernels;
   static thread_local Scratch shared;
   float* packed_b = shared.get(kernels.planes * plan.b_plane());
-  const int64_t strips = std::clamp<int64_t>(plan.strips / (32 * omp_get_max_threads()), kFewestStrips, kMostStrips);
-  const int64_t tasks = divided_up(plan.strips, strips);
+  const int64_t threads = omp_get_max_threads();
+  const int64_t most = std::clamp<int64_t>(plan.strips / (32 * threads), kFewestStrips, kMostStrips);
+  const int64_t rows = divided_up(plan.strips, most);  // of tasks; where they are few, columns too are divided
+  const int64_t columns = rows >= 4 * threads ? 1 : std::min(plan.panels, divided_up(4 * threads, rows));
 #pragma omp parallel
   {
     if (kernels.enter != nullptr) kernels.enter();
@@ -193,10 +202,11 @@ void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix
                      packed_b + i * plan.panel_size(), plan.b_plane());
     }
     static thread_local Scratch own;
-    float* packed_a = own.get(kernels.planes * strips * plan.strip_size());
+    float* packed_a = own.get(kernels.planes * most * plan.strip_size());
 #pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < tasks; ++task)
-      multiply_strips(plan, task * strips, std::min(plan.strips, (task + 1) * strips), a, packed_b, packed_a, product);
+    for (int64_t task = 0; task < rows * columns; ++task)
+      multiply_part(plan, part_of(plan.strips, task / columns, rows), part_of(plan.panels, task % columns, columns), a,
+                    packed_b, packed_a, product);
     if (kernels.leave != nullptr) kernels.leave();
   }
 }
