@@ -54,16 +54,13 @@ class FieldAttention(HybridBlock):
             units = 4 * self._heads * self._head_size
             projected = dense_product(F, vectors, projections, units)  # (B, N, 4 heads head_size)
             return F.pnn_field_attention(projected, heads=self._heads)
-        residual = self._dense(F, vectors, residual_weight, self._heads)  # (B, N, heads head_size)
+        residual = dense_product(F, vectors, residual_weight, self._heads * self._head_size)  # (B, N, heads head_size)
         weights = query_weight, key_weight, value_weight
         heads = [self._head(F, vectors, head, *weights) for head in range(self._heads)]
         return F.relu(F.concat(*heads, dim=2) + residual)
 
     def _head(self, F: Any, vectors: Tensor, head: int, *weights: Tensor) -> Tensor:
         rows = {"axis": 0, "begin": head * self._head_size, "end": (head + 1) * self._head_size}
-        query, key, value = (self._dense(F, vectors, F.slice_axis(w, **rows), 1) for w in weights)
+        query, key, value = (dense_product(F, vectors, F.slice_axis(w, **rows), self._head_size) for w in weights)
         attention = F.softmax(F.batch_dot(query, key, transpose_b=True), axis=2)  # (B, N, N)
         return F.batch_dot(attention, value)  # (B, N, head_size)
-
-    def _dense(self, F: Any, vectors: Tensor, weight: Tensor, heads: int) -> Tensor:
-        return F.FullyConnected(vectors, weight, num_hidden=heads * self._head_size, no_bias=True, flatten=False)
