@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 from jobs.reading import Reading
 from jobs.step import Built, Report
-from jobs.training_split import split
+from jobs.training_split import CHUNK, split, unseen
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.data.unseen import Unseen
     from pnn_gluon.training.gbdt import Rows, Validation
-
-CHUNK = 1 << 16
-"""Rows read at once."""
 
 ROUNDS = 10
 """Trees that count as one epoch of `training.patience`."""
@@ -43,7 +41,7 @@ def build_gbdt(reading: Reading, folder: Path, report: Report) -> Built:
     fitted = train_gbdt(
         feature_map.layout,
         feature_map.size,
-        _rows(split(reading).train, "train", feature_map),
+        _rows(split(reading).train, "train", feature_map, unseen(reading, feature_map)),
         options,
         validation=_validation(reading, feature_map),
         seed=config.training.seed,
@@ -61,12 +59,12 @@ def build_gbdt(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(fitted.examples, details, last_bits(config.model.name))
 
 
-def _rows(paths: list[Path], share: str, feature_map: "FeatureMap") -> "Rows":
+def _rows(paths: list[Path], share: str, feature_map: "FeatureMap", unseen: "Unseen | None" = None) -> "Rows":
     """The rows of a share of the shards, in their order."""
     from pnn_gluon.data.feeder import Feeder
 
     slots, size = feature_map.layout.slots, feature_map.size
-    return Feeder(paths, share, batch_size=CHUNK, slots=slots, size=size, order="sequential").batches
+    return Feeder(paths, share, batch_size=CHUNK, slots=slots, size=size, order="sequential", unseen=unseen).batches
 
 
 def _validation(reading: Reading, feature_map: "FeatureMap") -> "Validation | None":

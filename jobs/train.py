@@ -13,7 +13,7 @@ from jobs.command import main
 from jobs.gbdt import build_gbdt
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step
-from jobs.training_split import split
+from jobs.training_split import CHUNK, split, unseen
 from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def training_feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
         slots=feature_map.layout.slots,
         size=feature_map.size,
         seed=training.seed,
+        unseen=unseen(reading, feature_map),
     )
 
 
@@ -127,9 +128,6 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
 
 FEW_STEPS = 200
 """Fewer updates than this can hardly move a network from where it starts."""
-
-CHUNK = 1 << 16
-"""Rows read at once for validation."""
 
 
 def _start_warm(reading: Reading, net: "HybridBlock", feature_map: "FeatureMap") -> bool:

@@ -202,7 +202,7 @@ MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
 }
 """The options each model takes; the registry of models is tested against it."""
 
-GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed"})
+GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed", "unseen_share"})
 """Options of `training` that have an effect on gradient boosted trees."""
 
 Widths = Annotated[
@@ -312,13 +312,15 @@ class TrainingConfig(Section):
     `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
     all of the newest day, which is then not trained on (last_day), or nothing (none: `epochs` decides).
     `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
-    options is, for so many epochs, and the model starts from its tables. The options of `TrainingOptions` are checked
-    by it.
+    options is, for so many epochs, and the model starts from its tables. `unseen_share`: the share of rows in
+    which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. The options of `TrainingOptions` are
+    checked by it.
     """
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
     pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
+    unseen_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     optimizer: OptimizerName = "adam"
@@ -349,7 +351,7 @@ class TrainingConfig(Section):
     @property
     def options(self) -> TrainingOptions:
         """The library's options."""
-        ours = {"window_days", "warm_start", "pretrain_epochs", "batch_size", "validation"}
+        ours = {"window_days", "warm_start", "pretrain_epochs", "unseen_share", "batch_size", "validation"}
         return TrainingOptions(**self.model_dump(exclude=ours))
 
     @model_validator(mode="after")
@@ -486,11 +488,13 @@ class Config(Section):
     def _trees_take_these_options(self) -> Self:
         if self.model.name != GBDT_NAME:
             return self
-        draws = self.model.subsample is not None and self.model.subsample < 1
+        draws = (self.model.subsample is not None and self.model.subsample < 1) or self.training.unseen_share > 0
         allowed = GBDT_TRAINING if draws else GBDT_TRAINING - {"seed"}
         idle = sorted(self.training.model_fields_set - allowed)
         if idle == ["seed"]:
-            raise ValueError("training.seed has an effect on model 'gbdt' with model.subsample below 1 only")
+            raise ValueError(
+                "training.seed has an effect on model 'gbdt' with model.subsample below 1 or unseen_share above 0 only"
+            )
         if idle:
             raise ValueError(
                 f"training.{idle[0]} has no effect on model 'gbdt', which starts anew each day: leave it out; "

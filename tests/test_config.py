@@ -88,11 +88,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (
             ('name = "fm"', 'name = "gbdt"\n[training]\nepochs = 10'),
             "training.epochs has no effect on model 'gbdt', which starts anew each day: leave it out; "
-            "its options of training: patience, validation, window_days",
+            "its options of training: patience, seed, unseen_share, validation, window_days",
         ),
         (
-            ('name = "fm"', 'name = "gbdt"\n[training]\nseed = 2'),
-            "training.seed has an effect on model 'gbdt' with model.subsample below 1 only",
+            ('name = "fm"', 'name = "gbdt"\n[training]\nseed = 2\nunseen_share = 0.0'),
+            "training.seed has an effect on model 'gbdt' with model.subsample below 1 or unseen_share above 0 only",
         ),
         (('name = "fm"', 'name = "gbdt"\ndepth = 31'), "model.depth: Input should be less than or equal to 30"),
         (('name = "fm"', 'name = "fm"\ntrees = 3'), "model 'fm' has no option 'trees'"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
+from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.errors import ConfigError, InputError
 
 Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -49,6 +50,7 @@ class Feeder:
         slots: Expected width S of a row.
         size: Number of ids V of the model; every id must be below it.
         order: `shuffled` or `sequential`.
+        unseen: Hides some fields, others in every pass.
 
     Raises:
         ConfigError: an option out of range.
@@ -67,6 +69,7 @@ class Feeder:
         seed: int = 0,
         window_rows: int = 8 * CHUNK_ROWS,
         order: Literal["shuffled", "sequential"] = "shuffled",
+        unseen: Unseen | None = None,
     ) -> None:
         if batch_size < 1 or window_rows < 1 or seed < 0:
             raise ConfigError(
@@ -77,7 +80,7 @@ class Feeder:
             raise ConfigError(f"order must be 'shuffled' or 'sequential', not {order!r}")
         self._paths, self._share, self._order = tuple(paths), share, order
         self._batch_size, self._window_rows = batch_size, window_rows
-        self._seed, self._slots, self._size = seed, slots, size
+        self._seed, self._slots, self._size, self._unseen = seed, slots, size, unseen
         self._shard_rows = tuple(self._rows(path) for path in self._paths)
 
     def _rows(self, path: Path) -> int:
@@ -100,7 +103,7 @@ class Feeder:
     def fingerprint(self) -> str:
         """Hash of everything the order of rows depends on, except the bytes of the shards."""
         what = (self._share, self._order, self._batch_size, self._window_rows, self._seed, self._shard_rows)
-        names = tuple(path.name for path in self._paths)
+        names = (*(path.name for path in self._paths), *([self._unseen.fingerprint] if self._unseen else []))
         return hashlib.sha256(repr((what, names)).encode()).hexdigest()
 
     def batches(self, epoch: int = 0, start_batch: int = 0) -> Generator[Batch, None, None]:
@@ -157,6 +160,8 @@ class Feeder:
         for chunk in chunks:
             part = slice(at, at + chunk.rows)
             ids[part], label[part] = self._read_chunk(shards[chunk.shard], chunk)
+            if self._unseen is not None:
+                ids[part] = self._unseen.applied(ids[part], (epoch, chunk.shard, chunk.first))
             at += chunk.rows
         if self._order == "sequential":
             return ids, label

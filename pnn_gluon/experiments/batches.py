@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.experiments.dataset import Examples
 
 Batch = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -14,11 +15,15 @@ Batch = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class MemoryBatches:
-    """All rows once a pass, in an order drawn from (seed, epoch); the last batch may be short."""
+    """All rows once a pass, in an order drawn from (seed, epoch); the last batch may be short.
+
+    `unseen` hides some fields, others in every pass.
+    """
 
     examples: Examples
     batch_size: int
     seed: int
+    unseen: Unseen | None = None
 
     @property
     def batch_count(self) -> int:
@@ -28,11 +33,13 @@ class MemoryBatches:
     @property
     def fingerprint(self) -> str:
         """Hash of all that the batches depend on."""
-        return hashlib.sha256(f"{self.examples.fingerprint} {self.batch_size} {self.seed}".encode()).hexdigest()
+        unseen = f" {self.unseen.fingerprint}" if self.unseen else ""
+        return hashlib.sha256(f"{self.examples.fingerprint} {self.batch_size} {self.seed}{unseen}".encode()).hexdigest()
 
     def batches(self, epoch: int, start_batch: int) -> Generator[Batch, None, None]:
         """The batches of a pass from a number on: ids int32 (B, S), labels float32 (B,)."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.examples.label))
         for start in range(start_batch * self.batch_size, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            yield self.examples.ids[rows], self.examples.label[rows]
+            ids = self.examples.ids[rows]
+            yield self.unseen.applied(ids, (epoch, start)) if self.unseen else ids, self.examples.label[rows]

@@ -124,6 +124,7 @@ class Plan:
         batch_size: Rows of a batch.
         metric: What early stopping judges the validation rows by.
         pretrain_epochs: Epochs of the factorization machine whose embeddings the network starts from; 0 for none.
+        unseen_share: Share of the train rows in which fields are read as *other*; see `pnn_gluon.data.unseen`.
     """
 
     model: ModelConfig
@@ -131,11 +132,17 @@ class Plan:
     batch_size: int
     metric: Metric
     pretrain_epochs: int
+    unseen_share: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """All options by table, fit for JSON."""
         training = {name: value for name, value in dataclasses.asdict(self.training).items() if name != "seed"}
-        own = {"batch_size": self.batch_size, "metric": self.metric, "pretrain_epochs": self.pretrain_epochs}
+        own: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "metric": self.metric,
+            "pretrain_epochs": self.pretrain_epochs,
+        }
+        own |= {"unseen_share": self.unseen_share} if self.unseen_share else {}
         whole = training | own
         if self.model.name == GBDT_NAME:
             whole = {name: whole[name] for name in sorted(OF_TREES)}
@@ -210,7 +217,7 @@ def _of_table(options: Mapping[str, Any], table: str) -> dict[str, Any]:
 def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
     own = OwnTraining(**{key: training.pop(key) for key in OwnTraining.model_fields if key in training})
     options = TrainingOptions(**training)
-    return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs)
+    return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs, own.unseen_share)
 
 
 def _for_trees(training: dict[str, Any]) -> dict[str, Any]:

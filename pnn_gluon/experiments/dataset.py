@@ -44,10 +44,14 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What models are fitted to, chosen by, and measured on; ids are learnt from train alone."""
+    """What models are fitted to, chosen by, and measured on; ids are learnt from train alone.
+
+    `other` int32 (N,) holds the *other* id of each field.
+    """
 
     layout: FieldLayout
     size: int
+    other: NDArray[np.int32]
     train: Examples
     valid: Examples
     test: Examples
@@ -92,7 +96,7 @@ def load_dataset(config: FitConfig, folder: Path | None = None) -> Dataset:
         raise InputError(f"{config.path}: data: the train rows have no fields besides the label")
     ids = IdMap.fit(parts[0].fields, data.min_count)
     encoded = [Examples(ids.encode(rows.fields, len(rows.label)), rows.label) for rows in parts]
-    return Dataset(ids.layout, ids.size, *encoded)
+    return Dataset(ids.layout, ids.size, ids.other, *encoded)
 
 
 def find_folder(config: FitConfig) -> Path:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
@@ -13,6 +15,7 @@ from pnn_gluon.experiments.run import Outputs, Report, Run
 from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
+    from pnn_gluon.data.unseen import Unseen
     from pnn_gluon.experiments.batches import MemoryBatches
     from pnn_gluon.models.gbdt import GBDT
     from pnn_gluon.runtime import HybridBlock
@@ -101,7 +104,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
 
     options = dataclasses.replace(plan.training, seed=seed)
     net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.vocabulary))
-    batches = MemoryBatches(data.train, plan.batch_size, seed)
+    batches = MemoryBatches(data.train, plan.batch_size, seed, _unseen(data, plan.unseen_share, seed))
     if plan.pretrain_epochs:
         _pretrain(net, plan, data, batches, options, report)
     latest: list[Progress] = []
@@ -125,6 +128,17 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
         seconds=time.perf_counter() - start - judge.seconds,
         parameters=count_network(net).total,
     )
+
+
+def _unseen(data: Dataset, share: float, seed: int) -> "Unseen | None":
+    """What hides some fields of the train rows, so that *other* is trained."""
+    from pnn_gluon.data.unseen import Unseen
+
+    if not share:
+        return None
+    counts = np.bincount(data.train.ids.ravel(), minlength=data.size)
+    none = np.zeros(data.layout.fields, np.int32)
+    return Unseen.planned(data.layout, data.other, none, counts, len(data.train.label), share=share, seed=seed)
 
 
 def _pretrain(

@@ -65,6 +65,11 @@ class IdMap:
         """Number of ids V."""
         return 1 + len(self.fields) + sum(len(ids.values) for ids in self.fields.values())
 
+    @cached_property
+    def other(self) -> Ids:
+        """The *other* id of each field, int32 (N,)."""
+        return np.array([ids.other for ids in self.fields.values()], np.int32)
+
     def encode(self, fields: Mapping[str, FieldValues], rows: int) -> Ids:
         """Ids int32 (rows, S) of rows with the map's fields; of a long row the first values count.
 

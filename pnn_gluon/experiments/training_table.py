@@ -21,6 +21,7 @@ class OwnTraining(Section):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     metric: Metric | None = None
     pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
+    unseen_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 def _library_options() -> dict[str, Any]:

@@ -58,7 +58,9 @@ def examples(rows):
     return Examples(ids, (ids.sum(axis=1) % 2).astype(np.float32))
 
 
-ROWS = Dataset(FieldLayout.from_widths({"a": 1, "b": 1}), 9, examples(40), examples(20), examples(10))
+ROWS = Dataset(
+    FieldLayout.from_widths({"a": 1, "b": 1}), 9, np.zeros(2, np.int32), examples(40), examples(20), examples(10)
+)
 
 
 def pretended(plan, data, seed, report, watch=None):
