@@ -75,10 +75,10 @@ def _make(folder: Path, settings: dict[str, Any]) -> int:
 def _write_bundle(folder: Path, feature_map: Any, settings: dict[str, Any]) -> None:
     from pnn_gluon import __version__
     from pnn_gluon.evaluation.calibration import PlattCalibration
+    from pnn_gluon.file_hash import sha256_of
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.runtime import mx
     from pnn_gluon.serving.bundle import BundleCard, write_bundle
-    from pnn_gluon.store.manifest import sha256_of
     from pnn_gluon.training.export import export_model
     from pnn_gluon.training.parameters import take_values
 

@@ -50,17 +50,15 @@ def _encode(
 
 def _reusable(reading: Reading, samples: dict[datetime.date, Manifest]) -> dict[datetime.date, Path]:
     """The shards of the day in force that were made from the same sample under the same map."""
-    before = reading.store.manifest("shards", reading.day)
-    if reading.force or before is None or before.details["map"] != reading.need("maps").run:
-        return {}
-    if not reading.store.is_intact(before):
+    before = None if reading.force else reading.store.intact("shards", reading.day)
+    if before is None or before.details["map"] != reading.need("maps").run:
         return {}
     folder, made_from = reading.store.folder(before), before.details["samples"]
     return {day: folder / f"{day}.h5" for day, sample in samples.items() if made_from.get(str(day)) == sample.run}
 
 
 def _counts_before(reading: Reading, days: set[datetime.date]) -> dict[str, dict[str, int]]:
-    before = reading.store.manifest("shards", reading.day)
+    before = reading.store.manifest("shards", reading.day) if days else None
     return {str(day): before.details["rows"][str(day)] for day in days} if before else {}
 
 

@@ -5,10 +5,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from jobs.reading import MAKERS, Reading
+from jobs.reading import Reading
 from jobs.step import Step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import PnnError
+from pnn_gluon.store.makers import MAKERS
 from pnn_gluon.store.store import Store
 
 DAILY = (

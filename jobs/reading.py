@@ -6,31 +6,12 @@ from typing import TYPE_CHECKING, Literal
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus, window
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.store.makers import MAKERS
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
 if TYPE_CHECKING:
     from pnn_gluon.data.raw_files import RawFile
-
-MAKERS = {
-    "rows": "ingest",
-    "samples": "sample",
-    "counts": "count",
-    "maps": "feature_map",
-    "shards": "encode",
-    "evaluations": "evaluate",
-    "models": "train",
-    "bundles": "calibrate",
-    "gates": "gate",
-    "champions": "promote",
-    "scores": "score",
-    "published": "publish",
-    "matured": "mature",
-    "reevaluations": "reevaluate",
-    "recalibrated": "recalibrate",
-    "overrides": "rollback",
-}
-"""The step that makes each table."""
 
 
 class Reading:

@@ -10,6 +10,7 @@ from typing import Any
 from jobs.reading import Reading
 from pnn_gluon import __version__
 from pnn_gluon.config import Config
+from pnn_gluon.errors import DamagedError
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
@@ -76,17 +77,32 @@ class Step:
         try:
             reading = Reading(config, store, day, force=force)
             self.reads(reading)
-            manifest, status = store.manifest(self.table, day), "skipped"
-            stands = self.fresh(reading, manifest) and manifest is not None and store.has_files(manifest)
-            if force or not stands or (manifest is not None and not self.standing(reading, manifest)):
+            manifest, status = self._in_force(store, day, report), "skipped"
+            if manifest is None or force or not self._stands(reading, manifest, report):
                 manifest, status = self._make(reading, report), "done"
             else:
                 store.clear_failure(self.table, day)
         except Exception as error:
             store.record_failure(self.table, day, f"{type(error).__name__}: {error}")
             raise
-        assert manifest is not None
         return self._outcome(manifest, status, time.monotonic() - started)
+
+    def _in_force(self, store: Store, day: datetime.date, report: Report) -> Manifest | None:
+        """The day in force; None when it was never made, or when only making it again mends its manifest."""
+        try:
+            return store.manifest(self.table, day)
+        except DamagedError as error:
+            report(f"{self.name} {day}: {error}")
+            return None
+
+    def _stands(self, reading: Reading, manifest: Manifest, report: Report) -> bool:
+        """Whether the day in force is fresh and whole, here and outside the store."""
+        if not self.fresh(reading, manifest):
+            return False
+        found = reading.store.damages(manifest)
+        for damage in found:
+            report(f"{self.name} {reading.day}: {damage}")
+        return not found and self.standing(reading, manifest)
 
     def _make(self, reading: Reading, report: Report) -> Manifest:
         store = reading.store

@@ -19,6 +19,10 @@ class InputError(PnnError):
     exit_status = 3
 
 
+class DamagedError(InputError):
+    """A file of the store is not what was written; the message names the command that mends it."""
+
+
 class GateRefused(PnnError):
     """The candidate model did not pass the gate."""
 

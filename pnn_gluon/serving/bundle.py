@@ -7,6 +7,7 @@ the training code with the same operators, in this process or any other.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.read_ahead import read_ahead
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
-from pnn_gluon.store.manifest import sha256_of
+from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.training.options import PrecisionName
 from pnn_gluon.training.scorer import Scorer, last_bits, load_scorer, parameters_file
 
@@ -30,11 +31,16 @@ FORMAT = 1
 MAP = "map.h5"
 CALIBRATOR = "calibrator.json"
 CARD = "bundle.json"
+REMEDY = "copy the bundle again, or rebuild it: python -m jobs.calibrate --day ... --force"
 
 
 @dataclasses.dataclass(frozen=True)
 class BundleCard:
-    """What a bundle is: which model, trained when, on which map, at which rate, by which configuration."""
+    """What a bundle is: which model, trained when, on which map, at which rate, by which configuration.
+
+    `files` has the SHA-256 of every other file of the bundle, `checksum` that of the card's own content; bundles of
+    earlier releases have neither, and only their map and parameters can be verified.
+    """
 
     model: Mapping[str, Any]
     model_day: str
@@ -46,6 +52,8 @@ class BundleCard:
     config: Mapping[str, Any]
     pnn_gluon: str
     format: int = FORMAT
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    checksum: str | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -53,16 +61,32 @@ class BundleCard:
 
         Raises:
             InputError: when there is none, or it is of another format.
+            DamagedError: when it is not what was written.
         """
         try:
             card = cls(**json.loads((folder / CARD).read_text()))
+            whole = card.checksum in {None, _checksum(card)}
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{folder}: not a bundle ({error})") from error
         if card.format != FORMAT:
             raise InputError(
                 f"{folder}: bundle format {card.format}, expected {FORMAT}: rebuild it with jobs.calibrate"
             )
+        if not whole:
+            raise DamagedError(f"{folder / CARD}: its content does not agree with its checksum; {REMEDY}")
         return card
+
+    def verify(self, folder: Path) -> None:
+        """Compare every file of the bundle that the card knows with its SHA-256.
+
+        Raises:
+            DamagedError: naming the first that is not the file the bundle was made with.
+        """
+        known = {MAP: self.map_sha256, parameters_file(self.model["name"]): self.parameters_sha256, **self.files}
+        for name, expected in known.items():
+            path = folder / name
+            if not path.is_file() or sha256_of(path) != expected:
+                raise DamagedError(f"{path}: not the file this bundle was made with; {REMEDY}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +121,7 @@ class Bundle:
             precision: How dense layers multiply, see `pnn_gluon.ops.PRECISIONS`.
         """
         card = BundleCard.read(folder)
-        parameters = parameters_file(card.model["name"])
-        for name, expected in ((MAP, card.map_sha256), (parameters, card.parameters_sha256)):
-            if sha256_of(folder / name) != expected:
-                raise InputError(f"{folder / name}: not the file this bundle was made with; rebuild it with --force")
+        card.verify(folder)
         calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
         feature_map = FeatureMap.load(folder / MAP)
         scorer = load_scorer(folder, card.model, feature_map.layout, precision)
@@ -135,9 +156,17 @@ class Bundle:
 
 
 def write_bundle(folder: Path, card: BundleCard, calibrator: Calibrator) -> None:
-    """Put card and calibrator beside the graph, the parameters and the map that are already in the folder."""
+    """Put calibrator and card beside the graph, the parameters and the map that are already in the folder."""
     (folder / CALIBRATOR).write_text(_canonical(calibrator.to_dict()))
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != CARD}
+    card = dataclasses.replace(card, files=files)
+    card = dataclasses.replace(card, checksum=_checksum(card))
     (folder / CARD).write_text(_canonical(dataclasses.asdict(card)))
+
+
+def _checksum(card: BundleCard) -> str:
+    """SHA-256 of everything in the card besides the checksum itself."""
+    return hashlib.sha256(_canonical({**dataclasses.asdict(card), "checksum": None}).encode()).hexdigest()
 
 
 def _canonical(value: Mapping[str, Any]) -> str:

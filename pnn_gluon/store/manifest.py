@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from pnn_gluon.days import parse_day
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import ConfigError, DamagedError
+from pnn_gluon.file_hash import sha256_of
+
+CHECKSUM = "checksum"
+"""Key of the hash of everything else in a manifest; manifests of earlier releases have none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,24 +45,39 @@ class Manifest:
     details: Mapping[str, Any]
 
     def to_json(self) -> bytes:
-        """Canonical JSON: the same manifest is the same bytes."""
+        """Canonical JSON with its own checksum: the same manifest is the same bytes."""
         fields = {**dataclasses.asdict(self), "day": self.day.isoformat()}
-        return (json.dumps(fields, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+        return (_canonical({**fields, CHECKSUM: _checksum(fields)}) + "\n").encode()
 
     @classmethod
-    def from_json(cls, content: bytes, where: str) -> Self:
-        """Read a manifest back.
+    def from_json(cls, content: bytes) -> Self:
+        """Read a manifest back, and see that nothing in it changed since.
 
         Raises:
-            InputError: naming where it lies, when it is not a manifest.
+            DamagedError: saying what is wrong.
         """
         try:
             fields = json.loads(content)
+            checksum = fields.pop(CHECKSUM, None)
+            if checksum not in {None, _checksum(fields)}:
+                raise DamagedError("its content does not agree with its checksum")
             fields["day"] = parse_day(fields["day"])
             fields["files"] = tuple(StoredFile(**file) for file in fields["files"])
-            return cls(**fields)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{where}: not a partition manifest ({error}); rerun the step with --force") from error
+            manifest = cls(**fields)
+            run = content_run(manifest.files, manifest.rows, manifest.details)
+        except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise DamagedError(f"not a partition manifest ({error})") from error
+        if run != manifest.run:
+            raise DamagedError(f"files, rows and details are of run {run}, not of run {manifest.run}")
+        return manifest
+
+
+def _checksum(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(fields).encode()).hexdigest()
+
+
+def _canonical(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, indent=1, sort_keys=True, allow_nan=False)
 
 
 def content_run(files: Sequence[StoredFile], rows: int, details: Mapping[str, Any]) -> str:
@@ -76,7 +95,18 @@ def describe_files(folder: Path) -> tuple[StoredFile, ...]:
     )
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def damages(folder: Path, manifest: Manifest) -> list[str]:
+    """What is wrong with the files of a run, one text a file; empty when all are as they were written."""
+    known = {file.name for file in manifest.files}
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    strange = [f"{folder / name}: not a file of this run" for name in sorted(found - known)]
+    return [text for file in manifest.files if (text := _damage(folder / file.name, file))] + strange
+
+
+def _damage(path: Path, file: StoredFile) -> str | None:
+    if not path.is_file():
+        return f"{path}: missing"
+    size = path.stat().st_size
+    if size != file.size:
+        return f"{path}: {size:,} bytes, expected {file.size:,}"
+    return None if sha256_of(path) == file.sha256 else f"{path}: not the bytes that were written (SHA-256 differs)"

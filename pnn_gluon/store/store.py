@@ -17,9 +17,10 @@ from typing import Any
 from pnn_gluon.atomic import move_folder, write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
-from pnn_gluon.store.manifest import Manifest, content_run, describe_files, sha256_of
+from pnn_gluon.store.makers import mending_command
+from pnn_gluon.store.manifest import Manifest, content_run, damages, describe_files
 from pnn_gluon.store.remote import Remote
 
 _LOCAL_STATE = ".local"
@@ -28,27 +29,38 @@ _LOCAL_STATE = ".local"
 class Store:
     """Partitions of every table of one pipeline.
 
-    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit.
+    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit. Errors name the
+    commands of the configuration at `config`.
     """
 
-    def __init__(self, root: str, cache: Path | None = None) -> None:
+    def __init__(self, root: str, cache: Path | None = None, config: Path | None = None) -> None:
         self.remote = Remote(root) if "://" in root else None
-        self.root = root
+        self.root, self.config = root, config
         self.local = (cache or _cache_of(root)) if self.remote else Path(root)
 
     @classmethod
     def of(cls, config: Config) -> "Store":
         """The store of a pipeline."""
-        return cls(config.store_root)
+        return cls(config.store_root, config=config.path)
 
     def manifest(self, table: str, day: datetime.date) -> Manifest | None:
-        """The manifest in force of a day, or None when the day was never made."""
+        """The manifest in force of a day, or None when the day was never made.
+
+        Raises:
+            DamagedError: when it is not what was written.
+        """
         name = f"{table}/ds={day}.json"
         try:
             content = self.remote.read(name) if self.remote else (self.local / name).read_bytes()
         except FileNotFoundError:
             return None
-        return Manifest.from_json(content, f"{self.root}/{name}")
+        try:
+            manifest = Manifest.from_json(content)
+            if (manifest.table, manifest.day) != (table, day):
+                raise DamagedError(f"the manifest of {manifest.table} {manifest.day}")
+        except DamagedError as error:
+            raise DamagedError(f"{self.root}/{name}: {error}; {self._mend(table, day)}") from error
+        return manifest
 
     def days(self, table: str) -> list[datetime.date]:
         """The days that a table holds, in order."""
@@ -64,20 +76,44 @@ class Store:
         )
 
     def folder(self, manifest: Manifest) -> Path:
-        """The local folder with a run's files."""
-        return self.run_folder(manifest.table, manifest.day, manifest.run)
+        """The local folder with a run's files, each of which has been compared with its SHA-256.
+
+        Raises:
+            InputError: when the run is not there.
+            DamagedError: when a file is not what was written.
+        """
+        folder = self._local_folder(manifest.table, manifest.day, manifest.run)
+        found = damages(folder, manifest)
+        if found and self.remote:  # the cache of this machine, or what it was loaded from
+            shutil.rmtree(folder)
+            found = damages(self._local_folder(manifest.table, manifest.day, manifest.run), manifest)
+        if found:
+            raise DamagedError(f"{found[0]}; {self._mend(manifest.table, manifest.day)}")
+        return folder
 
     def run_folder(self, table: str, day: datetime.date, run: str) -> Path:
         """The local folder of a run by name, also of one no longer in force.
 
+        Only the manifest in force knows the files of its run; a bundle that it no longer names is checked by its card.
+
         Raises:
             InputError: when the run is not there.
+            DamagedError: when it is in force, and a file is not what was written.
         """
+        manifest = self.manifest(table, day)
+        if manifest is not None and manifest.run == run:
+            return self.folder(manifest)
+        return self._local_folder(table, day, run)
+
+    def _local_folder(self, table: str, day: datetime.date, run: str) -> Path:
         folder = self.local / self.relative(table, day, run)
         here = folder.is_dir() or (self.remote and self.remote.download(self.relative(table, day, run), folder))
         if not here:
-            raise InputError(f"{folder}: run of {table} {day} is missing; rebuild the day with --force")
+            raise InputError(f"{folder}: run of {table} {day} is missing; {self._mend(table, day)}")
         return folder
+
+    def _mend(self, table: str, day: datetime.date) -> str:
+        return f"make it again: {mending_command(table, day, self.config)}"
 
     @staticmethod
     def relative(table: str, day: datetime.date, run: str) -> str:
@@ -145,7 +181,7 @@ class Store:
         run = content_run(files, rows, details)
         manifest = Manifest(table, day, run, rows, files, dict(inputs), config, dict(made_by), details)
         target = self.local / self.relative(table, day, run)
-        if target.is_dir() and not _intact(target, manifest):
+        if target.is_dir() and damages(target, manifest):
             shutil.rmtree(target)
         if not target.is_dir():
             move_folder(folder, target)
@@ -157,17 +193,23 @@ class Store:
         self.clear_failure(table, day)
         return manifest
 
-    def has_files(self, manifest: Manifest) -> bool:
-        """Whether a run's files are all there with their sizes (the hashes: `is_intact`)."""
+    def damages(self, manifest: Manifest) -> list[str]:
+        """What is wrong with the files of a run, one text for each; empty when all are as they were written."""
         try:
-            folder = self.folder(manifest)
-            return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
-        except (InputError, FileNotFoundError):
-            return False
+            self.folder(manifest)
+        except InputError as error:
+            return [str(error)]
+        return []
 
-    def is_intact(self, manifest: Manifest) -> bool:
-        """Whether every file of a run has its recorded size and hash."""
-        return self.has_files(manifest) and _intact(self.folder(manifest), manifest)
+    def intact(self, table: str, day: datetime.date) -> Manifest | None:
+        """The manifest of a day whose manifest and files are all as they were written, else None."""
+        try:
+            manifest = self.manifest(table, day)
+            if manifest is not None:
+                self.folder(manifest)
+        except InputError:
+            return None
+        return manifest
 
     def record_failure(self, table: str, day: datetime.date, message: str) -> None:
         """Remember on this machine that a step failed, for `status`."""
@@ -192,16 +234,6 @@ def _cache_of(url: str) -> Path:
     """The local folder that mirrors an object store: in $PNN_GLUON_CACHE, by default the user's cache folder."""
     base = os.environ.get("PNN_GLUON_CACHE") or Path.home() / ".cache" / "pnn_gluon"
     return Path(base) / hashlib.sha256(url.encode()).hexdigest()[:16]
-
-
-def _intact(folder: Path, manifest: Manifest) -> bool:
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    if found != {file.name for file in manifest.files}:
-        return False
-    return all(
-        os.stat(folder / file.name).st_size == file.size and sha256_of(folder / file.name) == file.sha256
-        for file in manifest.files
-    )
 
 
 def link_file(source: Path, target: Path) -> None:

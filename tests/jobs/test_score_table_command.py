@@ -22,12 +22,12 @@ from pnn_gluon.data.encoding import EncodedBatch
 from pnn_gluon.data.feature_map import FeatureMap, grow_map
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.evaluation.calibration import PlattCalibration
+from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.models.registry import create_model, model_options
 from pnn_gluon.ops import operators, plain_operators
 from pnn_gluon.runtime import mx
 from pnn_gluon.serving import bundle as serving
 from pnn_gluon.serving.bundle import Bundle, BundleCard, write_bundle
-from pnn_gluon.store.manifest import sha256_of
 from pnn_gluon.training.export import export_model, predict_logits
 from pnn_gluon.warehouse.duckdb_engine import connect
 from tests.data.feature_map_oracle import config_of, day_number, encoded_row, write_counts

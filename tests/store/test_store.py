@@ -40,7 +40,7 @@ def test_a_committed_day_is_read_back(store: Store) -> None:
     assert found == made
     assert (store.folder(found) / "part/a.txt").read_text() == "one"
     assert store.days("rows") == [DAY]
-    assert store.is_intact(found)
+    assert not store.damages(found)
 
 
 def test_a_day_never_made_is_none(store: Store) -> None:
@@ -102,25 +102,6 @@ def test_two_writers_of_a_day_are_told(tmp_path: Path) -> None:
         store.staging("rows", DAY),
     ):
         pass
-
-
-def test_a_damaged_run_is_noticed_and_mended(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    made = make(store, "one")
-    (store.folder(made) / "part/a.txt").write_text("xxx")
-    assert store.has_files(made)
-    assert not store.is_intact(made)
-    (store.folder(made) / "part/a.txt").unlink()
-    assert not store.has_files(made)
-    assert store.is_intact(make(store, "one"))
-
-
-def test_a_broken_manifest_is_an_error_that_names_it(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    make(store, "one")
-    (tmp_path / f"rows/ds={DAY}.json").write_text('{"table": "rows"}')
-    with pytest.raises(InputError, match=r"ds=2026-11-02\.json: not a partition manifest"):
-        store.manifest("rows", DAY)
 
 
 def test_a_missing_run_is_an_error_that_names_it(tmp_path: Path) -> None:
