@@ -30,7 +30,7 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Fit the calibrator at the natural rate and put the bundle together."""
-    from pnn_gluon.evaluation.calibration import correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.calibration import calibration_note, correct_sampling, fit_calibrator
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
     from pnn_gluon.training.scorer import last_bits
@@ -41,11 +41,17 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
     logit, label = _calibrate_share(reading, folder, model.details["model"])
     corrected = correct_sampling(logit, model.details["rate"])
-    calibrator = fit_calibrator(config.calibration.method, corrected, label)
-    summary = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
+    method, min_clicks = config.calibration.method, config.calibration.min_clicks
+    calibrator = fit_calibrator(method, corrected, label, min_clicks)
+    probability = calibrator.probability(corrected)
+    metrics = ClickMetrics().update(label, logit, probability, calibrator.logit(corrected))
+    summary = metrics.summary()
     write_bundle(folder, _card(reading, model, summary), calibrator)
-    report(f"calibrate {reading.day}: {config.calibration.method} on {len(label):,} rows: {summary}")
-    details = {"summary": summary, "model_day": str(reading.day), "map_day": str(reading.day)}
+    report(f"calibrate {reading.day}: {method} on {len(label):,} rows: {summary}")
+    notes = [note for note in (calibration_note(method, label, min_clicks), *metrics.warnings()) if note]
+    for note in notes:
+        report(f"calibrate {reading.day}: {note}")
+    details = {"summary": summary, "notes": notes, "model_day": str(reading.day), "map_day": str(reading.day)}
     return Built(len(label), details, last_bits(model.details["model"]["name"]))
 
 

@@ -28,29 +28,32 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     from pnn_gluon.evaluation.gate import judge
 
-    candidate, made_by = _scored(reading, reading.store.folder(reading.need("bundles")))
+    rows, candidate, made_by = _scored(reading, reading.store.folder(reading.need("bundles")))
     champion_bundle, champion = champion_folder(reading.store, reading.parent("champions")), None
     if champion_bundle is not None:
-        scored, champion_made_by = _scored(reading, champion_bundle)
-        champion, made_by = _scores(scored), champion_made_by | made_by
-    slices = {name: candidate[name].to_numpy(zero_copy_only=False) for name in reading.config.gate.slices}
-    label = candidate["label"].to_numpy()
-    decision = judge(_rules(reading), label, _scores(candidate), champion, slices)
+        _, champion, champion_made_by = _scored(reading, champion_bundle)
+        made_by = champion_made_by | made_by
+    slices = {name: rows[name].to_numpy(zero_copy_only=False) for name in reading.config.gate.slices}
+    decision = judge(_rules(reading), rows["label"].to_numpy(), candidate, champion, slices)
+    for note in decision.measures["notes"]:
+        report(f"gate {reading.day}: {note}")
     for reason in decision.reasons:
         report(f"gate {reading.day}: refused: {reason}")
-    return Built(candidate.num_rows, dataclasses.asdict(decision), made_by)
+    return Built(rows.num_rows, dataclasses.asdict(decision), made_by)
 
 
-def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, dict[str, str]]":
-    """The gate shares scored by a bundle, and what the last bits depend on."""
+def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, Scores, dict[str, str]]":
+    """The rows of the gate shares, what a bundle says about them, and what the last bits of that depend on."""
     import pyarrow as pa
 
+    from pnn_gluon.evaluation.gate import Scores
     from pnn_gluon.serving.bundle import Bundle, scored_batches
     from pnn_gluon.warehouse.duckdb_engine import connect
 
     bundle = Bundle.load(bundle_folder)
     columns = ("label", *reading.config.gate.slices)
     samples = reading.over("samples", reading.config.gate.window_days)
+    nothing = pa.table({name: pa.array([], pa.float64()) for name in (*columns, "logit", "probability")})
     with connect(reading.config.engine) as connection:
         batches = [
             batch
@@ -59,13 +62,9 @@ def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, dict[str,
                 bundle.score(connection, reading.store.folder(sample) / "sample.parquet", columns, "share = 'gate'")
             )
         ]
-    return pa.Table.from_batches(batches), bundle.last_bits
-
-
-def _scores(scored: "pa.Table") -> "Scores":
-    from pnn_gluon.evaluation.gate import Scores
-
-    return Scores(scored["logit"].to_numpy(), scored["probability"].to_numpy())
+    rows = pa.Table.from_batches(batches) if batches else nothing
+    logit, probability = rows["logit"].to_numpy(), rows["probability"].to_numpy()
+    return rows, Scores(logit, probability, bundle.calibrated_logit(logit)), bundle.last_bits
 
 
 def _rules(reading: Reading) -> "GateRules":

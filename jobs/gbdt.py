@@ -79,10 +79,10 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Validation | No
 
 
 def _log_loss(rate: float, label: "NDArray[np.float32]", logit: "NDArray[np.float32]") -> float:
-    from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+    from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.metrics import LogLoss
 
-    return LogLoss().update(label, sigmoid(correct_sampling(logit, rate))).value()
+    return LogLoss().update_logits(label, correct_sampling(logit, rate)).value()
 
 
 def _progress(reading: Reading, report: Report) -> Callable[[int, float | None], None]:

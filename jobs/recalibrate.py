@@ -53,12 +53,15 @@ def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[
     bundle = Bundle.load(source)
     with connect(reading.config.engine) as connection:
         scored = list(bundle.score(connection, sample, ("label",), "share = 'calibrate'"))
-    logit = np.concatenate([batch.logit for batch in scored])
-    label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
+    logit = np.concatenate([np.empty(0, np.float32), *(batch.logit for batch in scored)])
+    label = np.concatenate([np.empty(0, np.int8), *(np.asarray(batch.columns["label"]) for batch in scored)])
     corrected = correct_sampling(logit, bundle.card.rate)
-    calibrator = fit_calibrator(reading.config.calibration.method, corrected, label)
-    before = ClickMetrics().update(label, logit, bundle.calibrator.probability(corrected)).summary()
-    after = ClickMetrics().update(label, logit, calibrator.probability(corrected)).summary()
+    calibration = reading.config.calibration
+    calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)
+    before, after = (
+        ClickMetrics().update(label, logit, each.probability(corrected), each.logit(corrected)).summary()
+        for each in (bundle.calibrator, calibrator)
+    )
     for path in sorted(source.iterdir()):
         if path.name not in {CALIBRATOR, CARD}:
             link_file(path, folder / path.name)

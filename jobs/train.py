@@ -108,7 +108,7 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
     if reading.config.training.validation == "none":
         return None
     from pnn_gluon.data.shards import open_shard
-    from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+    from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.metrics import LogLoss
     from pnn_gluon.training.export import predict_logits
 
@@ -120,7 +120,7 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
             with open_shard(path) as shard:
                 for start in range(0, shard.rows(share), CHUNK):
                     ids, label = shard.read(share, start, start + CHUNK)
-                    loss = loss.update(label, sigmoid(correct_sampling(predict_logits(net, ids), rate)))
+                    loss = loss.update_logits(label, correct_sampling(predict_logits(net, ids), rate))
         return loss.value()
 
     return log_loss

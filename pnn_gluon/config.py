@@ -376,9 +376,13 @@ class TrainingConfig(Section):
 
 
 class CalibrationConfig(Section):
-    """How corrected logits become probabilities, and when late labels count as complete."""
+    """How corrected logits become probabilities, and when late labels count as complete.
+
+    `min_clicks`: clicks, and non-clicks, below which isotonic falls back to Platt scaling.
+    """
 
     method: Literal["isotonic", "platt", "none"] = "isotonic"
+    min_clicks: Annotated[int, Field(ge=1)] = 100
     window_days: Annotated[int, Field(ge=1, le=400)] = 1
     maturity_days: Annotated[int, Field(ge=0, le=90)] = 0
 
@@ -392,6 +396,7 @@ class GateConfig(Section):
     pcoc_low: Annotated[float, Field(gt=0)] = 0.8
     pcoc_high: Annotated[float, Field(gt=0)] = 1.25
     min_rows: Annotated[int, Field(ge=1)] = 100
+    min_clicks: Annotated[int, Field(ge=1)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 1
     slices: tuple[Name, ...] = ()
     slice_max_regression: Annotated[float, Field(ge=0)] = 0.02

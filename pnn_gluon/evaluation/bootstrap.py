@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats, label_array, probability_array, score_array
-from pnn_gluon.evaluation.metrics import entropy, row_log_loss
+from pnn_gluon.evaluation.arrays import Floats, label_array, logit_array, probability_array, score_array
+from pnn_gluon.evaluation.metrics import entropy, row_log_loss, row_logit_loss
 
 Metric = Literal["auc", "log_loss", "normalized_entropy"]
 Weighted = Callable[[Floats], float]
@@ -49,17 +49,19 @@ def paired_bootstrap(
     repeats: int,
     seed: int,
     level: float = 0.95,
+    logits: bool = False,
 ) -> Interval:
     """metric(first) - metric(second) on the same rows, with its interval.
 
-    label (B,) is 0 or 1; first and second (B,) are logits or probabilities for auc, probabilities for the others.
-    Repeats in which the metric is undefined, for want of a class, are left out.
+    label (B,) is 0 or 1; first and second (B,) are any scores for auc; for the others probabilities or, with `logits`,
+    the logits of these, whose loss is never infinite. Repeats in which the metric is undefined, for want of a class,
+    are left out.
 
     Raises:
         InputError: for arrays the metric is undefined or infinite on, or for which most repeats are; for an unknown
             metric, less than one repeat, or a level outside (0, 1).
     """
-    return paired_bootstrap_of_runs(label, [first], [second], metric, repeats, seed, level)
+    return paired_bootstrap_of_runs(label, [first], [second], metric, repeats, seed, level, logits)
 
 
 def paired_bootstrap_of_runs(
@@ -70,6 +72,7 @@ def paired_bootstrap_of_runs(
     repeats: int,
     seed: int,
     level: float = 0.95,
+    logits: bool = False,
 ) -> Interval:
     """The mean over runs of metric(first) - metric(second): every run of both models sees the same draws of rows.
 
@@ -77,7 +80,7 @@ def paired_bootstrap_of_runs(
     """
     y = label_array(label)
     pairs = [
-        (_weighted_metric(metric, y, one), _weighted_metric(metric, y, two))
+        (_weighted_metric(metric, y, one, logits), _weighted_metric(metric, y, two, logits))
         for one, two in zip(first, second, strict=True)
     ]
 
@@ -118,18 +121,20 @@ def _draws(rows: int, repeats: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(generator.integers(rows, size=rows), minlength=rows).astype(np.float64)
 
 
-def _weighted_metric(metric: Metric, label: Floats, scores: ArrayLike) -> Weighted:
+def _weighted_metric(metric: Metric, label: Floats, scores: ArrayLike, logits: bool = False) -> Weighted:
     match metric:
         case "auc":
             return _weighted_auc(label, score_array(scores, label.size))
         case "log_loss":
-            return _weighted_log_loss(label, _finite_loss(label, scores))
+            return _weighted_log_loss(label, _finite_loss(label, scores, logits))
         case "normalized_entropy":
-            return _weighted_normalized_entropy(label, _finite_loss(label, scores))
+            return _weighted_normalized_entropy(label, _finite_loss(label, scores, logits))
     raise InputError(f"bootstrap: expected metric auc, log_loss or normalized_entropy, received {metric!r}")
 
 
-def _finite_loss(label: Floats, scores: ArrayLike) -> Floats:
+def _finite_loss(label: Floats, scores: ArrayLike, logits: bool) -> Floats:
+    if logits:
+        return row_logit_loss(label, logit_array(scores, label.size))
     loss = row_log_loss(label, probability_array(scores, label.size))
     certain = int(np.isinf(loss).sum())
     if certain:

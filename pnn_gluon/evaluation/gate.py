@@ -1,9 +1,14 @@
 """Whether a candidate may serve: absolute limits, then the champion, on all rows and on slices.
 
-Absolute limits hold for the numbers as they are. Against the champion the gate refuses on evidence only:
-the *regression* is how much worse the candidate's metric is than the champion's on the same rows (positive =
-worse), and a refusal needs the whole confidence interval of the regression to lie above the limit. Noise alone,
-however large, does not refuse; min_rows and slice_min_rows are there to keep it small.
+What is judged is what is served: ranks and losses are those of the calibrated probability. The gate refuses on
+evidence only, so that noise alone, however large, does not refuse: an absolute limit on PCOC or AUC needs the whole
+confidence interval of the number to lie outside it; against the champion, the *regression* is how much worse the
+candidate's metric is than the champion's on the same rows (positive = worse), and its whole interval must lie above
+the limit.
+
+The interval of PCOC comes from Clopper and Pearson's (1934) of the click rate, so it holds for any number of clicks,
+also none; the others are bootstrap intervals, which are no evidence with fewer than min_clicks clicks or non-clicks:
+then these limits are not judged, and the decision says so.
 
 With m slices each slice's interval has level 1 - (1 - level) / m (Bonferroni), so that all of them together err
 as seldom as the one of all rows.
@@ -11,20 +16,18 @@ as seldom as the one of all rows.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.arrays import Floats, label_array
-from pnn_gluon.evaluation.bootstrap import Interval, Metric, paired_bootstrap
+from pnn_gluon.evaluation.bootstrap import Interval, Metric, bootstrap, paired_bootstrap
 from pnn_gluon.evaluation.metrics import ClickMetrics, row_log_loss
+from pnn_gluon.evaluation.pcoc_interval import pcoc_interval
 
 Rows = NDArray[np.intp]
-
-MINIMUM_OF_CLASS = 10
-"""Positives, and negatives, below which a bootstrap interval is no evidence: no comparison with the champion."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class GateRules:
     min_auc: float = 0.5
     pcoc_range: tuple[float, float] = (0.8, 1.25)
     min_rows: int = 100
+    min_clicks: int = 10
     slice_max_regression: float = 0.02
     slice_min_rows: int = 1000
     bootstrap_repeats: int = 200
@@ -45,10 +49,14 @@ class GateRules:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What one model says about the rows: logit (B,) and calibrated probability (B,)."""
+    """What one model says about the rows: logit (B,), calibrated probability (B,) and the logit of that (B,).
+
+    Without the last, losses come from probabilities, and one of exactly 0 or 1 against its label is a fault.
+    """
 
     logit: Floats
     probability: Floats
+    calibrated_logit: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,26 @@ class GateDecision:
     """Accepted or not; a reason for each broken limit; the numbers looked at, fit for strict JSON.
 
     Measures: rows, baseline (none, champion, or unusable), candidate (`ClickMetrics.summary`, None when it could not
-    be made), and against a champion: champion (its summary), metric, regression (difference, low, high, limit; or
-    skipped, with why), slices (name=value to rows and the like), slice_level, slices_skipped (name=value to why).
+    be made), notes (what was not judged, and warnings), pcoc and, below its limit, auc (value, low, high), and
+    against a champion: champion (its summary), metric, regression (difference, low, high, limit; or skipped, with
+    why), slices (name=value to rows and the like), slice_level, slices_skipped (name=value to why).
     """
 
     accepted: bool
     reasons: tuple[str, ...]
     measures: dict[str, Any]
+
+
+def unjudgeable(label: ArrayLike) -> str:
+    """Why no candidate can be judged on rows of these labels 0 or 1 (B,); empty if one can."""
+    y = label_array(label)
+    clicks = int(y.sum())
+    if 0 < clicks < y.size:
+        return ""
+    return (
+        f"cannot be judged: {clicks} clicks, {y.size - clicks} non-clicks; expected at least one of each: "
+        "take a larger gate share or window"
+    )
 
 
 def judge(
@@ -81,19 +102,23 @@ def judge(
         InputError: for labels other than 0 and 1, or lengths that differ.
     """
     y = label_array(label)
-    measures: dict[str, Any] = {"rows": y.size, "baseline": "none", "candidate": None}
+    measures: dict[str, Any] = {"rows": y.size, "baseline": "none", "candidate": None, "notes": []}
     faults = _faults(y, candidate)
     if faults:
         return GateDecision(False, tuple(f"candidate: {fault}; all rows" for fault in faults), measures)
-    summary = ClickMetrics().update(y, candidate.logit, candidate.probability).summary()
-    measures["candidate"] = summary
-    reasons = _absolute(rules, summary)
+    metrics = _metrics(y, candidate)
+    measures["candidate"], measures["notes"] = metrics.summary(), metrics.warnings()
+    reasons = _absolute(rules, y, candidate, measures)
     if champion is not None:
         faults = _faults(y, champion)
         measures["baseline"] = f"unusable: {'; '.join(faults)}" if faults else "champion"
         if not faults:
             reasons += _against_champion(rules, y, candidate, champion, slices, measures)
     return GateDecision(not reasons, tuple(reasons), measures)
+
+
+def _metrics(label: Floats, scores: Scores) -> ClickMetrics:
+    return ClickMetrics().update(label, scores.logit, scores.probability, scores.calibrated_logit)
 
 
 def _faults(label: Floats, scores: Scores) -> list[str]:
@@ -104,25 +129,48 @@ def _faults(label: Floats, scores: Scores) -> list[str]:
         "logits that are NaN or infinite": int(np.sum(~np.isfinite(logit))),
         "probabilities that are NaN or outside [0, 1]": outside,
     }
-    if not outside and probability.shape == label.shape:
+    if scores.calibrated_logit is not None:
+        found["calibrated logits that are NaN or infinite"] = int(np.sum(~np.isfinite(scores.calibrated_logit)))
+    elif not outside and probability.shape == label.shape:
         certain = int(np.isinf(row_log_loss(label, probability)).sum())
         found["probabilities of exactly 0 or 1 against the label (infinite log loss)"] = certain
     return [f"{count} {what}, limit 0" for what, count in found.items() if count]
 
 
-def _absolute(rules: GateRules, summary: Mapping[str, float | int | None]) -> list[str]:
-    rows, positives, auc, pcoc = (summary[name] for name in ("rows", "positives", "auc", "pcoc"))
-    low, high = rules.pcoc_range
+def _absolute(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
     reasons = []
-    if rows is None or rows < rules.min_rows:
-        reasons.append(f"rows: {rows}, limit at least {rules.min_rows}; all rows")
+    if label.size < rules.min_rows:
+        reasons.append(f"rows: {label.size}, limit at least {rules.min_rows}; all rows")
+    if few := _too_few(rules, label):
+        measures["notes"].append(f"not judged by auc and against the champion: {few}")
+    return reasons + _auc_reasons(rules, label, candidate, measures) + _pcoc_reasons(rules, label, candidate, measures)
+
+
+def _auc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+    auc, positives = measures["candidate"]["served_auc"], int(label.sum())
     if auc is None:
-        reasons.append(f"auc: undefined with {positives} positives in {rows} rows, limit {rules.min_auc:g}; all rows")
-    elif auc < rules.min_auc:
-        reasons.append(f"auc: {auc:.6g}, limit at least {rules.min_auc:g}; all rows")
-    if pcoc is not None and not low <= pcoc <= high:
-        reasons.append(f"pcoc: {pcoc:.6g}, limit {low:g} to {high:g}; all rows")
-    return reasons
+        return [f"auc: undefined with {positives} positives in {label.size} rows, limit {rules.min_auc:g}; all rows"]
+    if auc >= rules.min_auc or _too_few(rules, label):
+        return []
+    found = bootstrap(label, candidate.probability, "auc", rules.bootstrap_repeats, rules.seed, rules.level)
+    measures["auc"] = {**asdict(found), "limit": rules.min_auc}
+    if found.high >= rules.min_auc:
+        return []
+    interval = f"interval {found.low:.6g} to {found.high:.6g}"
+    return [f"auc: {auc:.6g} ({interval}), limit at least {rules.min_auc:g}; all rows"]
+
+
+def _pcoc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+    if not label.size:
+        return []
+    found = pcoc_interval(label, candidate.probability, rules.level)
+    low, high = rules.pcoc_range
+    measures["pcoc"] = {**asdict(found), "limit": [low, high]}
+    if found.low <= high and (found.high is None or found.high >= low):
+        return []
+    interval = f"interval {found.low:.6g} to {'any' if found.high is None else format(found.high, '.6g')}"
+    value = "undefined" if found.value is None else format(found.value, ".6g")
+    return [f"pcoc: {value} ({interval}), limit {low:g} to {high:g}; all rows"]
 
 
 def _against_champion(
@@ -133,9 +181,9 @@ def _against_champion(
     slices: Mapping[str, NDArray[Any]],
     measures: dict[str, Any],
 ) -> list[str]:
-    measures["champion"] = ClickMetrics().update(label, champion.logit, champion.probability).summary()
+    measures["champion"] = _metrics(label, champion).summary()
     measures["metric"] = rules.metric
-    few = _too_few(label)
+    few = _too_few(rules, label)
     if few:
         measures["regression"] = {"skipped": few}
         return []
@@ -158,7 +206,7 @@ def _slice_reasons(
     for name, rows in _slices(slices, label.size):
         if rows.size < rules.slice_min_rows:
             skipped[name] = f"{rows.size} rows, limit at least {rules.slice_min_rows}"
-        elif few := _too_few(label[rows]):
+        elif few := _too_few(rules, label[rows]):
             skipped[name] = few
         else:
             judged[name] = rows
@@ -180,20 +228,27 @@ def _slices(slices: Mapping[str, NDArray[Any]], size: int) -> Iterator[tuple[str
         yield from ((f"{name}={value}", rows) for value, rows in zip(values, groups, strict=True))
 
 
-def _too_few(label: Floats) -> str:
+def _too_few(rules: GateRules, label: Floats) -> str:
     positives = int(label.sum())
-    if min(positives, label.size - positives) >= MINIMUM_OF_CLASS:
+    if min(positives, label.size - positives) >= rules.min_clicks:
         return ""
-    return f"{positives} positives in {label.size} rows, limit at least {MINIMUM_OF_CLASS} of each class"
+    return f"{positives} positives in {label.size} rows, limit at least {rules.min_clicks} of each class"
 
 
 def _regression(
     rules: GateRules, label: Floats, candidate: Scores, champion: Scores, rows: Rows, level: float
 ) -> Interval:
-    kind: Literal["logit", "probability"] = "logit" if rules.metric == "auc" else "probability"
-    new, old = (np.asarray(getattr(scores, kind))[rows] for scores in (candidate, champion))
+    logits = candidate.calibrated_logit is not None and champion.calibrated_logit is not None
+    new, old = (_served(scores, logits and rules.metric != "auc")[rows] for scores in (candidate, champion))
     worse, better = (old, new) if rules.metric == "auc" else (new, old)  # a larger AUC is better, a larger loss worse
-    return paired_bootstrap(label[rows], worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level)
+    return paired_bootstrap(
+        label[rows], worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits
+    )
+
+
+def _served(scores: Scores, logits: bool) -> Floats:
+    """The probabilities, or their logits."""
+    return np.asarray(scores.calibrated_logit if logits else scores.probability, dtype=np.float64)
 
 
 def _refusal(metric: str, regression: Interval, limit: float, where: str) -> list[str]:

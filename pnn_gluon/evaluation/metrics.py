@@ -32,6 +32,10 @@ BIN_EDGES: Floats = 1 / (1 + np.exp(-BIN_LOGITS))
 """The same edges as probabilities, 4.5e-5 to 1 - 4.5e-5; a value on an edge belongs to the bin above it."""
 
 
+MERGED = 1.1
+"""Distinct scores of the model for each distinct probability, above which ranks count as merged."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Run:
     """Distinct scores in ascending order with the weight of positives and negatives at each."""
@@ -87,13 +91,21 @@ class Auc:
                 runs[-1] = runs[-1].merge(last)
         return Auc(tuple(runs))
 
+    def distinct(self) -> int:
+        """How many different scores there are."""
+        return self._whole().score.size if self.runs else 0
+
+    def _whole(self) -> _Run:
+        whole = self.runs[-1]
+        for run in reversed(self.runs[:-1]):
+            whole = run.merge(whole)
+        return whole
+
     def value(self) -> float:
         """The area, from 0 to 1; NaN when a class is missing."""
         if not self.runs:
             return nan
-        whole = self.runs[-1]
-        for run in reversed(self.runs[:-1]):
-            whole = run.merge(whole)
+        whole = self._whole()
         below = np.cumsum(whole.negative) - whole.negative / 2  # (D,) negatives below, half of those equal
         pairs = float(whole.positive.sum()) * float(whole.negative.sum())
         return float(np.sum(whole.positive * below)) / pairs if pairs else nan
@@ -105,11 +117,20 @@ def row_log_loss(label: Floats, probability: Floats) -> Floats:
         return -np.where(label == 1, np.log(probability), np.log1p(-probability)) + 0.0
 
 
+def row_logit_loss(label: Floats, logit: Floats) -> Floats:
+    """log(1 + exp(-t z)) with t = 2 y - 1, in nats (B,): the log loss of sigmoid(z), exact and finite for any logit.
+
+    The probability of a logit of 36.8 is exactly 1 in float64, and its log loss infinite; the loss here is 36.8.
+    """
+    loss: Floats = np.logaddexp(0, (1 - 2 * label) * logit)
+    return loss
+
+
 @dataclass(frozen=True)
 class LogLoss:
     """Mean log loss in nats, -mean(y log p + (1 - y) log(1 - p)), in float64 and without clipping.
 
-    A probability of exactly 0 or 1 against the label makes it inf: such a model would pay without limit.
+    A probability of exactly 0 or 1 against the label makes it inf; where logits are at hand, `update_logits` is exact.
     """
 
     loss: float = 0.0
@@ -121,6 +142,12 @@ class LogLoss:
         p, w = probability_array(probability, y.size), weight_array(weight, y.size)
         counted = w > 0  # a row of weight 0 adds nothing, even when its loss is inf
         return self + LogLoss(float(np.sum(w[counted] * row_log_loss(y[counted], p[counted]))), float(w.sum()))
+
+    def update_logits(self, label: ArrayLike, logit: ArrayLike, weight: ArrayLike | None = None) -> "LogLoss":
+        """Add rows: label 0 or 1 (B,), finite logit of the probability (B,), weight (B,) or none."""
+        y = label_array(label)
+        z, w = logit_array(logit, y.size), weight_array(weight, y.size)
+        return self + LogLoss(float(np.sum(w * row_logit_loss(y, z))), float(w.sum()))
 
     def __add__(self, other: "LogLoss") -> "LogLoss":
         return LogLoss(self.loss + other.loss, self.weight + other.weight)
@@ -151,6 +178,12 @@ class NormalizedEntropy:
         y = label_array(label)
         positive = float(np.sum(weight_array(weight, y.size) * y))
         return self + NormalizedEntropy(LogLoss().update(y, probability, weight), positive)
+
+    def update_logits(self, label: ArrayLike, logit: ArrayLike, weight: ArrayLike | None = None) -> "NormalizedEntropy":
+        """Add rows: label 0 or 1 (B,), finite logit of the probability (B,), weight (B,) or none."""
+        y = label_array(label)
+        positive = float(np.sum(weight_array(weight, y.size) * y))
+        return self + NormalizedEntropy(LogLoss().update_logits(y, logit, weight), positive)
 
     def __add__(self, other: "NormalizedEntropy") -> "NormalizedEntropy":
         return NormalizedEntropy(self.log_loss + other.log_loss, self.positive + other.positive)
@@ -235,16 +268,30 @@ class Ece:
 
 @dataclass(frozen=True, eq=False)
 class ClickMetrics:
-    """All of the above on the same rows, with their number. Ranks are those of the logit."""
+    """All of the above on the same rows, with their number: ranks of the model's logit and of what is served."""
 
     rows: int = 0
     auc: Auc = field(default_factory=Auc)
+    served_auc: Auc = field(default_factory=Auc)
     normalized_entropy: NormalizedEntropy = field(default_factory=NormalizedEntropy)
     pcoc: Pcoc = field(default_factory=Pcoc)
     ece: Ece = field(default_factory=Ece)
 
-    def update(self, label: ArrayLike, logit: ArrayLike, probability: ArrayLike) -> "ClickMetrics":
-        """Add rows: label 0 or 1 (B,), logit (B,) for the ranks, calibrated probability in [0, 1] (B,).
+    def update(
+        self,
+        label: ArrayLike,
+        logit: ArrayLike,
+        probability: ArrayLike,
+        calibrated_logit: ArrayLike | None = None,
+    ) -> "ClickMetrics":
+        """Add rows.
+
+        Args:
+            label: 0 or 1 (B,).
+            logit: The model's (B,), for its ranks.
+            probability: Calibrated, in [0, 1] (B,): what is served.
+            calibrated_logit: Of that probability (B,); with it the log loss is exact, without it a probability of
+                exactly 0 or 1 against the label makes it infinite.
 
         Raises:
             InputError: for labels other than 0 and 1, logits that are not finite, probabilities outside [0, 1],
@@ -252,10 +299,12 @@ class ClickMetrics:
         """
         y = label_array(label)
         p = probability_array(probability, y.size)
+        entropies = self.normalized_entropy
         return ClickMetrics(
             self.rows + y.size,
             self.auc.update(y, logit_array(logit, y.size)),
-            self.normalized_entropy.update(y, p),
+            self.served_auc.update(y, p),
+            entropies.update(y, p) if calibrated_logit is None else entropies.update_logits(y, calibrated_logit),
             self.pcoc.update(y, p),
             self.ece.update(y, p),
         )
@@ -264,6 +313,7 @@ class ClickMetrics:
         return ClickMetrics(
             self.rows + other.rows,
             self.auc + other.auc,
+            self.served_auc + other.served_auc,
             self.normalized_entropy + other.normalized_entropy,
             self.pcoc + other.pcoc,
             self.ece + other.ece,
@@ -272,12 +322,14 @@ class ClickMetrics:
     def summary(self) -> dict[str, float | int | None]:
         """The numbers by name, fit for strict JSON: None where undefined or infinite, never NaN.
 
-        Keys: rows, positives, ctr, mean_probability, auc, log_loss, normalized_entropy, rig, pcoc, ece.
+        Keys: rows, positives, ctr, mean_probability, auc (of the model's logit), served_auc (of the probability),
+        log_loss, normalized_entropy, rig, pcoc, ece.
         """
         numbers = {
             "ctr": self.pcoc.positive / self.rows if self.rows else nan,
             "mean_probability": self.pcoc.predicted / self.rows if self.rows else nan,
             "auc": self.auc.value(),
+            "served_auc": self.served_auc.value(),
             "log_loss": self.normalized_entropy.log_loss.value(),
             "normalized_entropy": self.normalized_entropy.value(),
             "rig": self.normalized_entropy.rig(),
@@ -286,6 +338,15 @@ class ClickMetrics:
         }
         defined = {name: value if isfinite(value) else None for name, value in numbers.items()}
         return {"rows": self.rows, "positives": int(self.pcoc.positive), **defined}
+
+    def warnings(self) -> list[str]:
+        """What about the scores deserves a look: all equal, or ranks that calibration merged."""
+        model, served = self.auc.distinct(), self.served_auc.distinct()
+        if self.rows > 1 and model == 1:
+            return [f"all {self.rows} scores of the model are equal: it tells no row from another"]
+        if model > MERGED * served:
+            return [f"calibration merges ranks: {served} probabilities of {model} scores; calibrate the model again"]
+        return []
 
     def reliability(self) -> list[dict[str, float]]:
         """The reliability table of `Ece.table`."""

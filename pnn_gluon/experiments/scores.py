@@ -27,7 +27,7 @@ def measure(label: NDArray[np.float32], output: NDArray[np.float32], loss: Loss)
     of (clip(x, -1, 1) - y)^2 with labels y = -1 or 1, as in the paper of NFM (He & Chua 2017, 4.1.2).
     """
     auc = Auc().update(label, output).value()
-    probability = probabilities(output, loss)
     if loss == "log":
-        return {"auc": auc, "log_loss": LogLoss().update(label, probability).value()}
+        return {"auc": auc, "log_loss": LogLoss().update_logits(label, output).value()}
+    probability = probabilities(output, loss)
     return {"auc": auc, "rmse": 2 * math.sqrt(np.mean((probability - label) ** 2))}

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
@@ -91,11 +91,20 @@ class BundleCard:
 
 @dataclasses.dataclass(frozen=True)
 class ScoredBatch:
-    """Some rows of a table: the columns carried over, the model's raw logit, the calibrated probability."""
+    """Some rows of a table: the columns carried over, the model's raw logit, the calibrated probability.
+
+    `new_value` says of a row whether one of its values has no id of its own in the model's map and counts as *other*.
+    """
 
     columns: Mapping[str, Any]
     logit: NDArray[np.float32]  # (B,)
     probability: NDArray[np.float64]  # (B,)
+    new_value: NDArray[np.bool_]  # (B,)
+
+    def arrow(self) -> pa.RecordBatch:
+        """The carried columns, then logit and probability as doubles."""
+        columns = {**self.columns, "logit": self.logit.astype(np.float64), "probability": self.probability}
+        return pa.RecordBatch.from_pydict(columns)
 
 
 class Bundle:
@@ -140,6 +149,10 @@ class Bundle:
         """Calibrated probability (B,): the exact sampling correction, then the calibrator."""
         return self.calibrator.probability(correct_sampling(logit, self.card.rate))
 
+    def calibrated_logit(self, logit: ArrayLike) -> NDArray[np.float64]:
+        """The logit of that probability (B,), from which losses are exact."""
+        return self.calibrator.logit(correct_sampling(logit, self.card.rate))
+
     def score(
         self, connection: Any, table: Path, columns: Sequence[str] = ("row_id",), where: str = "true"
     ) -> Generator[ScoredBatch, None, None]:
@@ -148,11 +161,18 @@ class Bundle:
         A thread, which has the connection to itself until the last batch or `close`, reads and encodes the rows after
         those that the model works on: two batches wait at most.
         """
+        other = self._other_of_slots()
         encoded = encode_rows(connection, self.feature_map, table, where=where, columns=columns)
         with closing(read_ahead(encoded, "encoder")) as batches:
             for batch in batches:
                 logit = self.logits(batch.ids)
-                yield ScoredBatch(batch.columns, logit, self.probability(logit))
+                new_value = (batch.ids == other).any(axis=1)
+                yield ScoredBatch(batch.columns, logit, self.probability(logit), new_value)
+
+    def _other_of_slots(self) -> NDArray[np.int32]:
+        """The id *other* of each slot's field (S,)."""
+        widths = self.feature_map.layout.widths
+        return np.repeat([self.feature_map.other_id(field) for field in range(len(widths))], widths).astype(np.int32)
 
 
 def write_bundle(folder: Path, card: BundleCard, calibrator: Calibrator) -> None:
@@ -174,8 +194,7 @@ def _canonical(value: Mapping[str, Any]) -> str:
 
 
 def scored_batches(scored: Generator[ScoredBatch, None, None]) -> Generator[pa.RecordBatch, None, None]:
-    """Scored rows as Arrow: the carried columns, then logit and probability as doubles. Closing it closes `scored`."""
+    """Scored rows as Arrow, see `ScoredBatch.arrow`. Closing it closes `scored`."""
     with closing(scored) as batches:
         for batch in batches:
-            columns = {**batch.columns, "logit": batch.logit.astype(np.float64), "probability": batch.probability}
-            yield pa.RecordBatch.from_pydict(columns)
+            yield batch.arrow()

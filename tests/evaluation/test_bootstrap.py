@@ -100,6 +100,17 @@ def test_infinite_log_loss_is_refused_with_its_count():
         bootstrap([0, 1, 1], [0.1, 0.0, 1.0], "log_loss", 10, seed=1)
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "normalized_entropy"])
+def test_losses_of_logits_are_those_of_their_probabilities_and_finite(metric):
+    label, first, second = two_models(300, seed=6)
+    one, two = np.log(first / (1 - first)), np.log(second / (1 - second))
+    by_logit = paired_bootstrap(label, one, two, metric, 20, seed=1, logits=True)
+    by_probability = paired_bootstrap(label, first, second, metric, 20, seed=1)
+    assert by_logit.low == pytest.approx(by_probability.low, rel=1e-10)
+    one[np.flatnonzero(label == 0)[0]] = 40.0  # whose probability is exactly 1
+    assert np.isfinite(paired_bootstrap(label, one, two, metric, 20, seed=1, logits=True).high)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import (
+    SLOPE_CLICKS,
+    CannotCalibrate,
     IsotonicCalibration,
     NoCalibration,
     PlattCalibration,
+    RisingCalibration,
+    calibration_note,
     calibrator_from_dict,
     correct_sampling,
     fit_calibrator,
+    fit_isotonic,
     sigmoid,
+    uncalibratable,
 )
-from pnn_gluon.evaluation.metrics import LogLoss, Pcoc
+from pnn_gluon.evaluation.metrics import Auc, LogLoss, Pcoc
 
 
 def clicks(rows, seed=0, scale=1.0, shift=0.0, decimals=6):
@@ -101,13 +107,25 @@ def test_platt_stays_finite_on_separable_rows_and_on_equal_logits():
     np.testing.assert_allclose(fit_calibrator("platt", np.full(100, 3.0), label).probability([3.0]), 0.5)
 
 
-def test_platt_of_a_backward_model_is_constant_at_the_smoothed_rate():
+def test_platt_of_a_backward_model_keeps_its_ranks_at_the_smoothed_rate():
     logit = np.linspace(-1, 1, 100)
-    fitted = fit_calibrator("platt", logit, (logit < -0.5).astype(int))
-    clicked = (logit < -0.5).sum()
+    label = (logit < -0.5).astype(int)
+    fitted = fit_calibrator("platt", logit, label)
+    clicked = label.sum()
     target = (clicked * (clicked + 1) / (clicked + 2) + (100 - clicked) / (102 - clicked)) / 100
-    assert fitted.scale == 0
-    np.testing.assert_allclose(fitted.probability(logit), target, rtol=1e-12)
+    assert 0 < fitted.scale < 0.02
+    found = fitted.probability(logit)
+    assert (np.diff(found) > 0).all()
+    assert found.mean() == pytest.approx(target, rel=1e-12)
+
+
+def test_platt_of_few_clicks_moves_the_level_only():
+    logit, _ = clicks(400)
+    label = np.zeros(400)
+    label[:9] = 1
+    fitted = fit_calibrator("platt", logit, label)
+    assert fitted.scale == 1
+    assert fitted.probability(logit).sum() == pytest.approx(9 * 10 / 11 + 391 / 393, rel=1e-9)
 
 
 def test_isotonic_equals_its_min_max_definition_inside_the_outer_blocks():
@@ -116,7 +134,8 @@ def test_isotonic_equals_its_min_max_definition_inside_the_outer_blocks():
     rows = np.array([(logit == v).sum() for v in values])
     level = np.array([label[logit == v].mean() for v in values])
     expected = np.array(isotonic_by_min_max(level, rows))
-    found = fit_calibrator("isotonic", logit, label).probability(values)
+    order = np.argsort(logit)
+    found = fit_isotonic(logit[order], label[order]).probability(values)
     inside = (expected > 0) & (expected < 1)
     assert inside.sum() >= 3
     np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-12)
@@ -125,7 +144,7 @@ def test_isotonic_equals_its_min_max_definition_inside_the_outer_blocks():
 def test_isotonic_smooths_only_certain_outer_blocks():
     logit = np.repeat([0.0, 1.0, 2.0], [40, 40, 40])
     label = np.concatenate((np.zeros(40), np.tile([0, 1], 20), np.ones(40)))
-    found = fit_calibrator("isotonic", logit, label).probability([0.0, 1.0, 2.0])
+    found = fit_isotonic(logit, label).probability([0.0, 1.0, 2.0])
     np.testing.assert_allclose(found, [0.5 / 41, 0.5, 40.5 / 41], rtol=1e-15)
 
 
@@ -133,21 +152,72 @@ def test_isotonic_smoothing_never_passes_the_neighbouring_block():
     logit = np.repeat([0.0, 1.0, 2.0], [1, 1000, 1])
     label = np.zeros(1002)
     label[[1, 1001]] = 1  # 0 of 1, 1 of 1000, 1 of 1
-    found = fit_calibrator("isotonic", logit, label).probability([0.0, 1.0, 2.0])
+    found = fit_isotonic(logit, label).probability([0.0, 1.0, 2.0])
     np.testing.assert_allclose(found, [0.001, 0.001, 0.75], rtol=1e-15)
 
 
 def test_isotonic_interpolates_between_blocks_and_is_constant_outside():
     logit = np.repeat([0.0, 2.0], 100)
     label = np.concatenate((np.arange(100) < 10, np.arange(100) < 50)).astype(int)
-    found = fit_calibrator("isotonic", logit, label).probability([-9.0, 0.0, 0.5, 1.0, 2.0, 9.0])
+    found = fit_isotonic(logit, label).probability([-9.0, 0.0, 0.5, 1.0, 2.0, 9.0])
     np.testing.assert_allclose(found, [0.1, 0.1, 0.2, 0.3, 0.5, 0.5], rtol=1e-15)
 
 
 def test_isotonic_predicts_as_many_clicks_as_there_were():
     logit, label = clicks(20_000, scale=0.5, shift=-1)
+    order = np.argsort(logit)
+    plain = fit_isotonic(logit[order], label[order])
+    assert abs(plain.probability(logit).sum() - label.sum()) <= 1  # half a click for each smoothed outer block
     fitted = fit_calibrator("isotonic", logit, label)
-    assert abs(fitted.probability(logit).sum() - label.sum()) <= 1  # half a click for each smoothed outer block
+    assert fitted.probability(logit).sum() == pytest.approx(label.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("rows", "method"), [(34_000, "isotonic"), (3000, "isotonic"), (3000, "platt")])
+@pytest.mark.parametrize("shift", [-5.5, -3.0, 0.0])
+def test_calibration_merges_no_ranks(rows, method, shift):
+    rng = np.random.default_rng(rows)
+    logit = rng.normal(-2, 1.5, rows).astype(np.float32)
+    label = rng.random(rows) < sigmoid(0.7 * logit + shift)
+    fitted = fit_calibrator(method, logit, label)
+    fresh = np.unique(np.concatenate((logit, rng.normal(-2, 4, rows).astype(np.float32))))  # also beyond the fit
+    assert np.unique(fitted.probability(fresh)).size == fresh.size
+    assert Auc().update(label, fitted.probability(logit)).value() == Auc().update(label, logit).value()
+
+
+def test_isotonic_of_few_clicks_is_platt_and_says_so():
+    logit, label = clicks(4000, shift=-3.5)
+    few = int(label.sum())
+    assert SLOPE_CLICKS < few < 100
+    assert fit_calibrator("isotonic", logit, label) == fit_calibrator("platt", logit, label)
+    note = calibration_note("isotonic", label)
+    assert note == f"platt in place of isotonic: {few} rows of the rarer class, calibration.min_clicks is 100"
+    assert calibration_note("platt", label) == ""
+    assert isinstance(fit_calibrator("isotonic", logit, label, min_clicks=few), RisingCalibration)
+    assert calibration_note("isotonic", label, min_clicks=few) == ""
+    assert calibration_note("isotonic", label[:0]).startswith("only the level was calibrated: 0 rows")
+
+
+def test_isotonic_goes_over_from_platt_to_its_blocks_as_clicks_grow():
+    logit, label = clicks(20_000)
+    order = np.argsort(logit)
+    blocks = fit_isotonic(logit[order], label[order]).logit(logit)
+    line = fit_calibrator("platt", logit, label).logit(logit)
+    distance = [
+        np.mean(np.abs(fit_calibrator("isotonic", logit, label, clicks_of_platt).logit(logit) - blocks))
+        for clicks_of_platt in (10, 1000, int(label.sum()))
+    ]
+    assert distance[0] < 0.05 * distance[2]
+    assert distance[0] < distance[1] < distance[2] == pytest.approx(np.mean(np.abs(line - blocks)), rel=0.01)
+
+
+def test_isotonic_beyond_its_rows_goes_on_gently():
+    logit, label = clicks(20_000)
+    fitted = fit_calibrator("isotonic", logit, label)
+    ends = np.array([logit.min() - 5, logit.min(), logit.max(), logit.max() + 5])
+    low, first, last, high = fitted.logit(ends)
+    assert 0 < first - low == pytest.approx(5 * fitted.slope)
+    assert 0 < high - last == pytest.approx(5 * fitted.slope)
+    assert fitted.slope < 0.1
 
 
 def test_calibrators_mend_a_distorted_model_on_new_rows():
@@ -196,9 +266,9 @@ def test_both_zeros_are_one_logit():
     logit = np.concatenate(([0.0, -0.0] * 30, np.linspace(1, 2, 60)))
     label = np.tile([0, 1], 60)
     orders = (np.arange(120), np.arange(120)[::-1])
-    first, second = (json.dumps(fit_calibrator("isotonic", logit[o], label[o]).to_dict()) for o in orders)
+    first, second = (json.dumps(fit_calibrator("isotonic", logit[o], label[o], 20).to_dict()) for o in orders)
     assert first == second
-    assert "-0.0" not in first
+    assert "-0.0," not in first
 
 
 @pytest.mark.parametrize("method", ["isotonic", "platt", "none"])
@@ -228,14 +298,17 @@ def test_no_calibration_is_the_sigmoid_and_needs_no_rows():
 @pytest.mark.parametrize(
     ("rows", "label", "message"),
     [
-        (19, 1, "expected at least .* rows, received 19; use calibration method .none., or a larger calibrate share"),
-        (200, 0, "expected clicks and non-clicks, received 0 clicks in 200 rows; use calibration method .none."),
-        (200, 1, "received 200 clicks in 200 rows"),
+        (19, 1, "cannot be calibrated: 19 clicks, 0 non-clicks; expected at least one of each and 20 rows: take a"),
+        (200, 0, "cannot be calibrated: 0 clicks, 200 non-clicks; .* larger calibrate share or window, or calibration"),
+        (200, 1, "cannot be calibrated: 200 clicks, 0 non-clicks"),
     ],
 )
 def test_rows_that_cannot_be_fitted_are_refused_with_advice(method, rows, label, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(CannotCalibrate, match=message):
         fit_calibrator(method, np.linspace(-1, 1, rows), np.full(rows, label))
+    assert uncalibratable(method, np.full(rows, label))
+    assert not uncalibratable("none", np.full(rows, label))
+    assert not uncalibratable(method, [0, 1] * 10)
 
 
 def test_unknown_method_and_bad_logits_are_refused():
@@ -255,6 +328,13 @@ def test_unknown_method_and_bad_logits_are_refused():
         {"method": "isotonic", "logit": [1.0, 1.0], "probability": [0.4, 0.5]},
         {"method": "isotonic", "logit": [0.0, 1.0], "probability": [0.0, 0.5]},
         {"method": "isotonic", "logit": [], "probability": []},
+        {"method": "isotonic", "logit": [0.0, 1.0], "calibrated_logit": [0.5, 0.4], "slope": 0.1},
+        {"method": "isotonic", "logit": [0.0, 1.0], "calibrated_logit": [0.4, 0.5], "slope": -0.1},
+        {"method": "isotonic", "logit": [0.0, 1.0], "calibrated_logit": [0.4, float("inf")], "slope": 0.1},
+        {"method": "isotonic", "logit": [0.0, 1.0], "calibrated_logit": [0.4, 0.5]},
+        {"method": "platt", "scale": -0.5, "shift": 0.0},
+        {"method": "platt", "scale": float("nan"), "shift": 0.0},
+        {"method": "platt", "scale": 1.0, "shift": float("inf")},
     ],
 )
 def test_broken_description_is_refused(description):
@@ -264,5 +344,20 @@ def test_broken_description_is_refused(description):
 
 def test_descriptions_name_their_method():
     assert PlattCalibration(1.5, -0.5).to_dict() == {"method": "platt", "scale": 1.5, "shift": -0.5}
+    rising = RisingCalibration((0.0, 1.0), (-3.0, -2.0), 0.1).to_dict()
+    assert rising == {"method": "isotonic", "logit": [0.0, 1.0], "calibrated_logit": [-3.0, -2.0], "slope": 0.1}
     described = IsotonicCalibration((0.0, 1.0), (0.1, 0.2)).to_dict()
     assert described == {"method": "isotonic", "logit": [0.0, 1.0], "probability": [0.1, 0.2]}
+
+
+def test_calibrator_of_an_earlier_release_answers_as_it_did():
+    read = calibrator_from_dict({"method": "isotonic", "logit": [0.0, 2.0], "probability": [0.1, 0.5]})
+    assert read.probability([-9.0, 0.5, 9.0]).tolist() == [0.1, pytest.approx(0.2, rel=1e-15), 0.5]
+    np.testing.assert_allclose(sigmoid(read.logit([-9.0, 0.5, 9.0])), [0.1, 0.2, 0.5], rtol=1e-14)
+
+
+@pytest.mark.parametrize("method", ["isotonic", "platt", "none"])
+def test_probability_is_that_of_the_calibrated_logit(method):
+    logit, label = clicks(5000)
+    fitted = fit_calibrator(method, logit, label)
+    assert fitted.probability(logit).tobytes() == sigmoid(fitted.logit(logit)).tobytes()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.gate import GateRules, Scores, judge
+from pnn_gluon.evaluation.gate import GateRules, Scores, judge, unjudgeable
 
 RULES = GateRules(
     metric="normalized_entropy",
@@ -117,17 +117,90 @@ def test_too_few_rows_are_refused():
     )
 
 
-def test_low_auc_is_refused():
-    decision = judge(RULES, LABEL, Scores(NOISE, GOOD.probability), None, {})
-    auc = decision.measures["candidate"]["auc"]
-    assert only_reason(decision) == f"auc: {auc:.6g}, limit at least 0.6; all rows"
+def test_low_auc_of_what_is_served_is_refused():
+    decision = judge(RULES, LABEL, Scores(GOOD.logit, GOOD.probability[np.argsort(NOISE)]), None, {})
+    found = decision.measures["auc"]
+    assert decision.measures["candidate"]["auc"] > 0.7  # the model's own ranks don't save it
+    assert found["value"] == decision.measures["candidate"]["served_auc"]
+    assert found["low"] < found["value"] < found["high"] < 0.6
+    assert only_reason(decision) == (
+        f"auc: {found['value']:.6g} (interval {found['low']:.6g} to {found['high']:.6g}), limit at least 0.6; all rows"
+    )
+
+
+def test_auc_below_its_limit_by_chance_is_accepted():
+    auc = judge(RULES, LABEL, GOOD, None, {}).measures["candidate"]["served_auc"]
+    decision = judge(replace(RULES, min_auc=auc + 0.001), LABEL, GOOD, None, {})
+    assert decision.accepted
+    assert decision.measures["auc"]["low"] < auc < auc + 0.001 < decision.measures["auc"]["high"]
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.5])
 def test_pcoc_outside_its_range_is_refused(factor):
     decision = judge(RULES, LABEL, Scores(GOOD.logit, np.minimum(GOOD.probability * factor, 0.99)), None, {})
-    pcoc = decision.measures["candidate"]["pcoc"]
-    assert only_reason(decision) == f"pcoc: {pcoc:.6g}, limit 0.8 to 1.25; all rows"
+    found = decision.measures["pcoc"]
+    assert found["value"] == decision.measures["candidate"]["pcoc"]
+    assert only_reason(decision) == (
+        f"pcoc: {found['value']:.6g} (interval {found['low']:.6g} to {found['high']:.6g}), limit 0.8 to 1.25; all rows"
+    )
+
+
+@pytest.mark.parametrize(("rows", "base"), [(300, -4.0), (1000, -4.0), (3000, -6.0), (100, -1.5)])
+def test_the_truth_itself_is_hardly_ever_refused(rows, base):
+    refused = 0
+    for seed in range(100):  # 10 to 33 clicks are expected: PCOC alone is outside 0.8 to 1.25 in 2 of 5 seeds
+        rng = np.random.default_rng([seed, rows])
+        logit = base + rng.normal(0, 1.2, rows)
+        truth = scores(logit)
+        label = (rng.random(rows) < truth.probability).astype(np.int8)
+        refused += not judge(GateRules(bootstrap_repeats=10), label, truth, truth, {}).accepted
+    assert refused <= 2
+
+
+@pytest.mark.parametrize(("factor", "clicks_of_factor"), [(3.0, 30), (0.25, 30), (8.0, 6)])
+def test_a_model_far_off_is_refused_with_few_clicks(factor, clicks_of_factor):
+    label = np.zeros(3000)
+    label[:clicks_of_factor] = 1
+    p = np.full(3000, factor * clicks_of_factor / 3000) * np.linspace(1.5, 0.5, 3000)
+    reason = only_reason(judge(GateRules(), label, Scores(np.log(p), p), None, {}))
+    assert reason.startswith(f"pcoc: {factor:g} (interval ")
+
+
+def test_fewer_clicks_than_min_clicks_are_not_judged_by_ranks_and_the_decision_says_so():
+    label = np.zeros(400)
+    label[:9] = 1
+    backwards = scores(np.linspace(-5, -2.8, 400))
+    decision = judge(GateRules(), label, backwards, backwards, {})
+    assert decision.accepted
+    few = "9 positives in 400 rows, limit at least 10 of each class"
+    assert decision.measures["notes"] == [f"not judged by auc and against the champion: {few}"]
+    assert decision.measures["regression"] == {"skipped": few}
+    assert not judge(GateRules(min_clicks=9), label, backwards, backwards, {}).accepted
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss", "normalized_entropy"])
+def test_certain_and_wrong_calibrated_logits_are_measured_not_refused_as_infinite(metric):
+    logit = GOOD.logit.copy()
+    logit[np.flatnonzero(LABEL == 0)[0]] = 40.0  # its probability is exactly 1
+    candidate = Scores(logit, 1 / (1 + np.exp(-logit)), logit)
+    champion = Scores(BAD.logit, BAD.probability, BAD.logit)
+    decision = judge(replace(RULES, metric=metric), LABEL, candidate, champion, {"site": SITE})
+    assert decision.accepted
+    assert decision.measures["candidate"]["log_loss"] < 1
+    json.dumps(decision.measures, allow_nan=False)
+
+
+def test_equal_scores_are_noted():
+    equal = scores(np.full(ROWS, np.log(LABEL.mean() / (1 - LABEL.mean()))))
+    decision = judge(replace(RULES, min_auc=0.5), LABEL, equal, None, {})
+    assert decision.accepted
+    assert decision.measures["notes"][0].startswith("all 6000 scores of the model are equal")
+
+
+@pytest.mark.parametrize(("label", "counts"), [([], "0 clicks, 0 non-clicks"), ([1, 1], "2 clicks, 0 non-clicks")])
+def test_rows_of_one_class_cannot_be_judged(label, counts):
+    assert unjudgeable(label).startswith(f"cannot be judged: {counts}; expected at least one of each")
+    assert unjudgeable([0, 1]) == ""
 
 
 @pytest.mark.parametrize("clicked", [0, 1])

@@ -21,7 +21,10 @@ from pnn_gluon.evaluation.metrics import (
     entropy,
 )
 
-KEYS = ["rows", "positives", "ctr", "mean_probability", "auc", "log_loss", "normalized_entropy", "rig", "pcoc", "ece"]
+KEYS = [
+    *("rows", "positives", "ctr", "mean_probability", "auc", "served_auc"),
+    *("log_loss", "normalized_entropy", "rig", "pcoc", "ece"),
+]
 
 
 def auc_by_pairs(label, score, weight):
@@ -157,7 +160,7 @@ def test_merged_parts_equal_one_pass(rows, first, second):
     for merged in ((parts[0] + parts[1]) + parts[2], parts[2] + (parts[0] + parts[1])):
         assert list(merged.summary()) == list(whole) == KEYS
         for key, value in whole.items():
-            if value is None or key in {"rows", "positives", "ctr", "auc"}:
+            if value is None or key in {"rows", "positives", "ctr", "auc", "served_auc"}:
                 assert merged.summary()[key] == value
             else:
                 assert merged.summary()[key] == pytest.approx(value, rel=1e-12, abs=1e-12)
@@ -179,6 +182,7 @@ def test_summary_gathers_every_metric_of_the_same_rows():
         "ctr": label.mean(),
         "mean_probability": pytest.approx(p.mean()),
         "auc": Auc().update(label, logit).value(),
+        "served_auc": Auc().update(label, p).value(),
         "log_loss": LogLoss().update(label, p).value(),
         "normalized_entropy": NormalizedEntropy().update(label, p).value(),
         "rig": NormalizedEntropy().update(label, p).rig(),
@@ -187,17 +191,47 @@ def test_summary_gathers_every_metric_of_the_same_rows():
     }
 
 
-def test_summary_ranks_by_logit_where_calibration_made_ties():
+def test_summary_has_the_ranks_of_the_model_beside_those_that_are_served():
     summary = ClickMetrics().update([0, 1], [1.0, 2.0], [0.5, 0.5]).summary()
-    assert summary["auc"] == 1.0
+    assert (summary["auc"], summary["served_auc"]) == (1.0, 0.5)
+
+
+def test_loss_of_a_certain_and_wrong_logit_is_finite_and_exact():
+    label, logit = np.array([0, 1, 1]), np.array([40.0, -800.0, 3.0])  # sigmoid: exactly 1, exactly 0
+    expected = (40 + np.exp(-40) + 800 + np.log1p(np.exp(-3))) / 3
+    assert LogLoss().update_logits(label, logit).value() == pytest.approx(expected, rel=1e-15)
+    with np.errstate(over="ignore"):
+        p = 1 / (1 + np.exp(-logit))
+    summary = ClickMetrics().update(label, logit, p, calibrated_logit=logit).summary()
+    assert summary["log_loss"] == pytest.approx(expected, rel=1e-15)
+    assert summary["normalized_entropy"] == pytest.approx(expected / entropy(2 / 3), rel=1e-14)
+    assert LogLoss().update(label, p).value() == math.inf
+
+
+def test_losses_from_logits_and_from_probabilities_agree():
+    label, logit, p = clicks(500)
+    weight = np.random.default_rng(2).random(500)
+    from_logits = NormalizedEntropy().update_logits(label, logit, weight)
+    from_probabilities = NormalizedEntropy().update(label, p, weight)
+    assert from_logits.value() == pytest.approx(from_probabilities.value(), rel=1e-13)
+    assert from_logits.log_loss.value() == pytest.approx(from_probabilities.log_loss.value(), rel=1e-13)
+
+
+def test_equal_scores_and_merged_ranks_are_warned_about():
+    label, logit, p = clicks(500, decimals=6)
+    assert ClickMetrics().update(label, logit, p).warnings() == []
+    (equal,) = ClickMetrics().update(label, np.zeros(500), np.full(500, 0.5)).warnings()
+    assert equal.startswith("all 500 scores of the model are equal")
+    (merged,) = ClickMetrics().update(label, logit, p.round(1)).warnings()
+    assert merged.startswith("calibration merges ranks: 11 probabilities of ")
 
 
 @pytest.mark.parametrize(
     ("label", "probability", "missing"),
     [
         ([], [], set(KEYS) - {"rows", "positives"}),
-        ([0, 0], [0.1, 0.2], {"auc", "normalized_entropy", "rig", "pcoc"}),
-        ([1, 1], [0.1, 0.2], {"auc", "normalized_entropy", "rig"}),
+        ([0, 0], [0.1, 0.2], {"auc", "served_auc", "normalized_entropy", "rig", "pcoc"}),
+        ([1, 1], [0.1, 0.2], {"auc", "served_auc", "normalized_entropy", "rig"}),
         ([1, 0], [0.0, 0.2], {"log_loss", "normalized_entropy", "rig"}),
     ],
     ids=["no rows", "no positives", "no negatives", "infinite loss"],
