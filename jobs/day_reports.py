@@ -6,29 +6,54 @@ from pathlib import Path
 
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
+from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.report import DayReport, render_report
+from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
 
 def day_reports(config: Config, days: Sequence[datetime.date]) -> list[DayReport]:
-    """One report for each day that was evaluated."""
+    """One report for each day that was evaluated.
+
+    Raises:
+        InputError: none of the days was.
+    """
     store = Store.of(config)
-    return [report for day in days if (report := _day_report(store, day)) is not None]
+    reports = [report for day in days if (report := _day_report(store, day)) is not None]
+    if not reports:
+        raise InputError(
+            f"{config.path}: nothing to report: no day from {days[0]} to {days[-1]} was evaluated in the store "
+            f"{config.store_root}; see `pnn-gluon status --config {config.path} --day {days[0]}..{days[-1]}`"
+        )
+    return reports
 
 
 def _day_report(store: Store, day: datetime.date) -> DayReport | None:
     evaluation, gate, rows = (store.manifest(table, day) for table in ("evaluations", "gates", "rows"))
     if evaluation is None or rows is None:
         return None
+    bundle, details = store.manifest("bundles", day), evaluation.details
     counts = {"rows": rows.rows, "positives": rows.details["positives"]}
+    new_values = details.get("new_values") or {}  # stores of earlier releases have no such slice and no notes
+    new = {f"new_{name}": new_values.get(name) for name in ("rows", "pcoc")}
     return DayReport(
         day=str(day),
         model_day=evaluation.details["model_day"],
-        summary=evaluation.details["summary"] or counts,
+        summary={**(details["summary"] or counts), **new},
         reliability=evaluation.details["reliability"],
         gate="" if gate is None else "accepted" if gate.details["accepted"] else "refused",
         reasons=() if gate is None else gate.details["reasons"],
+        notes=_notes(evaluation, bundle, gate),
     )
+
+
+def _notes(evaluation: Manifest, bundle: Manifest | None, gate: Manifest | None) -> list[str]:
+    found = {
+        "evaluate": evaluation.details.get("notes", ()),
+        "calibrate": () if bundle is None else bundle.details.get("notes", ()),
+        "gate": () if gate is None else gate.details.get("measures", {}).get("notes", ()),
+    }
+    return [f"{step}: {note}" for step, notes in found.items() for note in notes]
 
 
 def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> None:

@@ -26,32 +26,41 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         return Built(0, {"model_day": None, "summary": None, "reliability": []})
     built = evaluate_rows(reading, bundle_folder, reading.store.folder(rows) / "rows.parquet", folder)
     report(f"evaluate {reading.day}: model of {built.details['model_day']}: {built.details['summary']}")
+    for note in built.details["notes"]:
+        report(f"evaluate {reading.day}: {note}")
     return built
 
 
 def evaluate_rows(reading: Reading, bundle_folder: Path, rows: Path, folder: Path) -> Built:
-    """Score labelled rows through a bundle: predictions.parquet, metrics.json, and the metrics as details."""
+    """Score labelled rows through a bundle: predictions.parquet, metrics.json, and the metrics as details.
+
+    `new_values` are the metrics of the rows with a value that the model's map does not have and scores as *other*.
+    """
     from pnn_gluon.evaluation.metrics import ClickMetrics
-    from pnn_gluon.serving.bundle import Bundle, scored_batches
+    from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.store.tables import TableWriter
     from pnn_gluon.warehouse.duckdb_engine import connect
 
-    bundle, metrics = Bundle.load(bundle_folder), ClickMetrics()
+    bundle, metrics, new_values = Bundle.load(bundle_folder), ClickMetrics(), ClickMetrics()
     with (
         connect(reading.config.engine) as connection,
         TableWriter(folder / "predictions.parquet") as writer,
-        closing(scored_batches(bundle.score(connection, rows, columns=("row_id", "label")))) as batches,
+        closing(bundle.score(connection, rows, columns=("row_id", "label"))) as batches,
     ):
         for batch in batches:
-            writer.write(batch)
-            label, logit, probability = (batch[name].to_numpy() for name in ("label", "logit", "probability"))
-            metrics = metrics.update(label, logit, probability)
+            writer.write(batch.arrow())
+            label, calibrated = batch.columns["label"].to_numpy(), bundle.calibrated_logit(batch.logit)
+            measured = (label, batch.logit, batch.probability, calibrated)
+            metrics = metrics.update(*measured)
+            new_values = new_values.update(*(values[batch.new_value] for values in measured))
     details: dict[str, Any] = {
         "model_day": bundle.card.model_day,
         "summary": metrics.summary(),
+        "new_values": new_values.summary(),
+        "notes": metrics.warnings(),
         "reliability": metrics.reliability(),
     }
-    (folder / "metrics.json").write_text(json.dumps(details, indent=1, sort_keys=True) + "\n")
+    (folder / "metrics.json").write_text(json.dumps(details, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return Built(int(details["summary"]["rows"]), details, bundle.last_bits)
 
 

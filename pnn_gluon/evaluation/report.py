@@ -13,10 +13,13 @@ METRIC_FORMATS: Mapping[str, tuple[str, str]] = {
     "rows": ("Rows", ",d"),
     "positives": ("Positives", ",d"),
     "auc": ("AUC", ".4f"),
+    "served_auc": ("Served AUC", ".4f"),
     "log_loss": ("Log loss", ".5f"),
     "normalized_entropy": ("NE", ".4f"),
     "pcoc": ("PCOC", ".3f"),
     "ece": ("ECE", ".5f"),
+    "new_rows": ("New rows", ",d"),
+    "new_pcoc": ("New PCOC", ".3f"),
 }
 """Columns of a day: key of the summary, heading and number format."""
 
@@ -51,14 +54,18 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class DayReport:
-    """One day of the report: the day, the day of the model that was in force, its numbers, the gate's word."""
+    """One day of the report: the day, the day of the model that was in force, its numbers, the gate's word.
+
+    The summary is that of `ClickMetrics`, with new_rows and new_pcoc: rows with values that the model had not seen.
+    """
 
     day: str
     model_day: str | None
-    summary: Mapping[str, float | int | None]  # ClickMetrics.summary
+    summary: Mapping[str, float | int | None]
     reliability: Sequence[Mapping[str, float]] = field(default_factory=tuple)  # ClickMetrics.reliability
     gate: str = ""  # accepted, refused, or any other word; empty when no gate ran
     reasons: Sequence[str] = ()
+    notes: Sequence[str] = ()  # what was done or left out, and warnings
 
 
 def metric_text(value: float | int | None, form: str) -> str:
