@@ -12,7 +12,7 @@ _GATE_STYLES = {"accepted": "green", "refused": "red"}
 
 
 def render_day_table(days: Sequence[DayReport]) -> "Table":
-    """Day, model day, the numbers of `METRIC_FORMATS`, the gate's word, reasons, notes; text is never read as markup."""
+    """Day, model day, the numbers of `METRIC_FORMATS`, the gate's word, reasons, notes; text is never markup."""
     from rich.table import Table
     from rich.text import Text
 
