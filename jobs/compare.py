@@ -20,5 +20,8 @@ def command(
 
     one, two = load_outcome(first), load_outcome(second)
     check_comparable(one, two)
-    found = compare(one.label, one.runs, two.runs, loss=one.loss, repeats=repeats, seed=seed)
+    if one.logits is None or two.logits is None:
+        found = compare(one.label, one.runs, two.runs, loss=one.loss, repeats=repeats, seed=seed)
+    else:
+        found = compare(one.label, one.logits, two.logits, logits=True, repeats=repeats, seed=seed)
     print(json.dumps({"first": one.model, "second": two.model, **dataclasses.asdict(found)}))

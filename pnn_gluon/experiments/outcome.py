@@ -27,6 +27,7 @@ class Outcome:
         label: 0 or 1, float64 (rows,).
         seeds: One for each run.
         runs: Probabilities (rows,) of each run.
+        logits: Their logits (rows,) of each run; None for squared loss, and in files of earlier releases.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Outcome:
     label: Floats
     seeds: tuple[int, ...]
     runs: tuple[Floats, ...]
+    logits: tuple[Floats, ...] | None = None
 
 
 def load_outcome(path: Path) -> Outcome:
@@ -48,8 +50,10 @@ def load_outcome(path: Path) -> Outcome:
         with np.load(scores_path(path), allow_pickle=False) as arrays:
             label, probability = arrays["label"].astype(np.float64), arrays["probability"].astype(np.float64)
             seeds = tuple(int(seed) for seed in arrays["seed"])
+            output = tuple(arrays["output"].astype(np.float64)) if "output" in arrays else None
         loss: Loss = summary["config"]["training"].get("loss", "log")  # gbdt has no choice of loss
-        found = Outcome(path, str(summary["model"]), loss, label, seeds, tuple(probability))
+        logits = output if loss == "log" else None
+        found = Outcome(path, str(summary["model"]), loss, label, seeds, tuple(probability), logits)
         _check(found, [run["seed"] for run in summary.get("seeds", [summary])])
     except _UNREADABLE as error:
         raise InputError(
@@ -64,8 +68,15 @@ def _check(outcome: Outcome, seeds: list[int]) -> None:
         raise ValueError(f"seeds {seeds} in it, {list(outcome.seeds)} and {len(outcome.runs)} runs beside it")
     if any(run.shape != outcome.label.shape or not np.all((run >= 0) & (run <= 1)) for run in outcome.runs):
         raise ValueError(f"expected a probability in [0, 1] for each of {outcome.label.size} rows")
+    if outcome.logits is not None and not _are_logits(outcome, outcome.logits):
+        raise ValueError(f"expected a finite output for each of {outcome.label.size} rows and {len(seeds)} runs")
     if not np.all((outcome.label == 0) | (outcome.label == 1)):
         raise ValueError("expected labels 0 and 1")
+
+
+def _are_logits(outcome: Outcome, logits: tuple[Floats, ...]) -> bool:
+    whole = len(logits) == len(outcome.runs)
+    return whole and all(run.shape == outcome.label.shape and np.isfinite(run).all() for run in logits)
 
 
 def check_comparable(first: Outcome, second: Outcome) -> None:

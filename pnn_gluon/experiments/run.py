@@ -30,6 +30,7 @@ class Run:
         seconds: Spent on training, without pre-training, validation and reading data.
         parameters: Numbers that training changes.
         probability: Of each test row, float64 (rows,).
+        output: The model's for each test row, float32 (rows,): the logit, for log loss.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Run:
     seconds: float
     parameters: int
     probability: Floats
+    output: NDArray[np.float32]
 
     @classmethod
     def measured(cls, outputs: Outputs, data: Dataset, loss: Loss, **about: Any) -> "Run":
@@ -49,6 +51,7 @@ class Run:
             test=measure(data.test.label, test, loss),
             valid=measure(data.valid.label, outputs(data.valid.ids), loss),
             probability=probabilities(test, loss),
+            output=test,
             **about,
         )
 

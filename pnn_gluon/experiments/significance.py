@@ -9,7 +9,7 @@ from scipy import stats
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.arrays import Floats
 from pnn_gluon.evaluation.bootstrap import Interval, Metric, paired_bootstrap_of_runs
-from pnn_gluon.evaluation.metrics import Auc, LogLoss, row_log_loss
+from pnn_gluon.evaluation.metrics import Auc, LogLoss, row_log_loss, row_logit_loss
 from pnn_gluon.experiments.scores import Loss
 
 METRICS: Mapping[Loss, tuple[Metric, ...]] = {"log": ("auc", "log_loss"), "squared": ("auc",)}
@@ -43,10 +43,13 @@ def compare(
     second: Sequence[Floats],
     *,
     loss: Loss = "log",
+    logits: bool = False,
     repeats: int = 1000,
     seed: int = 1,
 ) -> Comparison:
     """Compare the test probabilities of two models, one array (B,) for each run; run i of one is paired with run i.
+
+    With `logits` the arrays are logits of probabilities: then no log loss is infinite.
 
     Wilcoxon (1945), as [PNN] Table 8 uses it; paired bootstrap: Efron (1979).
 
@@ -55,24 +58,33 @@ def compare(
     """
     if not first or len(first) != len(second):
         raise InputError(f"comparison: expected the same seeds of both models, received {len(first)} and {len(second)}")
-    losses = [np.mean([_row_loss(loss, label, p) for p in runs], axis=0) for runs in (first, second)]
+    losses = [np.mean([_row_loss(loss, label, p, logits) for p in runs], axis=0) for runs in (first, second)]
     metrics = METRICS[loss]
     return Comparison(
         rows=label.size,
         runs=len(first),
         wilcoxon_rows=_signed_rank(losses[0] - losses[1]),
-        wilcoxon_runs={metric: _over_runs(label, first, second, metric) for metric in metrics},
-        bootstrap={metric: paired_bootstrap_of_runs(label, first, second, metric, repeats, seed) for metric in metrics},
+        wilcoxon_runs={metric: _over_runs(label, first, second, metric, logits) for metric in metrics},
+        bootstrap={
+            metric: paired_bootstrap_of_runs(label, first, second, metric, repeats, seed, logits=logits)
+            for metric in metrics
+        },
     )
 
 
-def _row_loss(loss: Loss, label: Floats, probability: Floats) -> Floats:
-    return row_log_loss(label, probability) if loss == "log" else (probability - label) ** 2
+def _row_loss(loss: Loss, label: Floats, scores: Floats, logits: bool) -> Floats:
+    if logits:
+        return row_logit_loss(label, scores)
+    return row_log_loss(label, scores) if loss == "log" else (scores - label) ** 2
 
 
-def _over_runs(label: Floats, first: Sequence[Floats], second: Sequence[Floats], metric: Metric) -> float:
-    state = Auc() if metric == "auc" else LogLoss()
-    one, two = (np.array([state.update(label, p).value() for p in runs]) for runs in (first, second))
+def _over_runs(label: Floats, first: Sequence[Floats], second: Sequence[Floats], metric: Metric, logits: bool) -> float:
+    def value(scores: Floats) -> float:
+        if metric == "auc":
+            return Auc().update(label, scores).value()
+        return (LogLoss().update_logits if logits else LogLoss().update)(label, scores).value()
+
+    one, two = (np.array([value(scores) for scores in runs]) for runs in (first, second))
     return _signed_rank(one - two)
 
 

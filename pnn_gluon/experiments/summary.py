@@ -66,8 +66,8 @@ def scores_path(output: Path) -> Path:
 def write_outcome(output: Path, summary: dict[str, Any], data: Dataset, runs: Sequence[Run]) -> None:
     """Write the summary as `A.json`, and `A.npz` beside it with what comparisons of models on the same rows need.
 
-    Arrays of `A.npz`: seed int64 (runs,), label float32 (rows,), probability float64 (runs, rows), of the test rows
-    in the order of their file.
+    Arrays of `A.npz`: seed int64 (runs,), label float32 (rows,), probability float64 and output float32 (runs, rows),
+    of the test rows in the order of their file; for log loss an output is a logit.
     """
     scores = io.BytesIO()
     np.savez_compressed(
@@ -75,6 +75,7 @@ def write_outcome(output: Path, summary: dict[str, Any], data: Dataset, runs: Se
         seed=np.array([run.seed for run in runs], np.int64),
         label=data.test.label,
         probability=np.stack([run.probability for run in runs]),
+        output=np.stack([run.output for run in runs]),
     )
     write_atomically(scores_path(output), scores.getvalue())
     write_atomically(output, (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())

@@ -58,6 +58,22 @@ def test_an_outcome_is_what_fit_wrote(outcomes):
     for run, probability in zip(runs, found.runs, strict=True):
         loss = -np.mean(np.log(np.where(found.label == 1, probability, 1 - probability)))
         assert run["log_loss"] == pytest.approx(loss)
+    for logit, probability in zip(found.logits, found.runs, strict=True):
+        np.testing.assert_allclose(1 / (1 + np.exp(-logit)), probability, rtol=1e-12)
+
+
+def test_an_outcome_of_an_earlier_release_has_no_logits(folder):
+    with np.load(folder / "fm.npz") as new:
+        np.savez(folder / "fm.npz", **{name: new[name] for name in ("seed", "label", "probability")})
+    found = load_outcome(folder / "fm.json")
+    assert found.logits is None
+    assert len(found.runs) == 2
+
+
+def test_an_outcome_with_a_damaged_output_is_refused(folder):
+    rewrite(folder / "fm.npz", output=np.full((2, 90), np.nan, np.float32))
+    with pytest.raises(InputError, match="expected a finite output for each of 90 rows and 2 runs"):
+        load_outcome(folder / "fm.json")
 
 
 def test_the_command_compares_first_with_second(outcomes):

@@ -42,6 +42,20 @@ def test_p_over_runs_equals_the_count_of_signs():
     assert found.wilcoxon_runs["log_loss"] == pytest.approx(signed_rank(np.subtract(*loss)))
 
 
+def test_logits_are_compared_as_their_probabilities_and_never_infinite():
+    (label, first), (_, second) = runs(0.1), runs(1.0)
+    logits = [[np.log(p / (1 - p)) for p in side] for side in (first, second)]
+    by_logit, by_probability = (
+        compare(label, *logits, logits=True, repeats=20),
+        compare(label, first, second, repeats=20),
+    )
+    assert by_logit.wilcoxon_rows == pytest.approx(by_probability.wilcoxon_rows, rel=1e-6)
+    assert by_logit.bootstrap["log_loss"].low == pytest.approx(by_probability.bootstrap["log_loss"].low, rel=1e-9)
+    logits[0][0][np.flatnonzero(label == 0)[0]] = 40  # whose probability is exactly 1
+    certain = compare(label, *logits, logits=True, repeats=20)
+    assert np.isfinite([certain.wilcoxon_rows, certain.bootstrap["log_loss"].high]).all()
+
+
 def test_a_model_does_not_differ_from_itself():
     label, same = runs(0.5, count=2)
     found = compare(label, same, same, repeats=10)

@@ -1,0 +1,142 @@
+"""The numbers of a day: what is served is what is reported, and nothing finite is called infinite."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.day_reports import day_reports, write_html
+from jobs.gate import STEP as GATE
+from jobs.gbdt import _log_loss
+from jobs.pipeline import step
+from jobs.reading import Reading
+from jobs.train import _validation
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.errors import InputError
+from pnn_gluon.evaluation.metrics import ClickMetrics
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+from tests.jobs.small_pipeline import DAYS, FIRST
+
+DAY = DAYS[2]
+
+
+def manifest(config: Config, table: str) -> Manifest:
+    found = Store.of(config).manifest(table, DAY)
+    assert found is not None
+    return found
+
+
+def changed(config: Config, old: str, new: str) -> Config:
+    text = config.path.read_text()
+    assert old in text
+    config.path.write_text(text.replace(old, new))
+    return load_config(config.path)
+
+
+def test_rows_with_new_values_are_a_slice_of_the_next_day(five_days: Config) -> None:
+    """Counted anew from raw values: a categorical value without an id in the map of the model in force."""
+    from pnn_gluon.data.feature_map import FeatureMap
+
+    store, evaluation = Store.of(five_days), manifest(five_days, "evaluations")
+    model_map = store.manifest("maps", DAYS[1])
+    assert model_map is not None
+    feature_map = FeatureMap.load(store.folder(model_map) / "map.h5")
+    rows = store.folder(manifest(five_days, "rows")) / "rows.parquet"
+    table = pq.read_table(rows)
+    new = np.zeros(table.num_rows, bool)
+    for position, field in enumerate(feature_map.fields):
+        if field.kind == "categorical":
+            known = set(feature_map.dictionary(position)["value"].to_pylist())
+            new |= np.array([value is not None and value not in known for value in table[field.name].to_pylist()])
+    scored = pq.read_table(store.folder(evaluation) / "predictions.parquet")
+    label, logit, probability = (scored[name].to_numpy()[new] for name in ("label", "logit", "probability"))
+    expected = ClickMetrics().update(label, logit, probability).summary()
+    assert 0 < new.sum() < table.num_rows
+    assert evaluation.details["new_values"] == {
+        name: value if isinstance(value, int) else pytest.approx(value, rel=1e-9) for name, value in expected.items()
+    }
+    (report,) = day_reports(five_days, [DAY])
+    assert (report.summary["new_rows"], report.summary["new_pcoc"]) == (
+        expected["rows"],
+        pytest.approx(expected["pcoc"]),
+    )
+
+
+def test_what_is_reported_is_what_is_served(five_days: Config) -> None:
+    summary = manifest(five_days, "evaluations").details["summary"]
+    assert summary["served_auc"] == summary["auc"]
+    judged = manifest(five_days, "gates").details["measures"]["candidate"]
+    assert judged["served_auc"] == judged["auc"]
+
+
+def test_a_calibrator_that_merges_ranks_shows_in_served_auc_and_in_the_notes(built: Config) -> None:
+    """As a bundle of an earlier release with its flat pieces would."""
+    champion = Store.of(built).manifest("bundles", DAYS[1])
+    assert champion is not None
+    from pnn_gluon.evaluation.calibration import calibrator_from_dict
+    from pnn_gluon.serving.bundle import Bundle, ScoredBatch
+
+    bundle = Bundle.load(Store.of(built).folder(champion))
+    flat = calibrator_from_dict({"method": "isotonic", "logit": [-1.0, 1.0], "probability": [0.1, 0.1]})
+    merged = Bundle(bundle.card, bundle.feature_map, bundle.scorer, flat)
+    logit = np.linspace(-3, 3, 50, dtype=np.float32)
+    batch = ScoredBatch({"label": np.tile([0, 1], 25)}, logit, merged.probability(logit), np.zeros(50, bool))
+    metrics = ClickMetrics().update(
+        batch.columns["label"], batch.logit, batch.probability, merged.calibrated_logit(batch.logit)
+    )
+    assert metrics.summary()["served_auc"] == 0.5
+    assert metrics.warnings() == ["calibration merges ranks: 1 probabilities of 50 scores; calibrate the model again"]
+
+
+def test_isotonic_on_few_clicks_falls_back_and_the_report_says_so(built: Config, tmp_path: Path) -> None:
+    config = changed(built, 'method = "platt"', 'method = "isotonic"\nmin_clicks = 1000')
+    details = step("calibrate").run(config, DAY).details
+    (note,) = details["notes"]
+    assert note.startswith("platt in place of isotonic: ")
+    calibrator = json.loads((Store.of(config).folder(manifest(config, "bundles")) / "calibrator.json").read_text())
+    assert calibrator["method"] == "platt"
+    (report,) = day_reports(config, [DAY])
+    assert report.notes == [f"calibrate: {note}"]
+    write_html(config, [DAY], tmp_path / "report.html")
+    assert f"calibrate: {note}" in (tmp_path / "report.html").read_text()
+    again = changed(config, "min_clicks = 1000", "min_clicks = 10")
+    assert step("calibrate").run(again, DAY).details["notes"] == []
+
+
+def test_the_gates_min_clicks_decides_what_is_compared(built: Config) -> None:
+    assert "difference" in manifest(built, "gates").details["measures"]["regression"]
+    config = changed(built, "min_auc = 0.4", "min_auc = 0.4\nmin_clicks = 5000")
+    measures = GATE.run(config, DAY).details["measures"]
+    assert "limit at least 5000 of each class" in measures["regression"]["skipped"]
+    assert measures["notes"][0].startswith("not judged by auc and against the champion: ")
+
+
+def test_validation_of_certain_and_wrong_logits_is_finite(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sigmoid(40) is exactly 1 in float64; the log loss of a non-click there is 40, not infinite."""
+    logits = lambda net, ids: np.full(len(ids), 40, np.float32)  # noqa: E731
+    monkeypatch.setattr("pnn_gluon.training.export.predict_logits", logits)
+    reading = Reading(built, Store.of(built), DAY)
+    reading.need("shards")
+    validate = _validation(reading, None)  # type: ignore[arg-type]
+    assert validate is not None
+    assert 25 < validate(None) < 40  # type: ignore[arg-type]
+    assert _log_loss(1.0, np.float32([0, 1]), np.float32([40, 40])) == pytest.approx(20)
+
+
+def test_a_report_of_days_without_data_is_an_error_and_writes_nothing(five_days: Config, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    days = [FIRST.replace(month=12)]
+    for make in (lambda: day_reports(five_days, days), lambda: write_html(five_days, days, page)):
+        with pytest.raises(InputError, match="nothing to report: no day from 2026-12-01 to 2026-12-01 was evaluated"):
+            make()
+    assert not page.exists()
+
+
+def test_a_gate_without_rows_refuses_in_words(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pnn_gluon.serving.bundle.Bundle.score", lambda *arguments: (batch for batch in ()))
+    details = GATE.run(built, DAY, force=True).details
+    assert details["reasons"][0] == "rows: 0, limit at least 100; all rows"
+    json.dumps(details, allow_nan=False)
