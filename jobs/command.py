@@ -13,6 +13,7 @@ import typer
 from jobs.step import Outcome, Step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day
+from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
@@ -58,7 +59,7 @@ def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
         report(f"error: {error}")
         return error.exit_status
     except OSError as error:  # the machine's trouble, not the program's: disk, network, permissions
-        report(f"error: {error}")
+        report(f"error: {explained(error)}")
         return 1
     except Exception:
         traceback.print_exc()

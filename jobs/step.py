@@ -10,7 +10,8 @@ from typing import Any
 from jobs.reading import Reading
 from pnn_gluon import __version__
 from pnn_gluon.config import Config
-from pnn_gluon.errors import DamagedError
+from pnn_gluon.disk_errors import explained
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
@@ -81,9 +82,9 @@ class Step:
             if manifest is None or force or not self._stands(reading, manifest, report):
                 manifest, status = self._make(reading, report), "done"
             else:
-                store.clear_failure(self.table, day)
+                self._tidy(store, day, report)
         except Exception as error:
-            store.record_failure(self.table, day, f"{type(error).__name__}: {error}")
+            self._remember(store, day, error, report)
             raise
         return self._outcome(manifest, status, time.monotonic() - started)
 
@@ -103,6 +104,21 @@ class Step:
         for damage in found:
             report(f"{self.name} {reading.day}: {damage}")
         return not found and self.standing(reading, manifest)
+
+    def _tidy(self, store: Store, day: datetime.date, report: Report) -> None:
+        """A day that stands is fine, whether or not what earlier runs left can be removed."""
+        try:
+            store.tidy(self.table, day)
+        except (OSError, InputError) as error:
+            report(f"{self.name} {day}: stands; what an earlier run left stays for now: {error}")
+
+    def _remember(self, store: Store, day: datetime.date, failure: Exception, report: Report) -> None:
+        """Keep a failure for `status`; where that cannot be written, the failure itself matters more."""
+        text = explained(failure) if isinstance(failure, OSError) else str(failure)
+        try:
+            store.record_failure(self.table, day, f"{type(failure).__name__}: {text}")
+        except OSError as error:
+            report(f"{self.name} {day}: status will not show this failure: {error}")
 
     def _make(self, reading: Reading, report: Report) -> Manifest:
         store = reading.store

@@ -1,37 +1,66 @@
 """Write, fsync, rename: the one way a file appears in its final place."""
 
+import glob
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pnn_gluon.abandoned import hold, remove_abandoned
+from pnn_gluon.disk_errors import naming
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Put content at path so that a reader sees the old bytes or the new ones, even after a power cut."""
     with written_atomically(path, mode) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def written_atomically(path: Path, mode: int = 0o644) -> Iterator[Path]:
+def written_atomically(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """An empty file beside path, to be written: at the end of the block it takes the place of path, as a whole.
 
-    After an error it is removed, and path is as it was.
+    After an error it is removed, and path is as it was; after a kill the next write of path removes it.
+
+    Args:
+        path: The final place.
+        mode: Access to a new file, less the umask.
+
+    Raises:
+        OSError: naming path, whatever the system named.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        sync_file(temporary)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(temporaries(path.parent, path.name))
+        temporary, lock = _held_file(path, mode)
+        try:
+            yield temporary
+            sync_file(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(lock)
+        sync_folder(path.parent)
+
+
+def _held_file(path: Path, mode: int) -> tuple[Path, int]:
+    """A new file beside path, and the lock that says that its writer lives."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode | stat.S_IRUSR))
+        lock = hold(temporary)
+        if lock is not None:
+            return temporary, lock
+
+
+def temporaries(folder: Path, name: str | None = None) -> list[Path]:
+    """The unfinished files beside the file of this name, of whoever lives or not; of any file of the folder if None."""
+    shown = "*" if name is None else glob.escape(name)
+    return sorted(path for path in folder.glob(f".{shown}.????????") if path.is_file())
 
 
 def move_folder(source: Path, target: Path) -> None:

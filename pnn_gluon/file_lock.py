@@ -1,5 +1,6 @@
 """One process at a time: a lock that the system frees when its holder ends, however it ends."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -14,9 +15,18 @@ def file_lock(path: Path, wait: bool = True, mode: int = 0o666) -> Generator[Non
     Raises:
         BlockingIOError: another holds it, and `wait` is off.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    handle = _open(path, mode)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)
+
+
+def _open(path: Path, mode: int) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES} or not path.exists():
+            raise
+    return os.open(path, os.O_RDONLY)  # on a read-only disk, or another user's: can be locked all the same

@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -33,6 +32,7 @@ from pnn_gluon.atomic import sync_file
 from pnn_gluon.data.synthetic_lines import FAULTS, damage, lines_of
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.data.synthetic_world import Rows, Stream, hours_of, world_of
+from pnn_gluon.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -196,8 +196,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def _replaced(target: Path) -> Iterator[Path]:
     """Give a temporary path of its own beside ``target``; on success put what was written there in its place."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        temporary = Path(folder) / target.name
+    with temporary_folder(target.parent, f".{target.name}.") as folder:
+        temporary = folder / target.name
         yield temporary
         for path in [temporary, *temporary.glob("*")]:
             sync_file(path)

@@ -1,13 +1,13 @@
 """An object store as the root: run folders go up file by file, the manifest last."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow.fs
 
 from pnn_gluon.store.filesystem import open_filesystem
+from pnn_gluon.temporary import temporary_folder
 
 
 class Remote:
@@ -51,8 +51,8 @@ class Remote:
         if not files:
             return False
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            whole = Path(temporary) / "run"
+        with temporary_folder(folder.parent, ".download-") as temporary:
+            whole = temporary / "run"
             for info in files:
                 target = whole / info.path[len(base) + 1 :]
                 target.parent.mkdir(parents=True, exist_ok=True)

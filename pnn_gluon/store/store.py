@@ -9,14 +9,17 @@ import datetime
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pnn_gluon.atomic import move_folder, write_atomically
+from pnn_gluon.abandoned import is_abandoned, remove_abandoned
+from pnn_gluon.atomic import move_folder, temporaries, write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day
+from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.makers import mending_command
@@ -24,6 +27,7 @@ from pnn_gluon.store.manifest import Manifest, content_run, damages, describe_fi
 from pnn_gluon.store.remote import Remote
 
 _LOCAL_STATE = ".local"
+_DISCARDED = "discarded"
 
 
 class Store:
@@ -121,21 +125,58 @@ class Store:
         return f"{table}/ds={day}/run={run}"
 
     @contextlib.contextmanager
-    def staging(self, table: str, day: datetime.date) -> Generator[Path, None, None]:
-        """An empty folder to make a day in, under the day's lock; what a killed run left there is removed.
+    def staging(self, table: str, day: datetime.date, wait: bool = False) -> Generator[Path, None, None]:
+        """An empty folder to make a day in, under the day's lock; what killed runs left in the store is removed.
 
         Raises:
-            InputError: when another process is making the same day of the same table.
+            InputError: when another process is making the same day of the same table, and `wait` is off.
         """
-        state = self.local / _LOCAL_STATE
-        folder = state / "staging" / f"{table}-{day}"
-        with self.lock(f"{table}-{day}"):
-            shutil.rmtree(folder, ignore_errors=True)
+        folder = self.local / _LOCAL_STATE / "staging" / f"{table}-{day}"
+        with self.lock(folder.name, wait), naming(folder):
+            self._discard(folder)
+            for left in self.leftovers(table):
+                self._remove_leftover(left)
             folder.mkdir(parents=True)
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def leftovers(self, table: str) -> list[Path]:
+        """What killed runs may have left beside a table: living ones' staging and files are among them."""
+        state = self.local / _LOCAL_STATE
+        folders = [path for name in ("staging", _DISCARDED) for path in sorted((state / name).glob("*"))]
+        return folders + temporaries(self.local / table) + temporaries(state / "failures")
+
+    def abandoned(self, path: Path) -> bool:
+        """Whether nobody is at work on one of the leftovers."""
+        if path.parent.name == _DISCARDED:
+            return True
+        if path.parent.name != "staging":
+            return is_abandoned(path)
+        try:
+            with self.lock(path.name):
+                return True
+        except InputError:
+            return False
+
+    def _remove_leftover(self, path: Path) -> None:
+        if path.parent.name == _DISCARDED:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.parent.name != "staging":
+            remove_abandoned([path])
+        else:
+            with contextlib.suppress(InputError), self.lock(path.name):  # else somebody is at work in it
+                self._discard(path)
+
+    def _discard(self, folder: Path) -> None:
+        """Remove a folder so that a kill leaves it whole or gone, never half of it in its place."""
+        if not folder.is_dir():
+            return
+        gone = self.local / _LOCAL_STATE / _DISCARDED / secrets.token_hex(8)
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self, name: str, wait: bool = False) -> Generator[None, None, None]:
@@ -151,17 +192,32 @@ class Store:
 
     def scratch(self, table: str, day: datetime.date, key: str) -> Path:
         """A folder that outlives a kill (checkpoints), for one table, day and set of inputs."""
-        parent = self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}"
+        parent = self._scratch(table, day)
         for other in parent.glob("*"):
             if other.name != key:
-                shutil.rmtree(other)
+                self._discard(other)
         folder = parent / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def drop_scratch(self, table: str, day: datetime.date) -> None:
         """Remove the scratch folders of a day that is done."""
-        shutil.rmtree(self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}", ignore_errors=True)
+        self._discard(self._scratch(table, day))
+
+    def _scratch(self, table: str, day: datetime.date) -> Path:
+        return self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}"
+
+    def tidy(self, table: str, day: datetime.date) -> None:
+        """Forget what an earlier run left of a day that stands: its failure, and its scratch after a kill.
+
+        Raises:
+            InputError: when another process is making the day.
+            OSError: when the store cannot be written to.
+        """
+        self.clear_failure(table, day)
+        if self._scratch(table, day).is_dir():
+            with self.lock(f"{table}-{day}"):
+                self.drop_scratch(table, day)
 
     def commit(
         self,
@@ -182,7 +238,7 @@ class Store:
         manifest = Manifest(table, day, run, rows, files, dict(inputs), config, dict(made_by), details)
         target = self.local / self.relative(table, day, run)
         if target.is_dir() and damages(target, manifest):
-            shutil.rmtree(target)
+            self._discard(target)
         if not target.is_dir():
             move_folder(folder, target)
         if self.remote:
@@ -212,8 +268,8 @@ class Store:
         return manifest
 
     def record_failure(self, table: str, day: datetime.date, message: str) -> None:
-        """Remember on this machine that a step failed, for `status`."""
-        write_atomically(self._failure(table, day), message.encode())
+        """Remember on this machine that a step failed, for `status`; only this user may read why."""
+        write_atomically(self._failure(table, day), message.encode(), mode=0o600)
 
     def failure(self, table: str, day: datetime.date) -> str | None:
         """The message of the last failure since the day was last made."""
@@ -221,10 +277,13 @@ class Store:
             return self._failure(table, day).read_text()
         except FileNotFoundError:
             return None
+        except PermissionError:
+            return f"failed; why is in {self._failure(table, day)}, for the user who ran it"
 
     def clear_failure(self, table: str, day: datetime.date) -> None:
         """Forget a failure that a later run mended."""
-        self._failure(table, day).unlink(missing_ok=True)
+        if self._failure(table, day).exists():
+            self._failure(table, day).unlink(missing_ok=True)
 
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"

@@ -7,6 +7,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import InputError
 
 GROUP_ROWS = 131_072
@@ -34,12 +35,13 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush(everything=True)
-            if self._writer is None:
-                raise InputError(f"{self.path.name}: no rows to write")
-        if self._writer is not None:
-            self._writer.close()
+        with naming(self.path):
+            if kind is None:
+                self._flush(everything=True)
+                if self._writer is None:
+                    raise InputError(f"{self.path.name}: no rows to write")
+            if self._writer is not None:
+                self._writer.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
@@ -48,7 +50,8 @@ class TableWriter:
         self._waiting.append(batch)
         self._rows += batch.num_rows
         if self._rows >= self.group_rows:
-            self._flush(everything=False)
+            with naming(self.path):
+                self._flush(everything=False)
 
     def _open(self, schema: Any) -> pq.ParquetWriter:
         coded = [name for name in schema.names if name not in self.plain]

@@ -2,24 +2,30 @@
 
 A checkpoint is a folder `epoch-EEEEEE-batch-BBBBBBBBBBBB` named after the batch that comes next, with the files
 `net.params`, `optimizer.params`, `state.json` and, where the run keeps means of the parameters, `means.params`. It is
-written under another name, synced, and renamed; then older ones go. The best epoch's values lie beside it as
+written under another name, synced, and renamed; then older ones go. The state has the SHA-256 of the other files and of
+itself: a checkpoint that is not as it was written is not used. The best epoch's values lie beside it as
 `best-EEEEEE.params` and are written before the checkpoint that speaks of them.
 """
 
+import hashlib
 import json
+import logging
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pnn_gluon.atomic import sync_file, sync_folder
-from pnn_gluon.errors import ConfigError, InputError
-from pnn_gluon.runtime import HybridBlock, mx
+from pnn_gluon.errors import ConfigError, DamagedError, InputError
+from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.runtime import HybridBlock
 from pnn_gluon.training.history import EpochRecord
-from pnn_gluon.training.parameters import Values, put_values, read_values, take_values
+from pnn_gluon.training.parameters import Values, put_values, read_values, save_values, take_values
 from pnn_gluon.training.states import Counts, load_states, save_states
 
+STATE = "state.json"
 _PARTIAL = "partial"
+_CHECKPOINTS = "epoch-*-batch-*"
 
 
 @dataclass
@@ -61,7 +67,7 @@ class Checkpoints:
     def save_best(self, epoch: int, values: Values) -> None:
         """Keep the values of the best epoch so far; they count once a checkpoint that names it is saved."""
         partial = self._folder / f"{_PARTIAL}-best"
-        mx.nd.save(str(partial), values)
+        save_values(partial, values)
         sync_file(partial)
         partial.replace(self._best(epoch))
 
@@ -70,11 +76,11 @@ class Checkpoints:
         partial = self._folder / f"{_PARTIAL}-checkpoint"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        mx.nd.save(str(partial / "net.params"), take_values(net))
+        save_values(partial / "net.params", take_values(net))
         if self._means:
-            mx.nd.save(str(partial / "means.params"), self._means)
+            save_values(partial / "means.params", self._means)
         state.updates = save_states(trainer, partial / "optimizer.params")
-        (partial / "state.json").write_text(json.dumps(asdict(state), indent=1, sort_keys=True) + "\n")
+        (partial / STATE).write_text(_written(state, self._hashes(partial, state)))
         for path in (*partial.iterdir(), partial):
             sync_file(path)
         partial.rename(self._folder / state.name)
@@ -88,10 +94,10 @@ class Checkpoints:
             ConfigError: the checkpoint is of a run with other options or data.
             InputError: it does not fit the network.
         """
-        newest = self._newest()
-        if newest is None:
+        found = self._newest()
+        if found is None:
             return None
-        state = _read_state(newest / "state.json")
+        newest, state = found
         if state.fingerprint != fingerprint:
             raise ConfigError(
                 f"{newest} is a checkpoint of a run with other training options or data: "
@@ -117,23 +123,65 @@ class Checkpoints:
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:06d}.params"
 
-    def _newest(self) -> Path | None:
-        return max(self._folder.glob("epoch-*-batch-*"), default=None)
+    def _hashes(self, folder: Path, state: RunState) -> dict[str, str]:
+        """SHA-256 of every file that a checkpoint needs, by name."""
+        paths = sorted(folder.glob("*.params"))
+        if state.best_epoch is not None:
+            paths.append(self._best(state.best_epoch))
+        return {path.name: sha256_of(path) for path in paths}
+
+    def _newest(self) -> tuple[Path, RunState] | None:
+        """The newest checkpoint that is as it was written; what a kill or a disk left of others is removed."""
+        for path in sorted(self._folder.glob(_CHECKPOINTS), reverse=True):
+            try:
+                state, hashes = _read_state(path / STATE)
+                self._verify(path, hashes)
+            except DamagedError as error:
+                logging.getLogger(__name__).warning("%s: training goes on without this checkpoint", error)
+                _remove(path)
+            else:
+                return path, state
+        return None
+
+    def _verify(self, folder: Path, hashes: dict[str, str]) -> None:
+        for name, expected in hashes.items():
+            path = self._folder / name if name.startswith("best-") else folder / name
+            if not path.is_file() or sha256_of(path) != expected:
+                raise DamagedError(f"{path}: not the file that was written")
 
     def _remove_all_but(self, state: RunState) -> None:
         keep = {state.name} if state.best_epoch is None else {state.name, self._best(state.best_epoch).name}
-        for old in self._folder.glob("epoch-*-batch-*"):
+        for old in self._folder.glob(_CHECKPOINTS):
             if old.name not in keep:
-                shutil.rmtree(old)
+                _remove(old)
         for old in self._folder.glob("best-*.params"):
             if old.name not in keep:
                 old.unlink()
 
 
-def _read_state(path: Path) -> RunState:
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint; what a kill leaves of it is no checkpoint any more, since its state goes first."""
+    (checkpoint / STATE).unlink(missing_ok=True)
+    shutil.rmtree(checkpoint)
+
+
+def _written(state: RunState, hashes: dict[str, str]) -> str:
+    content = {**asdict(state), "files": hashes}
+    return json.dumps({**content, "checksum": _checksum(content)}, indent=1, sort_keys=True) + "\n"
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_state(path: Path) -> tuple[RunState, dict[str, str]]:
+    """The state of a run and the hashes of its files; none in checkpoints of earlier releases."""
     try:
         content = json.loads(path.read_text())
+        if content.pop("checksum", None) not in {None, _checksum(content)}:
+            raise DamagedError(f"{path}: its content does not agree with its checksum")
+        hashes = content.pop("files", {})
         history = [EpochRecord(**record) for record in content.pop("history")]
-        return RunState(history=history, **content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the state of a training run ({error}); remove its folder") from error
+        return RunState(history=history, **content), hashes
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{path}: not the state of a training run ({error})") from error

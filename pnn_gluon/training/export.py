@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pnn_gluon.errors import InputError
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
-from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values
+from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values, written_whole
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -31,13 +31,23 @@ def export_model(net: HybridBlock, folder: Path, slots: int) -> tuple[Path, Path
         net: Trained network of `create_model`: ids int32 (B, S) -> logits (B,). It is hybridized.
         folder: Where to write.
         slots: S.
+
+    Raises:
+        OSError: when the disk did not take the whole files.
     """
     with plain_operators():
         net.hybridize(static_alloc=True)
         predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
-        net.export(str(folder / "model"), epoch=0)
+        with written_whole(folder / PARAMETERS_FILE, _as_exported(net)):
+            net.export(str(folder / "model"), epoch=0)
+            mx.sym.load(str(folder / SYMBOL_FILE))  # raises if the disk did not take all of it
     net.hybridize(static_alloc=True)
     return folder / SYMBOL_FILE, folder / PARAMETERS_FILE
+
+
+def _as_exported(net: HybridBlock) -> Values:
+    """The arrays of an exported network, under names as long as those in its file."""
+    return {f"arg:{name}": parameter.list_data()[0] for name, parameter in net.collect_params().items()}
 
 
 def exported_values(net: HybridBlock, folder: Path) -> Values:

@@ -1,6 +1,10 @@
 """Values of a network's parameters: taken, put back, saved, checked."""
 
-from collections.abc import Mapping
+import errno
+import resource
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +68,48 @@ def read_values(path: Path) -> Values:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{path}: cannot be read as parameters ({reason})") from error
     return values
+
+
+def save_values(path: Path, values: Mapping[str, Tensor]) -> None:
+    """Write values as `read_values` reads them.
+
+    Raises:
+        OSError: when the disk did not take the whole file, which MXNet tells unclearly or not at all.
+    """
+    with written_whole(path, values):
+        mx.nd.save(str(path), dict(values))
+
+
+@contextmanager
+def written_whole(path: Path, values: Mapping[str, Tensor]) -> Iterator[None]:
+    """See that MXNet writes a file of these arrays as a whole inside the block; see `save_values`."""
+    expected = file_size(values)
+    try:
+        yield
+    except mx.MXNetError as error:
+        raise OSError(_why_short(path, expected), "MXNet could not write the file", str(path)) from error
+    if path.stat().st_size < expected:
+        raise OSError(
+            _why_short(path, expected), f"only {path.stat().st_size:,} of {expected:,} bytes were written", str(path)
+        )
+
+
+def _why_short(path: Path, expected: int) -> int:
+    """The error number that MXNet kept to itself, as far as can be seen now."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit != resource.RLIM_INFINITY and limit < expected:
+        return errno.EFBIG
+    return errno.ENOSPC if shutil.disk_usage(path.parent).free < expected else errno.EIO
+
+
+def file_size(values: Mapping[str, Tensor]) -> int:
+    """Bytes of MXNet's file of dense arrays: 32 + for each 32 + 8 dimensions + its elements + the name's bytes."""
+    each: Iterator[int] = (
+        32 + 8 * len(array.shape) + array.size * np.dtype(array.dtype).itemsize + len(name.encode())
+        for name, array in values.items()
+        if array.stype == "default"
+    )
+    return 32 + sum(each)
 
 
 def check_finite(net: HybridBlock, where: str) -> None:

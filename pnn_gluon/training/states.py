@@ -5,7 +5,7 @@ from typing import Any
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import Tensor, mx
-from pnn_gluon.training.parameters import read_values
+from pnn_gluon.training.parameters import read_values, save_values
 
 Counts = dict[str, dict[str, int]]
 """Updates so far by device and parameter number, both written as text."""
@@ -15,7 +15,7 @@ def save_states(trainer: Any, path: Path) -> Counts:
     """Write the states of the first device's optimizer (the others' are equal); the counts of updates."""
     states = trainer._updaters[0].states
     arrays = {f"{index}.{part}": array for index in states for part, array in enumerate(_parts(states[index]))}
-    mx.nd.save(str(path), arrays or {"none": mx.nd.zeros(1)})
+    save_values(path, arrays or {"none": mx.nd.zeros(1)})
     counts = trainer._optimizer._all_index_update_counts
     return {str(device): {str(index): n for index, n in counts[device].items()} for device in counts}
 

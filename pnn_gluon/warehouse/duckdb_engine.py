@@ -13,6 +13,7 @@ import jinja2
 
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.temporary import temporary_folder
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -20,7 +21,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 @contextmanager
 def connect(engine: EngineConfig) -> Generator[duckdb.DuckDBPyConnection, None, None]:
     """A connection with the prelude's functions, a memory limit and a spill folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="pnn-gluon-sql-") as spill, duckdb.connect() as connection:
+    with temporary_folder(Path(tempfile.gettempdir()), "pnn-gluon-sql-") as spill, duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{engine.memory_limit}'")
         connection.execute(f"set threads = {engine.threads}")
         connection.execute("set preserve_insertion_order = true")

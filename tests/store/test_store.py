@@ -1,7 +1,7 @@
 """A day is there whole or not at all, whatever happens while it is made."""
 
 import datetime
-import os
+import errno
 import signal
 import subprocess
 import sys
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.manifest import Manifest, content_run, describe_files
 from pnn_gluon.store.store import Store
@@ -139,10 +138,42 @@ def test_scratch_of_other_inputs_is_dropped(tmp_path: Path) -> None:
     assert not (store.scratch("models", DAY, "two").parent / "one").exists()
 
 
-def test_an_atomic_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "a", b"old")
-    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("no")))
-    with pytest.raises(OSError, match="no"):
-        write_atomically(tmp_path / "a", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"old"
+def test_what_killed_runs_left_goes_with_the_next_run_of_the_table(tmp_path: Path) -> None:
+    store, other = Store(str(tmp_path)), datetime.date(2026, 11, 3)
+    make(store, "one")
+    with store.staging("rows", other) as living:
+        (living / "a").write_text("at work")
+        left = [
+            tmp_path / ".local/staging/rows-2026-10-01/half",
+            tmp_path / ".local/staging/models-2026-10-01/half",
+            tmp_path / ".local/discarded/0123/half",
+            tmp_path / "rows/.ds=2026-10-01.json.0a1b2c3d",
+            tmp_path / ".local/failures/.rows-2026-10-01.txt.0a1b2c3d",
+        ]
+        for path in left:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("half")
+        make(store, "two")
+        assert not any(path.exists() for path in left)
+        assert not any(path.parent.exists() for path in left[:3])
+        assert (living / "a").read_text() == "at work"
+
+
+def test_a_kill_while_scratch_is_dropped_leaves_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(str(tmp_path))
+    (store.scratch("models", DAY, "one") / "checkpoint").write_text("1")
+    monkeypatch.setattr("shutil.rmtree", lambda *paths, **options: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        store.drop_scratch("models", DAY)
+    assert not list(store.scratch("models", DAY, "one").iterdir())
+
+
+def test_failures_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
+    Store(str(tmp_path)).record_failure("rows", DAY, "postgresql://user:secret@host")
+    assert (tmp_path / f".local/failures/rows-{DAY}.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_error_of_the_disk_names_the_day_that_was_made(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with pytest.raises(OSError, match=rf"staging/rows-{DAY}"), store.staging("rows", DAY):
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")

@@ -1,0 +1,30 @@
+"""Temporary folders that do not outlive their process for long: the next one made beside them removes them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pnn_gluon.abandoned import hold, remove_abandoned
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in an existing one, removed at the end; first those of this prefix that killed processes left go."""
+    remove_abandoned(parent.glob(f"{prefix}*"))
+    folder, lock = _held_folder(parent, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _held_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        lock = hold(folder)
+        if lock is not None:
+            return folder, lock
