@@ -33,7 +33,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.warehouse.score_table import publish_scores
 
     scores, table = reading.need("scores"), reading.config.publish.table
-    scored = pq.read_table(reading.store.folder(scores) / "scores.parquet")
+    with pq.ParquetFile(reading.store.folder(scores) / "scores.parquet") as file:
+        scored = file.read()
     for name in ("model_day", "map_day"):
         day = pa.scalar(parse_day(scores.details[name]), pa.date32())
         scored = scored.append_column(name, pa.repeat(day, scored.num_rows))

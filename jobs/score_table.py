@@ -153,8 +153,8 @@ def _schema(connection: Any, table: Path, carried: tuple[str, ...]) -> Any:
     """What is written: the carried columns as the SQL engine gives them, and the scores."""
     import pyarrow as pa
 
-    from pnn_gluon.warehouse.duckdb_engine import identifier, literal
+    from pnn_gluon.warehouse.duckdb_engine import identifier, parquet
 
     chosen = ", ".join([*(identifier(name) for name in carried), *(f"0.0::double as {name}" for name in SCORES)])
-    query = f"select {chosen} from read_parquet({literal(table)}) limit 0"
+    query = f"select {chosen} from {parquet(table)} limit 0"
     return pa.schema(list(connection.sql(query).to_arrow_reader().schema))

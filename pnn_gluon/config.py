@@ -28,6 +28,11 @@ from pnn_gluon.training.options import (
 
 PRESETS = Path(__file__).parent / "presets"
 DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
+RESERVED_NAMES = frozenset(
+    {"row_id", "file", "line", "label", "day", "share", "rate", "logit", "probability", "row_position"}
+    | {"file_row_number", "file_index", "filename", "rowid"}
+)
+"""Columns that a step (first line) or DuckDB (second line) adds beside the fields; no field has such a name."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -477,7 +482,7 @@ class Config(Section):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"field {doubled[0]!r} is declared twice")
-        reserved = sorted({"row_id", "label", "share", "rate", "day", "line", "file"} & set(names))
+        reserved = sorted(RESERVED_NAMES & set(names))
         if reserved:
             raise ValueError(f"field name {reserved[0]!r} is taken by the pipeline; choose another and set `column`")
         for name in sorted(self.model.fields):

@@ -12,7 +12,7 @@ with counted as (
                 select content, unnest(split_values(content, {{ field.separator | text }})) as part, impressions, clicks
                 from (
                     select {{ field.name | name }} as content, count(*) as impressions, sum(label) as clicks
-                    from read_parquet({{ rows | text }})
+                    from {{ rows | parquet }}
                     where {{ field.name | name }} is not null
                     group by {{ field.name | name }}
                 ) as texts
@@ -22,7 +22,7 @@ with counted as (
         group by value
     {% else %}
         select {{ field.name | name }} as value, count(*) as impressions, cast(sum(label) as bigint) as clicks
-        from read_parquet({{ rows | text }})
+        from {{ rows | parquet }}
         where {{ field.name | name }} is not null
         group by {{ field.name | name }}
     {% endif %}

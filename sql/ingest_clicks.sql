@@ -3,7 +3,7 @@
 create temp table settled as
 select file, line, text,
     case
-        when row_id in (select row_id from read_parquet({{ rows | text }}))
+        when row_id in (select row_id from {{ rows | parquet }})
             then case when occurrence = 1 then 'joined' else 'click line: repeated click' end
 {% if archive %}
         when its_day <> date {{ day | text }} then 'other day'

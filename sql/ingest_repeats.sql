@@ -3,8 +3,8 @@ select file_row_number as position, file, line
 from (
     select file_row_number, file, line,
         row_number() over (partition by row_id order by file_row_number) as occurrence
-    from read_parquet({{ rows | text }}, file_row_number = true)
-    where row_id in (select row_id from read_parquet({{ rows | text }}) group by row_id having count(*) > 1)
+    from {{ rows | parquet(row_numbers=true) }}
+    where row_id in (select row_id from {{ rows | parquet }} group by row_id having count(*) > 1)
 ) as repeated
 where occurrence > 1
 order by position

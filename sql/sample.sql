@@ -12,7 +12,7 @@ select
         when h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 < {{ train_end }} then cast({{ rate | text }} as double)
         else cast(1 as double)
     end as rate
-from read_parquet({{ rows | text }})
+from {{ rows | parquet }}
 where label = 1
     or h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 >= {{ train_end }}
     or h60(concat({{ salt | text }}, '|negative|', row_id)) < {{ negative_end }}

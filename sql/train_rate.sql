@@ -1,5 +1,5 @@
 -- The rates at which negatives of the train share were kept: one, unless the sample is damaged.
 select distinct rate
-from read_parquet({{ sample | text }})
+from {{ sample | parquet }}
 where share = 'train'
 order by rate

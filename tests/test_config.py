@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.config import MODEL_OPTIONS, Config, day_path, load_config
+from pnn_gluon.config import MODEL_OPTIONS, RESERVED_NAMES, Config, day_path, load_config
 from pnn_gluon.errors import ConfigError
 
 BASE = """
@@ -182,3 +182,9 @@ def test_adaptive_sizes_come_from_the_vocabulary(tmp_path: Path) -> None:
 def test_model_options_that_do_not_fit_are_refused(tmp_path: Path, lines: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         with_model(tmp_path, lines)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_field_named_as_a_column_that_a_step_adds_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"field name '{name}' is taken"):
+        load(tmp_path, BASE.replace('{ name = "c1" }', f'{{ name = "{name}", column = "c1" }}'))

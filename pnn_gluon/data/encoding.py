@@ -16,7 +16,7 @@ from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.feature_map import FeatureMap, Ids
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
-from pnn_gluon.warehouse.duckdb_engine import identifier, literal, statement
+from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet, parquet_path, statement
 
 Source: TypeAlias = str | Path | Sequence[Path]
 """The name of a relation of the connection, or one or more Parquet files."""
@@ -165,8 +165,8 @@ def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterato
         yield identifier(source), "row_number() over ()", "true"
         return
     for path in [source] if isinstance(source, Path) else source:
-        relation = f"read_parquet({literal(path)}, file_row_number = true)"
-        query = f"select num_rows from parquet_file_metadata({literal(path)})"
+        relation = parquet(path, row_numbers=True)
+        query = f"select num_rows from parquet_file_metadata({parquet_path(path)})"
         for (rows,) in connection.execute(query).fetchall():
             for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
                 yield relation, "file_row_number", f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"

@@ -28,7 +28,7 @@ from pnn_gluon.data.raw_files import list_raw_files
 from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement, wanted_columns
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
-from pnn_gluon.warehouse.duckdb_engine import connect, statement
+from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
 
 _REASON, _TEXT, _DAY = "its reason", "its text", "its day"
 _REJECTS = "create temp table rejects (file varchar, line bigint, reason varchar, text varchar)"
@@ -206,8 +206,8 @@ class _Reading:
     def report(self, path: Path, labelled: bool) -> IngestReport:
         """The sums of the day."""
         label = "label" if labelled else "0"
-        query = f"select count(*), coalesce(sum({label}), 0) from read_parquet($1)"
-        rows, positives = self.connection.execute(query, [str(path)]).fetchall()[0]
+        query = f"select count(*), coalesce(sum({label}), 0) from {parquet(path)}"
+        rows, positives = self.connection.execute(query).fetchall()[0]
         reasons = {reason: count for reason, count, _ in self.examples()}
         shown = dict(list(reasons.items())[:_SHOWN_REASONS])
         rest = sum(reasons.values()) - sum(shown.values())

@@ -1,8 +1,8 @@
-"""DuckDB in process: a connection with limits and the prelude, and the statements of sql/."""
+"""DuckDB in process: a connection with limits and the prelude, the statements of sql/, and how they open Parquet."""
 
 import re
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,11 @@ import duckdb
 import jinja2
 
 from pnn_gluon.config import EngineConfig
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.temporary import temporary_folder
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 @contextmanager
@@ -34,7 +35,8 @@ def connect(engine: EngineConfig) -> Generator[duckdb.DuckDBPyConnection, None, 
 def statement(name: str, **values: Any) -> str:
     """The text of sql/<name>.sql with its values filled in.
 
-    Inside a template, `{{ x | name }}` writes a checked column name and `{{ x | text }}` a quoted literal.
+    Inside a template, `{{ x | name }}` writes a checked column name, `{{ x | text }}` a quoted literal and
+    `{{ x | parquet }}` the table in one or more Parquet files.
     """
     return _environment().get_template(f"{name}.sql").render(**values)
 
@@ -51,6 +53,35 @@ def literal(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def parquet(paths: str | Path | Iterable[str | Path], row_numbers: bool = False) -> str:
+    """The table in Parquet files, to stand after `from`: the files' own columns and nothing else.
+
+    The only place that opens Parquet for SQL. By itself DuckDB reads columns from folders named `name=value` above a
+    file, which hide the file's own, and takes paths for patterns.
+
+    Args:
+        paths: A file, or several of the same columns, one after the other.
+        row_numbers: Whether a column `file_row_number`, from 0, is added.
+    """
+    files = [paths] if isinstance(paths, str | Path) else list(paths)
+    listed = ", ".join(parquet_path(path) for path in files)
+    return f"read_parquet([{listed}], hive_partitioning = false, file_row_number = {str(row_numbers).lower()})"
+
+
+def parquet_path(path: str | Path) -> str:
+    """A path of one Parquet file as a SQL literal in which no character is a wildcard.
+
+    Raises:
+        InputError: DuckDB has no way to write it: it holds a wildcard and a backslash.
+    """
+    written = str(path)
+    if not _WILDCARD.search(written):
+        return literal(written)
+    if "\\" in written:
+        raise InputError(f"{written}: a path with a backslash and one of * ? [ can't be read; choose another folder")
+    return literal(_WILDCARD.sub(lambda found: f"[{found.group()}]", written))
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -59,7 +90,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(name=identifier, text=literal)
+    environment.filters.update(name=identifier, text=literal, parquet=parquet)
     return environment
 
 
