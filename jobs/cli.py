@@ -51,6 +51,20 @@ def status(config: ConfigOption, day: DaysOption) -> None:
 
 
 @app.command()
+def verify(
+    config: ConfigOption,
+    day: Annotated[
+        str | None, typer.Option("--day", help="One day or first..last, YYYY-MM-DD; default: every day.")
+    ] = None,
+) -> None:
+    """Compare the store with what was written to it; status 3 when something is damaged, with what mends it."""
+    from jobs.verify import print_verdict
+
+    if not print_verdict(load_config(config), parse_days(day) if day else None):
+        raise typer.Exit(3)
+
+
+@app.command()
 def days(config: ConfigOption, day: DaysOption) -> None:
     """The table of days: rows, positives, next-day metrics, the gate's decision."""
     from jobs.day_reports import day_reports

@@ -79,6 +79,28 @@ class Store:
             if name.startswith("ds=") and name.endswith(".json") and len(name) == 18
         )
 
+    def tables(self) -> list[str]:
+        """The names of the tables that hold anything."""
+        if self.remote:
+            return self.remote.folders()
+        return sorted({path.parent.name for path in self.local.glob("*/ds=*.json")})
+
+    def verify(self, manifest: Manifest) -> None:
+        """Compare every file of a run with its SHA-256 where the store is, whatever a cache holds.
+
+        Raises:
+            InputError: when the run is not there.
+            DamagedError: when a file is not what was written.
+        """
+        if not self.remote:
+            self.folder(manifest)
+            return
+        for file in manifest.files:
+            name = f"{self.relative(manifest.table, manifest.day, manifest.run)}/{file.name}"
+            if self.remote.sha256(name) != file.sha256:
+                mend = self._mend(manifest.table, manifest.day)
+                raise DamagedError(f"{self.root}/{name}: missing, or not the bytes that were written; {mend}")
+
     def folder(self, manifest: Manifest) -> Path:
         """The local folder with a run's files, each of which has been compared with its SHA-256.
 

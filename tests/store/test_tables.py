@@ -22,7 +22,7 @@ def write(path: Path, rows: int, cuts: list[int]) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.lists(st.integers(0, 40)))
 def test_batches_do_not_show(tmp_path_factory: pytest.TempPathFactory, rows: int, cuts: list[int]) -> None:
     folder = tmp_path_factory.mktemp("table")
