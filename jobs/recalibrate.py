@@ -33,19 +33,21 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if source is None or matured.details["day"] is None:
         report(f"recalibrate {reading.day}: nothing to recalibrate yet")
         return Built(0, {"champion": None, **NONE})
-    before, after, rows = _refit(reading, source, reading.store.folder(matured) / "sample.parquet", folder)
+    before, after, rows, note = _refit(reading, source, reading.store.folder(matured) / "sample.parquet", folder)
     report(f"recalibrate {reading.day}: pcoc {before['pcoc']} -> {after['pcoc']} on {rows:,} rows")
+    if note:
+        report(f"recalibrate {reading.day}: {note}")
     pointer = {key: champion.details[key] for key in NONE}
     days = {key: pointer[key] for key in ("model_day", "map_day")}
-    details = {"champion": pointer, "before": before, "after": after, **days}
+    details = {"champion": pointer, "before": before, "after": after, "notes": [note] if note else [], **days}
     return Built(rows, details, last_bits(BundleCard.read(folder).model["name"]))
 
 
-def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[Summary, Summary, int]:
-    """The bundle again with a new calibrator; summaries before and after on the rows it was fitted on."""
+def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[Summary, Summary, int, str]:
+    """The bundle again with a new calibrator; summaries before and after on the rows of the fit, and a note on it."""
     import numpy as np
 
-    from pnn_gluon.evaluation.calibration import correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.calibration import calibration_note, correct_sampling, fit_calibrator
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
     from pnn_gluon.warehouse.duckdb_engine import connect
@@ -66,7 +68,7 @@ def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[
         if path.name not in {CALIBRATOR, CARD}:
             link_file(path, folder / path.name)
     write_bundle(folder, dataclasses.replace(bundle.card, metrics=after), calibrator)
-    return before, after, len(label)
+    return before, after, len(label), calibration_note(calibration.method, label, calibration.min_clicks)
 
 
 STEP = Step("recalibrate", "recalibrated", ("calibration",), reads, build)
