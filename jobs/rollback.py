@@ -29,9 +29,10 @@ def roll_back(
         raise ConfigError("--reason: say why in a few words; it is recorded")
     if to is not None and to > day:
         raise ConfigError(f"--to {to}: after --day {day}; a day can only use models made up to it")
-    yield _override(to, reason).run(config, day, force=True, report=report)
+    yield _override(to, reason).run(config, day, force=True, report=report, wait=True)
     for name in ("promote", "score", "publish"):
-        yield step(name).run(config, day, report=report)
+        report(f"rollback {day}: {name}, after whoever is at work on it")
+        yield step(name).run(config, day, report=report, wait=True)
 
 
 def _override(to: datetime.date | None, reason: str) -> Step:

@@ -70,9 +70,17 @@ class Step:
         )
 
     def run(
-        self, config: Config, day: datetime.date, force: bool = False, report: Report = lambda text: None
+        self,
+        config: Config,
+        day: datetime.date,
+        force: bool = False,
+        report: Report = lambda text: None,
+        wait: bool = False,
     ) -> Outcome:
-        """Make the day unless it stands already; a failure is remembered for `status`."""
+        """Make the day unless it stands already; a failure is remembered for `status`.
+
+        Where another process is at work on the day, that is an error, or, with `wait`, it is waited for.
+        """
         started = time.monotonic()
         store = Store.of(config)
         try:
@@ -80,7 +88,7 @@ class Step:
             self.reads(reading)
             manifest, status = self._in_force(store, day, report), "skipped"
             if manifest is None or force or not self._stands(reading, manifest, report):
-                manifest, status = self._make(reading, report), "done"
+                manifest, status = self._make(reading, report, wait), "done"
             else:
                 self._tidy(store, day, report)
         except Exception as error:
@@ -120,9 +128,10 @@ class Step:
         except OSError as error:
             report(f"{self.name} {day}: status will not show this failure: {error}")
 
-    def _make(self, reading: Reading, report: Report) -> Manifest:
+    def _make(self, reading: Reading, report: Report, wait: bool) -> Manifest:
         store = reading.store
-        with store.staging(self.table, reading.day) as folder:
+        with store.staging(self.table, reading.day, wait) as folder:
+            reading = self._as_it_is_now(reading)
             built = self.build(reading, folder, report)
             manifest = store.commit(
                 self.table,
@@ -136,6 +145,17 @@ class Step:
             )
         self.after(reading)
         return manifest
+
+    def _as_it_is_now(self, reading: Reading) -> Reading:
+        """The reading, or a new one if an input changed before the day's lock was had."""
+        config, store, day = reading.config, reading.store, reading.day
+        now = Reading(config, store, day, peek=True, force=reading.force)
+        self.reads(now)
+        if now.agrees(reading.inputs):
+            return reading
+        again = Reading(config, store, day, force=reading.force)
+        self.reads(again)
+        return again
 
     def _outcome(self, manifest: Manifest, status: str, seconds: float) -> Outcome:
         refused = self.refused(manifest)
