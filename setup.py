@@ -11,7 +11,10 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-FLAGS = ["-std=gnu++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-g0", "-Wall"]
+# Python's own flags stand before these, and differ from one Python to the next: all that bits depend on is said here.
+FLAGS = ["-std=gnu++17", "-O3", "-fopenmp", "-g0", "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas"]
+FLAGS += ["-fno-fast-math", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+FLAGS += ["-fno-strict-aliasing", "-fwrapv", "-fno-lto"]
 SOURCES = Path("pnn_gluon/ops/csrc")
 
 

@@ -25,6 +25,7 @@ def examine(config: Config | None) -> bool:
         ("mxnet", _mxnet),
         *((name, lambda name=name: importlib.metadata.version(name)) for name in PACKAGES),
         ("operators", _operators),
+        ("kernels", _kernels),
     ]
     if config is not None:
         checks += [("configuration", lambda: str(config.path)), ("store", lambda: _store(config))]
@@ -62,6 +63,13 @@ def _operators() -> str:
         return f"native, {operators()}; dense layers in {chosen_precision()} unless told otherwise"
     reason = library_state()
     return f"plain MXNet operators ({f'{SWITCH}=plain' if reason == 'loaded' else reason})"
+
+
+def _kernels() -> str:
+    """How the trial of each instruction set went."""
+    from pnn_gluon.ops import kernel_trials
+
+    return "; ".join(f"{name} {outcome}" for name, outcome in kernel_trials().items()) or "none to try"
 
 
 def _store(config: Config) -> str:

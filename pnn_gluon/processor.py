@@ -1,5 +1,6 @@
 """What the processor can do, as far as the speed and the last bits of sums depend on it."""
 
+import platform
 from pathlib import Path
 
 _FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve")
@@ -14,3 +15,13 @@ def processor_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         if key.strip() in {"flags", "Features"}:
             return " ".join(feature for feature in _FEATURES if feature in flags.split())
     return ""
+
+
+def processor_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What decides which instructions work: model, microcode and all flags of the first processor, and the kernel."""
+    lines = [f"{platform.machine()} {platform.release()}"]
+    if cpuinfo.is_file():
+        first, _, _ = cpuinfo.read_text().partition("\n\n")
+        wanted = ("vendor_id", "cpu family", "model", "stepping", "microcode", "flags", "CPU ", "Features")
+        lines += [line for line in first.splitlines() if line.startswith(wanted)]
+    return "\n".join(lines)

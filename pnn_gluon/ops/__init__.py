@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops.trials import outcomes, use_widest
 from pnn_gluon.runtime import HybridBlock, mx
 
 LIBRARY = Path(__file__).with_name("_native.so")
@@ -91,14 +92,32 @@ def chosen_precision() -> str:
 
 @cache
 def library_state() -> str:
-    """`loaded`, or why the native library does not serve; loads it when first asked."""
+    """`loaded`, or why the native library does not serve; loads it when first asked.
+
+    Raises:
+        ConfigError: PNN_GLUON_ISA names no instruction set.
+    """
     if not LIBRARY.is_file():
         return "not built: the package was installed without a C++ compiler"
     try:
+        if use_widest(LIBRARY) is None:
+            return "left out: no instruction set passed its trial"
         mx.library.load(str(LIBRARY), verbose=False)
-    except mx.MXNetError as error:
+    except (mx.MXNetError, OSError) as error:
         return f"cannot be loaded: {str(error).strip().splitlines()[-1]}"
     return "loaded"
+
+
+def kernel_trials() -> dict[str, str]:
+    """`works`, or why it is left out, for each instruction set this processor offers, from the widest down.
+
+    Raises:
+        ConfigError: PNN_GLUON_ISA names no instruction set.
+    """
+    try:
+        return outcomes(LIBRARY) if LIBRARY.is_file() else {}
+    except OSError:
+        return {}  # library_state says why
 
 
 def operators() -> str:

@@ -4,9 +4,16 @@ from numpy_models import backward, finite_differences, gradients, randomize
 
 from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import dense_precision
 from pnn_gluon.runtime import mx
 
 N, D = 4, 3
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    with dense_precision("f32"):
+        yield
 
 
 def field_attention(e, values, heads):

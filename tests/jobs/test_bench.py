@@ -11,6 +11,7 @@ from jobs.bench import Speed, encoded_subject, generated_subject, loop_ms, measu
 from jobs.cli import app
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import PRECISION
 from tests.jobs.small_pipeline import DAYS
 
 KEYS = {f"{part}_{what}" for part in ("feeder", "step", "loop") for what in ("ms", "rows_per_second")}
@@ -24,7 +25,8 @@ def bench(config: Config) -> dict[str, object]:
     return figures
 
 
-def test_measures_on_the_newest_shards(five_days: Config) -> None:
+def test_measures_on_the_newest_shards(five_days: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PRECISION, "f32")
     figures = bench(five_days)
     assert figures["rows_of"] == f"shards of {DAYS[-1]}"
     assert {key for key in KEYS if float(str(figures[key])) > 0} == KEYS

@@ -10,7 +10,7 @@ import pytest
 from jobs.pipeline import DAILY
 from pnn_gluon.config import MODEL_OPTIONS, Config, EngineConfig, load_config
 from pnn_gluon.days import plus
-from pnn_gluon.ops import native_operators, plain_operators
+from pnn_gluon.ops import PRECISION, native_operators, plain_operators
 from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -85,7 +85,8 @@ def configured(folder: Path, model: str) -> Config:
 
 
 @pytest.mark.parametrize("model", MODEL_OPTIONS)
-def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str) -> None:
+def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PRECISION, "f32")
     config = configured(encoded, model)
     steps = DAILY[DAILY.index("train") : DAILY.index("publish")]
     assert build(config, [DAY], steps)[0] == "done"

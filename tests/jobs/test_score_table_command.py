@@ -24,7 +24,7 @@ from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.evaluation.calibration import PlattCalibration
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.models.registry import create_model, model_options
-from pnn_gluon.ops import operators, plain_operators
+from pnn_gluon.ops import PRECISION, operators, plain_operators
 from pnn_gluon.runtime import mx
 from pnn_gluon.serving import bundle as serving
 from pnn_gluon.serving.bundle import Bundle, BundleCard, write_bundle
@@ -155,7 +155,8 @@ def test_windows_change_nothing(folder: Path, tmp_path: Path, small_windows: Non
         assert pq.read_table(tmp_path / "part.parquet").equals(expected)
 
 
-def test_native_operators_serve_what_the_plain_graph_does(folder: Path) -> None:
+def test_native_operators_serve_what_the_plain_graph_does(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PRECISION, "f32")
     native, _ = scored(folder)
     with plain_operators():
         plain, _ = scored(folder)

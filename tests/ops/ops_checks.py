@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from pnn_gluon.ops import library_state, native_operators, plain_operators
+from pnn_gluon.ops import dense_precision, library_state, native_operators, plain_operators
 from pnn_gluon.runtime import mx
 
 
 def check_twins(make, shapes, *, seed=1, rtol=2e-4, atol=2e-5, hybrids=(False, True)):
     """The block of `make()` gives the same outputs and gradients with native as with plain operators.
 
-    Inputs are normal numbers of the given shapes; parameters are drawn anew, so that none is 0 or 1 all over.
+    Inputs are normal numbers of the given shapes; parameters are drawn anew, so that none is 0 or 1 all over. Dense
+    products are float32.
     """
     assert library_state() == "loaded"
     draws = np.random.default_rng(seed)
@@ -19,11 +20,39 @@ def check_twins(make, shapes, *, seed=1, rtol=2e-4, atol=2e-5, hybrids=(False, T
         with plain_operators():
             values, expected = _run(make(), inputs, values, draws, hybrid=False)
         assert native_operators()
-        _, found = _run(make(), inputs, values, draws, hybrid=hybrid)
+        with dense_precision("f32"):
+            _, found = _run(make(), inputs, values, draws, hybrid=hybrid)
         assert expected.keys() == found.keys()
         for name, wanted in expected.items():
             scale = max(1.0, float(np.abs(wanted).max())) if wanted.size else 1.0
             np.testing.assert_allclose(found[name], wanted, rtol=rtol, atol=atol * scale, err_msg=name)
+
+
+def check_x3(make, shapes, *, seed=1, rtol=2e-4, atol=2e-5):
+    """In precision x3 the block is as far from its plain twin as operands changed in their last of 16 bits bring it.
+
+    x3 counts 16 bits of each operand of a dense product, so that its result is that of operands within 2^-16 of theirs;
+    what this does to a block is measured, on the plain twin. Four times the largest of eight draws bounds it, and the
+    tolerance of float32 comes on top.
+    """
+    draws = np.random.default_rng(seed)
+    inputs = [draws.normal(size=shape).astype(np.float32) for shape in shapes]
+    with plain_operators():
+        values, expected = _run(make(), inputs, None, draws, hybrid=False)
+        changed = [_run(make(), *_changed(inputs, values, draws), draws, hybrid=False)[1] for _ in range(8)]
+    with dense_precision("x3"):
+        _, found = _run(make(), inputs, values, draws, hybrid=False)
+    for name, wanted in expected.items():
+        moved = max(float(np.abs(results[name] - wanted).max()) for results in changed)
+        bound = 4 * moved + atol * max(1.0, float(np.abs(wanted).max())) + rtol * np.abs(wanted)
+        assert (np.abs(found[name] - wanted) <= bound).all(), name
+
+
+def _changed(inputs, values, draws):
+    def change(x):
+        return x * (1 + 2.0**-16 * draws.choice([-1, 1], x.shape)).astype(np.float32)
+
+    return [change(x) for x in inputs], {name: change(x) for name, x in values.items()}
 
 
 def _run(block, inputs, values, draws, hybrid):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ops_checks import check_twins
+from ops_checks import check_twins, check_x3
 
 from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.runtime import mx
@@ -12,6 +12,12 @@ from pnn_gluon.runtime import mx
 @pytest.mark.parametrize(("rows", "fields", "inputs"), [(1, 1, 1), (3, 2, 4), (130, 7, 3), (2, 39, 20), (66, 17, 5)])
 def test_native_equals_plain(rows, fields, inputs, heads, size):
     check_twins(lambda: FieldAttention(inputs, heads, size), [(rows, fields, inputs)], rtol=5e-4, atol=5e-5)
+
+
+@pytest.mark.parametrize(("heads", "size"), [(1, 1), (2, 16), (4, 8)])
+@pytest.mark.parametrize(("rows", "fields", "inputs"), [(3, 2, 4), (130, 7, 3), (66, 17, 5)])
+def test_x3_is_as_near_as_its_16_bits_allow(rows, fields, inputs, heads, size):
+    check_x3(lambda: FieldAttention(inputs, heads, size), [(rows, fields, inputs)], rtol=5e-4, atol=5e-5)
 
 
 def attention(x, heads):

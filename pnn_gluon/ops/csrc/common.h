@@ -138,11 +138,32 @@ enum class MatrixUnit { none, avx512_bf16, amx, emulated_tiles };
 
 MatrixUnit matrix_unit();
 
-// Compilers from GCC 11 on know them.
-#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 11
+// Compilers from GCC 11 and clang 12 on know them.
+#if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11))
 #define PNN_MATRIX_UNITS 1
 #else
 #define PNN_MATRIX_UNITS 0
+#endif
+
+// What stands between PNN_TARGET_BEGIN("avx2,fma") and PNN_TARGET_END is compiled for these extensions; PNN_AVX512 names
+// those that processors with AVX-512 have.
+#define PNN_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define PNN_TARGET_BEGIN(extensions) \
+  PNN_PRAGMA(clang attribute push(__attribute__((target(extensions))), apply_to = function))
+#define PNN_TARGET_END PNN_PRAGMA(clang attribute pop)
+#define PNN_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"
+#else
+#define PNN_TARGET_BEGIN(extensions) PNN_PRAGMA(GCC push_options) PNN_PRAGMA(GCC target(extensions))
+#define PNN_TARGET_END PNN_PRAGMA(GCC pop_options)
+#define PNN_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512"
+#endif
+
+// PNN_SHUFFLE(a, b, a vector type of integers, places ...): the numbers at these places of a and b behind one another.
+#if defined(__clang__)
+#define PNN_SHUFFLE(a, b, Places, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PNN_SHUFFLE(a, b, Places, ...) __builtin_shuffle(a, b, Places{__VA_ARGS__})
 #endif
 
 // The function of this name for this processor; its file of kernels came through each_isa.h.

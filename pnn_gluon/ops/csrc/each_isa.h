@@ -20,25 +20,23 @@ namespace pnn::baseline {
 
 #if defined(__x86_64__)
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+PNN_TARGET_BEGIN("avx2,fma")
 #define LANES 8
 namespace pnn::avx2 {
 #include "vector.inc"
 #include KERNELS
 }  // namespace pnn::avx2
 #undef LANES
-#pragma GCC pop_options
+PNN_TARGET_END
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512")
+PNN_TARGET_BEGIN(PNN_AVX512)
 #define LANES 16
 namespace pnn::avx512 {
 #include "vector.inc"
 #include KERNELS
 }  // namespace pnn::avx512
 #undef LANES
-#pragma GCC pop_options
+PNN_TARGET_END
 
 #endif
 

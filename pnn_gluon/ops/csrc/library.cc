@@ -1,6 +1,8 @@
 // The library's entry, MXNet's side of the interface, and the choice of the instruction set.
 #include "common.h"
 
+#include <algorithm>
+
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,29 +11,6 @@
 #include <../src/lib_api.cc>  // from the mxnet wheel; it has to be compiled into every library of operators
 
 namespace pnn {
-
-static std::string asked_isa() {
-  const char* asked = std::getenv("PNN_GLUON_ISA");
-  return asked == nullptr ? "" : asked;
-}
-
-static Isa detect() {
-#if defined(__x86_64__)
-  const std::string limit = asked_isa();
-  __builtin_cpu_init();
-  if (limit == "baseline" || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::baseline;
-  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  return wide && limit != "avx2" ? Isa::avx512 : Isa::avx2;
-#else
-  return Isa::baseline;
-#endif
-}
-
-Isa isa() {
-  static const Isa found = detect();
-  return found;
-}
 
 // Linux gives a process the tiles of AMX when it asks for them.
 static bool tiles_permitted() {
@@ -44,44 +23,93 @@ static bool tiles_permitted() {
 #endif
 }
 
-static MatrixUnit detect_unit() {
-#if PNN_MATRIX_UNITS
-  const std::string limit = asked_isa();
-  if (limit == "emulated_tiles") return MatrixUnit::emulated_tiles;
-  if (isa() != Isa::avx512 || limit == "avx512" || !__builtin_cpu_supports("avx512bf16")) return MatrixUnit::none;
-  return limit != "avx512_bf16" && tiles_permitted() ? MatrixUnit::amx : MatrixUnit::avx512_bf16;
+// An instruction set by name: what computes float32, what multiplies bfloat16, and whether this processor has both.
+struct Choice {
+  const char* name;
+  Isa isa;
+  MatrixUnit unit;
+  bool (*offered)();
+};
+
+static bool has_avx2() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
-  return MatrixUnit::none;
+  return false;
 #endif
 }
-
-MatrixUnit matrix_unit() {
-  static const MatrixUnit found = detect_unit();
-  return found;
+static bool has_avx512() {
+#if defined(__x86_64__)
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
 }
+static bool has_avx512_bf16() { return PNN_MATRIX_UNITS && has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+static bool has_amx() { return has_avx512_bf16() && tiles_permitted(); }
+static bool has_emulation() { return PNN_MATRIX_UNITS; }
+static bool always() { return true; }
+
+// From the widest to the narrowest; the one for tests is never taken unless asked for.
+static const Choice kChoices[] = {
+    {"emulated_tiles", Isa::avx512, MatrixUnit::emulated_tiles, has_emulation},
+    {"amx", Isa::avx512, MatrixUnit::amx, has_amx},
+    {"avx512_bf16", Isa::avx512, MatrixUnit::avx512_bf16, has_avx512_bf16},
+    {"avx512", Isa::avx512, MatrixUnit::none, has_avx512},
+    {"avx2", Isa::avx2, MatrixUnit::none, has_avx2},
+    {"baseline", Isa::baseline, MatrixUnit::none, always},
+};
+
+static const Choice* named(const char* name) {
+  for (const Choice& choice : kChoices)
+    if (name != nullptr && std::strcmp(name, choice.name) == 0) return &choice;
+  return nullptr;
+}
+
+static bool offers(const Choice& choice) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+#endif
+  return choice.offered();
+}
+
+// The widest that the processor offers, but none wider than PNN_GLUON_ISA asks for.
+static const Choice* detect() {
+  const Choice* asked = named(std::getenv("PNN_GLUON_ISA"));
+  const Choice* choice = asked == nullptr ? &kChoices[1] : asked;
+  while (!offers(*choice)) ++choice;  // the last is always there
+  return choice;
+}
+
+static const Choice*& chosen() {
+  static const Choice* choice = detect();
+  return choice;
+}
+
+// Beside emulated tiles float32 is computed as on a processor with AMX, or as well as this one can.
+Isa isa() {
+  static const Isa widest = has_avx512() ? Isa::avx512 : has_avx2() ? Isa::avx2 : Isa::baseline;
+  return std::min(chosen()->isa, widest);
+}
+MatrixUnit matrix_unit() { return chosen()->unit; }
 
 }  // namespace pnn
 
-extern "C" const char* pnn_isa() {
-  switch (pnn::matrix_unit()) {
-    case pnn::MatrixUnit::amx:
-      return "amx";
-    case pnn::MatrixUnit::emulated_tiles:
-      return "emulated_tiles";
-    case pnn::MatrixUnit::avx512_bf16:
-      return "avx512_bf16";
-    case pnn::MatrixUnit::none:
-      break;
-  }
-  switch (pnn::isa()) {
-    case pnn::Isa::avx512:
-      return "avx512";
-    case pnn::Isa::avx2:
-      return "avx2";
-    case pnn::Isa::baseline:
-      break;
-  }
-  return "baseline";
+// The name of the instruction set that serves.
+extern "C" const char* pnn_isa() { return pnn::chosen()->name; }
+
+// Whether the processor offers the instruction set of this name, which is not yet to say that it works.
+extern "C" int pnn_offers(const char* name) {
+  const pnn::Choice* choice = pnn::named(name);
+  return choice != nullptr && pnn::offers(*choice);
+}
+
+// Takes the instruction set of this name, before any operator runs; 0 if the processor does not offer it.
+extern "C" int pnn_use(const char* name) {
+  if (!pnn_offers(name)) return 0;
+  pnn::chosen() = pnn::named(name);
+  return 1;
 }
 
 mxnet::ext::MXReturnValue initialize(int version) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tile_configuration.h"
+
 #if PNN_MATRIX_UNITS
 #include <immintrin.h>
 #endif
@@ -19,28 +21,22 @@
 #define LANES 16
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors pass between inlined functions only
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma,prefer-vector-width=512")
+PNN_TARGET_BEGIN(PNN_AVX512 ",avx512bf16")
 namespace pnn::avx512_bf16 {
 #include "vector.inc"
 #include "matrix_product.inc"
 }  // namespace pnn::avx512_bf16
-#pragma GCC pop_options
+PNN_TARGET_END
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16,avx2,fma,prefer-vector-width=512")
+PNN_TARGET_BEGIN(PNN_AVX512 ",avx512bf16,amx-tile,amx-bf16")
 namespace pnn::amx {
-static void enter() {
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes_of_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } tiles;
-  _tile_loadconfig(&tiles);
-}
+static void enter() { load_tile_configuration(kTileConfiguration); }
+// The compiler knows of no memory that a tile is loaded from: what was packed has to be stored before.
+static void packed_is_stored() { asm volatile("" : : : "memory"); }
 static void leave() { _tile_release(); }
 #define TILE_ENTER enter
 #define TILE_LEAVE leave
+#define TILE_BARRIER packed_is_stored
 #define TILE_ZERO(tile) _tile_zero(tile)
 #define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
 #define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
@@ -49,44 +45,67 @@ static void leave() { _tile_release(); }
 #include "matrix_tiles.inc"
 #undef TILE_ENTER
 #undef TILE_LEAVE
+#undef TILE_BARRIER
 #undef TILE_ZERO
 #undef TILE_LOAD
 #undef TILE_STORE
 #undef TILE_MULTIPLY_ADD
 }  // namespace pnn::amx
-#pragma GCC pop_options
+PNN_TARGET_END
 
-// The same kernels with tiles in memory, so that they can be tested on any processor.
+// The same kernels with tiles in memory, so that they can be tested on any processor: bit by bit what AMX gives.
 namespace pnn::emulated_tiles {
 static thread_local uint32_t tiles[8][16][16];
+static thread_local TileConfiguration configured{0};
 
-static void enter() {}
-static void leave() {}
+static void enter() { std::memcpy(&configured, &kTileConfiguration, sizeof configured); }
+static void leave() { configured.palette = 0; }
+static void packed_is_stored() {}
+
+// Aborts where the processor would refuse the instruction: before `enter`, after `leave`, or for a tile of no rows.
+static int64_t rows_of(int tile) {
+  if (configured.palette != 1 || configured.rows[tile] == 0 || configured.bytes_of_a_row[tile] == 0) std::abort();
+  return configured.rows[tile];
+}
+static void zero_tile(int tile) {
+  rows_of(tile);
+  std::memset(tiles[tile], 0, sizeof tiles[tile]);
+}
 static void load_tile(int tile, const float* from, int64_t stride) {
-  for (int row = 0; row < 16; ++row) std::memcpy(tiles[tile][row], from + row * stride / 4, 64);
+  zero_tile(tile);
+  for (int64_t row = 0; row < rows_of(tile); ++row)
+    std::memcpy(tiles[tile][row], from + row * stride / 4, configured.bytes_of_a_row[tile]);
 }
 static void store_tile(int tile, float* to, int64_t stride) {
-  for (int row = 0; row < 16; ++row) std::memcpy(to + row * stride / 4, tiles[tile][row], 64);
+  for (int64_t row = 0; row < rows_of(tile); ++row)
+    std::memcpy(to + row * stride / 4, tiles[tile][row], configured.bytes_of_a_row[tile]);
 }
-static float to_float(uint32_t bits) {
+static float without_denormals(float x) { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0, x) : x; }
+static float number(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, 4);
-  return value;
+  return without_denormals(value);
 }
+
+// TDPBF16PS: the numbers at even and those at odd places of the words are summed apart, from 0, each multiplied and
+// added with one rounding; then both sums are added, and that to the tile. Denormal numbers are 0 at every step.
 static void multiply_add_tile(int sum, int a, int b) {
-  for (int row = 0; row < 16; ++row)
-    for (int column = 0; column < 16; ++column) {
-      float total = to_float(tiles[sum][row][column]);
-      for (int word = 0; word < 16; ++word) {
+  for (int64_t row = 0; row < rows_of(sum); ++row)
+    for (int64_t column = 0; column < configured.bytes_of_a_row[sum] / 4; ++column) {
+      float even = 0, odd = 0;
+      for (int64_t word = 0; word < rows_of(b); ++word) {
         const uint32_t x = tiles[a][row][word], y = tiles[b][word][column];
-        total += to_float(x << 16) * to_float(y << 16) + to_float(x & 0xffff0000u) * to_float(y & 0xffff0000u);
+        even = without_denormals(__builtin_fmaf(number(x << 16), number(y << 16), even));
+        odd = without_denormals(__builtin_fmaf(number(x & 0xffff0000u), number(y & 0xffff0000u), odd));
       }
+      const float total = without_denormals(number(tiles[sum][row][column]) + without_denormals(even + odd));
       std::memcpy(&tiles[sum][row][column], &total, 4);
     }
 }
 #define TILE_ENTER enter
 #define TILE_LEAVE leave
-#define TILE_ZERO(tile) std::memset(tiles[tile], 0, sizeof tiles[tile])
+#define TILE_BARRIER packed_is_stored
+#define TILE_ZERO(tile) zero_tile(tile)
 #define TILE_LOAD(tile, from, stride) load_tile(tile, from, stride)
 #define TILE_STORE(tile, to, stride) store_tile(tile, to, stride)
 #define TILE_MULTIPLY_ADD(sum, a, b) multiply_add_tile(sum, a, b)

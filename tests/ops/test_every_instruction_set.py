@@ -1,0 +1,34 @@
+"""The tests of operators under every instruction set of this processor, and under AMX's tiles in memory with x3."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pnn_gluon.ops import LIBRARY
+from pnn_gluon.ops.trials import EMULATED, INSTRUCTION_SETS, LIMIT, outcomes
+
+SUBSET = (
+    "tests/ops/test_dense.py",
+    "tests/ops/test_field_attention_operator.py",
+    "tests/ops/test_layer_norm.py",
+    "tests/ops/test_pair_network_operator.py",
+    "tests/ops/test_inner_products.py",
+    "tests/blocks/test_field_attention.py",
+    "tests/blocks/test_mlp.py",
+    "tests/models/test_models.py",
+)
+
+
+@pytest.mark.parametrize("isa", [EMULATED, *INSTRUCTION_SETS])
+def test_operators_and_blocks_hold_under_the_instruction_set(isa, monkeypatch):
+    if isa != EMULATED and isa not in outcomes(LIBRARY):
+        pytest.skip(f"this processor has no {isa}, or PNN_GLUON_ISA forbids it")
+    precision = "x3" if isa in {EMULATED, "amx", "avx512_bf16"} else "auto"
+    variables = {LIMIT: isa, "PNN_GLUON_PRECISION": precision, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUBSET]
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
