@@ -4,9 +4,14 @@
 alone imports nothing heavy.
 """
 
+import contextlib
+import ctypes
+import faulthandler
 import math
 import os
+import signal
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -73,15 +78,38 @@ def prepare_mxnet() -> Any:
     - `MXNET_EXEC_INPLACE_GRAD_SUM_CAP` = 100000: a tensor read by more than eight operators keeps its gradient.
 
     The settings are read when the library loads, so they have no effect if `mxnet` was imported before.
+
+    A fatal signal ends the process at once, after a line that names it: MXNet's own handlers, which call `exit`, hang
+    for ever when the signal hits a thread of OpenMP.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(available_processors()))
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", _GRADIENT_SUM_CAP)
-    with warnings.catch_warnings():
+    if not faulthandler.is_enabled():
+        faulthandler.enable(file=2, all_threads=False)
+    with _signal_handlers_kept(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*np.bool", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*np.bool", category=DeprecationWarning)
         import mxnet  # noqa: PLC0415
     return mxnet
+
+
+_FATAL = (signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
+_BYTES_OF_SIGACTION = 512  # more than any C library's struct has
+
+
+@contextlib.contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """What a fatal signal does is after the block what it was before; on any thread, which `signal.signal` is not."""
+    library = ctypes.CDLL(None)
+    kept = [(number, ctypes.create_string_buffer(_BYTES_OF_SIGACTION)) for number in _FATAL]
+    for number, action in kept:
+        library.sigaction(int(number), None, action)
+    try:
+        yield
+    finally:
+        for number, action in kept:
+            library.sigaction(int(number), action, None)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -62,3 +63,19 @@ def test_processors_are_the_affinity_mask_limited_by_the_quota(tmp_path, monkeyp
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'mxx'"):
         runtime.mxx  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["SIGILL", "SIGSEGV", "SIGBUS", "SIGFPE"])
+def test_a_fatal_signal_ends_the_process_at_once_and_is_named(name):
+    number = int(signal.Signals[name])
+    program = f"import ctypes\nfrom pnn_gluon.runtime import mx\nctypes.CDLL(None)['raise']({number})"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -number
+    assert done.stderr.startswith("Fatal Python error: ")
