@@ -61,6 +61,18 @@ def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
     except OSError as error:  # the machine's trouble, not the program's: disk, network, permissions
         report(f"error: {explained(error)}")
         return 1
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if _engine_lacks_room(error):
+            report(
+                f"error: the SQL engine: {error}; free some space where temporary files go (TMPDIR) and where the "
+                "store is, or raise engine.memory_limit, then run again"
+            )
+        else:
+            traceback.print_exc()
         return 1
+
+
+def _engine_lacks_room(error: Exception) -> bool:
+    """Whether the SQL engine, if it is loaded at all, met a full or failing disk or its memory limit."""
+    engine = sys.modules.get("duckdb")
+    return engine is not None and isinstance(error, engine.IOException | engine.OutOfMemoryException)

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from jobs.command import guarded
+from jobs.step import Outcome
 from pnn_gluon.disk_errors import ADVICE, explained, naming
 
 
@@ -62,3 +65,13 @@ def test_a_file_over_the_limit_is_named(tmp_path: Path) -> None:
     for line in lines:
         assert "big.bin" in line
         assert line.endswith(ADVICE[errno.EFBIG])
+
+
+def test_a_full_disk_under_the_sql_engine_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> Outcome:
+        raise duckdb.IOException('Could not write file "/tmp/x/spill": No space left on device')
+
+    assert guarded(work) == 1
+    said = capsys.readouterr().err
+    assert said.startswith('error: the SQL engine: Could not write file "/tmp/x/spill": No space left on device; free')
+    assert "Traceback" not in said

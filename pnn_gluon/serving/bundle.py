@@ -131,9 +131,12 @@ class Bundle:
         """
         card = BundleCard.read(folder)
         card.verify(folder)
-        calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
-        feature_map = FeatureMap.load(folder / MAP)
-        scorer = load_scorer(folder, card.model, feature_map.layout, precision)
+        try:
+            calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
+            feature_map = FeatureMap.load(folder / MAP)
+            scorer = load_scorer(folder, card.model, feature_map.layout, precision)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise InputError(f"{folder}: not a bundle this release can load ({error}); {REMEDY}") from error
         return cls(card, feature_map, scorer, calibrator, precision)
 
     @property

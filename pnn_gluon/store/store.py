@@ -156,8 +156,7 @@ class Store:
         folder = self.local / _LOCAL_STATE / "staging" / f"{table}-{day}"
         with self.lock(folder.name, wait), naming(folder):
             self._discard(folder)
-            for left in self.leftovers(table):
-                self._remove_leftover(left)
+            self._sweep(table)
             folder.mkdir(parents=True)
             try:
                 yield folder
@@ -181,6 +180,11 @@ class Store:
                 return True
         except InputError:
             return False
+
+    def _sweep(self, table: str) -> None:
+        """Remove those of the leftovers that nobody is at work on."""
+        for path in self.leftovers(table):
+            self._remove_leftover(path)
 
     def _remove_leftover(self, path: Path) -> None:
         if path.parent.name == _DISCARDED:
@@ -230,13 +234,14 @@ class Store:
         return self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}"
 
     def tidy(self, table: str, day: datetime.date) -> None:
-        """Forget what an earlier run left of a day that stands: its failure, and its scratch after a kill.
+        """Remove what earlier runs left of a day that stands: its failure and, after a kill, scratch and leftovers.
 
         Raises:
             InputError: when another process is making the day.
             OSError: when the store cannot be written to.
         """
         self.clear_failure(table, day)
+        self._sweep(table)
         if self._scratch(table, day).is_dir():
             with self.lock(f"{table}-{day}"):
                 self.drop_scratch(table, day)

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.pipeline import DAILY, step
 from pnn_gluon.config import Config
-from pnn_gluon.errors import DamagedError
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.store.makers import MAKERS
 from pnn_gluon.store.store import Store
@@ -106,3 +106,21 @@ def test_a_bundle_of_an_earlier_release_is_read(built: Config) -> None:
     path.unlink()
     path.write_text(json.dumps({key: value for key, value in card.items() if key not in {"files", "checksum"}}))
     assert Bundle.load(path.parent).card.files == {}
+
+
+def test_a_bundle_that_cannot_be_parsed_is_an_error_that_names_it(built: Config) -> None:
+    folder = run_folder(built, "bundles")
+    card = json.loads((folder / "bundle.json").read_text())
+    for name in ("calibrator.json", "bundle.json"):
+        (folder / name).unlink()
+    (folder / "bundle.json").write_text(json.dumps({**card, "files": {}, "checksum": None}))
+    (folder / "calibrator.json").write_text("{")
+    with pytest.raises(InputError, match=re.escape(str(folder))):
+        Bundle.load(folder)
+
+
+def test_what_a_kill_left_goes_also_when_the_day_stands(built: Config) -> None:
+    left = Store.of(built).local / f"samples/.ds={LAST}.json.0a1b2c3d"
+    left.write_text("half")
+    assert step("sample").run(built, LAST).status == "skipped"
+    assert not left.exists()
