@@ -34,6 +34,10 @@ RESERVED_NAMES = frozenset(
 )
 """Columns that a step (first line) or DuckDB (second line) adds beside the fields; no field has such a name."""
 
+_NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+_WILDCARD = re.compile(r"[*?\[]")
+_URL_OPTIONS = re.compile(r"\?\w+=.*$")
+
 Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -58,6 +62,28 @@ class LabelRule(Section):
     negative: tuple[str, ...] = ("0",)
     at_least: float | None = None
 
+    @model_validator(mode="after")
+    def _texts_differ(self) -> Self:
+        if not self.positive or (not self.negative and self.at_least is None):
+            raise ValueError("`positive` and `negative` need at least one text each")
+        negative = {label_key(text) for text in self.negative}
+        both = [text for text in self.positive if label_key(text) in negative]
+        if both:
+            raise ValueError(f"{both[0]!r} is positive and negative; a text is one of them")
+        return self
+
+
+def label_key(text: str) -> str | float:
+    """What a label's text is compared by: its number where it is one, so that 1, 1.0 and 1e0 are the same."""
+    try:
+        return float(text) if re.fullmatch(_NUMBER, text) else text
+    except OverflowError:
+        return text
+
+
+PATTERNS = ("logs", "clicks", "requests")
+"""Options of the source that say where raw files lie."""
+
 
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
@@ -81,6 +107,8 @@ class SourceConfig(Section):
     time_format: str = "%Y-%m-%d %H:%M:%S"
     missing: tuple[str, ...] = ("",)
     max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    on_repeat: Literal["any_click", "first", "last", "reject"] = "any_click"
+    max_conflict_share: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -92,11 +120,15 @@ class SourceConfig(Section):
             raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("`columns` names a column twice")
+        if self.id_column is None and self.model_fields_set & {"on_repeat", "max_conflict_share"}:
+            raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
         self._check_patterns()
         return self
 
     def _check_patterns(self) -> None:
-        for key in ("logs", "clicks", "requests"):
+        for key in PATTERNS:
+            if getattr(self, key) is not None and not getattr(self, key).strip():
+                raise ValueError(f"`{key}`: empty; write where the files lie, such as logs/{{day}}/*")
             for form in re.findall(r"\{(.*?)\}", getattr(self, key) or ""):
                 if form not in DAY_FORMS:
                     allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
@@ -476,6 +508,11 @@ class Config(Section):
                 f"calibration.window_days {self.calibration.window_days}: at most training.window_days "
                 f"({self.training.window_days}), the days that are encoded"
             )
+        if not (self.source.time_column or DAY_PATTERN.search(self.source.logs) or self.last_day == self.first_day):
+            raise ValueError(
+                f"source.logs {self.source.logs!r} names no day, so the whole of it would be every day: put {{day}} "
+                "into it, name the column of the time (source.time_column), or set last_day = first_day for one day"
+            )
         if self.last_day is not None and self.last_day < self.first_day:
             raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
         names = [field.name for field in self.fields]
@@ -537,13 +574,29 @@ class Config(Section):
         return self.resolve(self.store.root)
 
     def fingerprint(self, *sections: str) -> str:
-        """SHA-256 of the named sections (`name` or `section.option`), the configuration a step depends on."""
+        """SHA-256 of the named sections (`name` or `section.option`), the configuration a step depends on.
+
+        Of the patterns of raw files the part below the fixed folder counts: the same files are the same wherever
+        they lie and however the folder is written.
+        """
         whole = self.model_dump(mode="json")
+        for key in PATTERNS:
+            whole["source"][key] = whole["source"][key] and split_pattern(whole["source"][key])[1]
         chosen: dict[str, Any] = {}
         for section in sections:
             head, _, option = section.partition(".")
             chosen[section] = whole[head][option] if option else whole[head]
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def split_pattern(pattern: str) -> tuple[str, list[str], str]:
+    """The fixed folder of a pattern of raw files, the parts below it, and a URL's options (`?region=...`)."""
+    options = _URL_OPTIONS.search(pattern) if "://" in pattern else None
+    query = options.group() if options else ""
+    parts = pattern.removesuffix(query).split("/")
+    moving = (i for i, part in enumerate(parts) if _WILDCARD.search(part) or DAY_PATTERN.search(part))
+    first = next(moving, len(parts) - 1)
+    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else "."), parts[first:], query
 
 
 def load_config(path: str | Path) -> Config:

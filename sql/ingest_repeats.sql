@@ -1,10 +1,28 @@
--- Rows whose id an earlier row has: their positions in the file of rows, from 0, and where they come from.
-select file_row_number as position, file, line
-from (
-    select file_row_number, file, line,
-        row_number() over (partition by row_id order by file_row_number) as occurrence
+-- Rows that share an id, with their positions in the file of rows, from 0, and what becomes of each: 'kept', 'clicked'
+-- (kept, with label 1), 'joined' (a click line that gave the kept row its label) or 'repeated' (set aside).
+create temp table repeats as
+with numbered as (
+    select file_row_number as position, row_id, file, line, {{ label }} as label,
+        row_number() over (partition by row_id order by file_row_number) as occurrence,
+        row_number() over (partition by row_id order by file_row_number desc) as from_last,
+        row_number() over (partition by row_id, {{ label }} order by file_row_number) as occurrence_of_label,
+        first_value({{ label }}) over (partition by row_id order by file_row_number) as first_label,
+        max({{ label }}) over (partition by row_id) as greatest,
+        min({{ label }}) over (partition by row_id) as least
     from {{ rows | parquet(row_numbers=true) }}
     where row_id in (select row_id from {{ rows | parquet }} group by row_id having count(*) > 1)
-) as repeated
-where occurrence > 1
-order by position
+)
+select position, row_id, file, line, greatest <> least as conflict,
+    case
+{% if on_repeat == "any_click" %}
+        when occurrence = 1 then case when greatest > first_label then 'clicked' else 'kept' end
+        when label > first_label and occurrence_of_label = 1 then 'joined'
+{% elif on_repeat == "first" %}
+        when occurrence = 1 then 'kept'
+{% elif on_repeat == "last" %}
+        when from_last = 1 then 'kept'
+{% endif %}
+        {{ "when false then 'kept'" if on_repeat == "reject" }}
+        else 'repeated'
+    end as verdict
+from numbered

@@ -69,7 +69,11 @@ labelled as (
             when try_number(raw_{{ label.position }}) < cast({{ label.at_least | text }} as double) then 0 end as label
 {% elif label %}
         , case when raw_{{ label.position }} in ({{ label.positive | map("text") | join(", ") }}) then 1
-            when raw_{{ label.position }} in ({{ label.negative | map("text") | join(", ") }}) then 0 end as label
+            when raw_{{ label.position }} in ({{ label.negative | map("text") | join(", ") }}) then 0
+    {% for value, numbers in label.numbers if numbers %}
+            when try_number(raw_{{ label.position }}) in ({{ numbers | join(", ") }}) then {{ value }}
+    {% endfor %}
+            end as label
 {% elif clicked %}
         , case when row_id in (select row_id from clicks) then 1 else 0 end as label
 {% endif %}

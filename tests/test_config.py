@@ -1,6 +1,7 @@
 """The configuration is checked once, at the edge, and says what is wrong where."""
 
 import datetime
+import re
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,32 @@ def test_model_options_that_do_not_fit_are_refused(tmp_path: Path, lines: str, e
 def test_a_field_named_as_a_column_that_a_step_adds_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=f"field name '{name}' is taken"):
         load(tmp_path, BASE.replace('{ name = "c1" }', f'{{ name = "{name}", column = "c1" }}'))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('"logs/{day}.tsv"', '""'), "`logs`: empty"),
+        (('"logs/{day}.tsv"', '"logs.tsv"'), "names no day, so the whole of it would be every day"),
+        (("[model]", 'label = { positive = ["1", "2"], negative = ["0", "2.0"] }\n[model]'), "'2' is positive and neg"),
+        (("[model]", "label = { positive = [] }\n[model]"), "need at least one text each"),
+        (("[model]", 'on_repeat = "last"\n[model]'), "name `id_column`"),
+    ],
+)
+def test_a_source_that_can_not_be_meant_is_refused(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        load(tmp_path, BASE.replace(*change))
+
+
+def test_logs_without_a_day_are_read_for_one_day_or_by_a_time(tmp_path: Path) -> None:
+    text = BASE.replace('"logs/{day}.tsv"', '"logs.tsv"')
+    load(tmp_path, text.replace("[store]", "last_day = 2026-11-01\n[store]"))
+    load(tmp_path, text.replace("[model]", 'time_column = "i1"\n[model]'))
+
+
+@pytest.mark.parametrize("logs", ["/data/logs/{day}.tsv", "./logs/{day}.tsv", "s3://bucket/logs/{day}.tsv?region=x"])
+def test_where_the_logs_lie_is_no_part_of_the_fingerprint(tmp_path: Path, logs: str) -> None:
+    one, other = load(tmp_path, BASE), load(tmp_path, BASE.replace("logs/{day}.tsv", logs))
+    assert one.fingerprint("source") == other.fingerprint("source")
+    below = load(tmp_path, BASE.replace("{day}.tsv", "{day}/a.tsv"))
+    assert one.fingerprint("source") != below.fingerprint("source")

@@ -3,7 +3,8 @@
 rows.parquet, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1), `label` (0 or 1;
 absent for requests), then a column for each field: text for categorical and multi-valued fields (blanks around it
 removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23 and `weekday`
-1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text`.
+1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text` (its
+first 65,536 characters).
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
 `<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder; in the id,
@@ -23,8 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import Config
+from pnn_gluon.data.lines import SHOWN_CHARACTERS
 from pnn_gluon.data.log_files import Log, LogBlock, open_log
-from pnn_gluon.data.raw_files import list_raw_files
+from pnn_gluon.data.raw_files import copies, list_raw_files
 from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement, wanted_columns
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
@@ -51,6 +53,7 @@ class IngestReport:
         headers: header lines.
         clicks: of the lines, those of separate click files.
         joined: click lines that gave a row its label.
+        conflicts: ids whose lines do not agree on the label.
     """
 
     lines: int
@@ -62,6 +65,7 @@ class IngestReport:
     headers: int = 0
     clicks: int = 0
     joined: int = 0
+    conflicts: int = 0
 
 
 def ingest_logs(config: Config, day: datetime.date, folder: Path) -> IngestReport:
@@ -94,7 +98,7 @@ def _ingest(config: Config, day: datetime.date, folder: Path, stream: Stream, cl
             reading.read_clicks(clicks)
         reading.write_rows(stream, folder / "rows.parquet")
         if config.source.id_column:
-            reading.drop_repeats(stream, folder / "rows.parquet")
+            reading.settle_repeats(stream, folder / "rows.parquet")
         if clicks:
             reading.settle_clicks(clicks, folder / "rows.parquet")
         report = reading.report(folder / "rows.parquet", labelled=stream.kind == "logs")
@@ -108,7 +112,7 @@ class _Reading:
 
     def __init__(self, config: Config, day: datetime.date, connection: duckdb.DuckDBPyConnection) -> None:
         self.config, self.day, self.connection = config, day, connection
-        self.lines = self.headers = self.other_days = self.clicks = self.joined = 0
+        self.lines = self.headers = self.other_days = self.clicks = self.joined = self.conflicts = 0
         connection.execute(_REJECTS)
         connection.execute(_CLICKS)
         self._check_time_format()
@@ -137,7 +141,9 @@ class _Reading:
             self._read(stream, lambda table: _write(writer, table.select(schema.names).cast(schema)))
 
     def _read(self, stream: Stream, sink: Callable[[Any], None]) -> None:
-        for log in self._logs(stream):
+        logs = self._logs(stream)
+        _refuse_copies(logs)
+        for log in logs:
             query = rows_statement(self.config, stream, log, self.day)
             self.headers += log.headers
             for block in log.blocks():
@@ -164,30 +170,39 @@ class _Reading:
         return table.filter(reasons.is_null())
 
     def _reject(self, table: Any) -> None:
-        self._insert("rejects", table)
+        """Keep file, line, reason and the beginning of the text."""
+        shown = pc.utf8_slice_codeunits(table.column(3), 0, SHOWN_CHARACTERS)
+        self._insert("rejects", table.set_column(3, "text", shown))
 
     def _insert(self, name: str, table: Any) -> None:
         self.connection.register("inserted", table)
         self.connection.execute(f"insert into {name} select * from inserted")
 
-    def drop_repeats(self, stream: Stream, path: Path) -> None:
-        """Set aside rows whose id an earlier row has."""
-        repeats = self.connection.sql(statement("ingest_repeats", rows=str(path))).to_arrow_table()
-        if not repeats.num_rows:
+    def settle_repeats(self, stream: Stream, path: Path) -> None:
+        """Leave one row, or none, of those that share an id, as `source.on_repeat` says; set the others aside."""
+        label = "label" if stream.kind == "logs" else "0"
+        rule = self.config.source.on_repeat
+        self.connection.execute(statement("ingest_repeats", rows=str(path), label=label, on_repeat=rule))
+        query = "select position, file, line, verdict from repeats where verdict <> 'kept' order by position"
+        changed = self.connection.sql(query).to_arrow_table()
+        if not changed.num_rows:
             return
-        for log in self._logs(stream):
-            lines = repeats["line"].filter(pc.equal(repeats["file"], log.raw.name))
-            if len(lines):
-                self._reject_repeats(log, lines)
+        count = "select count(distinct row_id) from repeats where conflict"
+        self.conflicts = self.connection.execute(count).fetchall()[0][0]
+        self.joined += pc.sum(pc.equal(changed["verdict"], "joined")).as_py()
+        self._reject_repeats(stream, changed.filter(pc.equal(changed["verdict"], "repeated")))
+        clicked = pc.equal(changed["verdict"], "clicked")
         whole = path.rename(path.with_name("with_repeats.parquet"))
-        _copy_without(whole, path, repeats["position"].to_numpy())
+        _copy_settled(whole, path, *(changed["position"].filter(c).to_numpy() for c in (pc.invert(clicked), clicked)))
         whole.unlink()
 
-    def _reject_repeats(self, log: Log, lines: Any) -> None:
-        for block in log.blocks():
-            found = block.lines.filter(pc.is_in(block.lines["line"], lines))
-            reason = pa.repeat(f"{self.config.source.id_column}: repeated id", found.num_rows)
-            self._reject(found.select(["file", "line", "text"]).add_column(2, "reason", reason))
+    def _reject_repeats(self, stream: Stream, repeats: Any) -> None:
+        for log in self._logs(stream):
+            lines = repeats["line"].filter(pc.equal(repeats["file"], log.raw.name))
+            for block in log.blocks() if len(lines) else ():
+                found = block.lines.filter(pc.is_in(block.lines["line"], lines))
+                reason = pa.repeat(f"{self.config.source.id_column}: repeated id", found.num_rows)
+                self._reject(found.select(["file", "line", "text"]).add_column(2, "reason", reason))
 
     def settle_clicks(self, stream: Stream, path: Path) -> None:
         """Count the clicks that were joined to rows, and set aside those that could not be."""
@@ -196,7 +211,7 @@ class _Reading:
         self.connection.execute(query)
         verdicts = self.connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
         counts = dict(verdicts)
-        self.joined = counts.get("joined", 0)
+        self.joined += counts.get("joined", 0)
         self.other_days += counts.get("other day", 0)
         self.connection.execute(
             "insert into rejects select file, line, verdict, text from settled "
@@ -221,6 +236,7 @@ class _Reading:
             headers=self.headers,
             clicks=self.clicks,
             joined=self.joined,
+            conflicts=self.conflicts,
         )
 
     def examples(self) -> list[tuple[str, int, str]]:
@@ -240,24 +256,42 @@ class _Reading:
                 writer.write(batch)
 
 
+def _refuse_copies(logs: list[Log]) -> None:
+    by_name = {log.raw.name: log for log in logs}
+    for file, twin in copies(log.raw for log in logs):
+        if any(block.size for block in by_name[file.name].blocks()):
+            raise InputError(
+                f"{file.path}: holds the same bytes as {twin.name}: one file delivered twice; remove one of them"
+            )
+
+
 def _write(writer: TableWriter, table: Any) -> None:
     for batch in table.to_batches():
         writer.write(batch)
 
 
-def _copy_without(source: Path, target: Path, dropped: Any) -> None:
-    """Copy a file of rows but for those at the given positions, which rise."""
+def _copy_settled(source: Path, target: Path, dropped: Any, clicked: Any) -> None:
+    """Copy a file of rows but for those at the positions `dropped`, with label 1 at `clicked`; both rise."""
     start = 0
     with (
         pq.ParquetFile(source) as file,
         TableWriter(target, plain=("row_id",), schema=file.schema_arrow) as writer,
     ):
         for batch in file.iter_batches(GROUP_ROWS):
-            kept = np.ones(batch.num_rows, bool)
-            first, last = np.searchsorted(dropped, [start, start + batch.num_rows])
-            kept[dropped[first:last] - start] = False
-            writer.write(batch.filter(pa.array(kept)))
+            gone, risen = (_marked(positions, start, batch.num_rows) for positions in (dropped, clicked))
+            if risen.any():
+                label = pc.if_else(pa.array(risen), pa.scalar(1, pa.int8()), batch["label"])
+                batch = batch.set_column(batch.schema.get_field_index("label"), "label", label)
+            writer.write(batch.filter(pa.array(~gone)))
             start += batch.num_rows
+
+
+def _marked(positions: Any, start: int, rows: int) -> Any:
+    """Whether each of the rows from `start` is one of the positions."""
+    marks = np.zeros(rows, bool)
+    first, last = np.searchsorted(positions, [start, start + rows])
+    marks[positions[first:last] - start] = True
+    return marks
 
 
 def _refuse_bad_day(
@@ -269,6 +303,13 @@ def _refuse_bad_day(
             f"{stream.kind} of {day}: {report.rejects:,} of {report.lines:,} lines are rejects, more than "
             f"source.max_reject_share = {config.source.max_reject_share:g} allows: {said}; "
             "correct [source] or the files, or allow more"
+        )
+    ids = report.rows + (report.conflicts if config.source.on_repeat == "reject" else 0)
+    if report.conflicts > config.source.max_conflict_share * ids:
+        raise InputError(
+            f"{stream.kind} of {day}: the lines of {report.conflicts:,} of {ids:,} ids do not agree on the label, more "
+            f"than source.max_conflict_share = {config.source.max_conflict_share:g} allows; are the ids those of "
+            "impressions? correct source.id_column or the files, or allow more"
         )
     if not report.rows:
         raise InputError(

@@ -1,5 +1,6 @@
 """Text files as blocks of numbered lines, plain, .gz or .zst, cut at newlines without a loop over lines."""
 
+import codecs
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,14 +14,21 @@ from pnn_gluon.errors import InputError
 BLOCK_BYTES = 16 << 20
 """Decompressed bytes that are cut into lines at once."""
 
-MAX_LINE_BYTES = 64 << 20
-"""A longer line means that the file is not made of lines."""
+BLOCK_LINES = 1 << 18
+"""Most lines of a block, however short they are."""
+
+MAX_LINE_BYTES = 4 << 20
+"""A longer line is set aside without being read."""
+
+SHOWN_CHARACTERS = 1 << 16
+"""Of a line that is set aside, so many characters are kept."""
 
 LINES = pa.schema([("line", pa.int64()), ("text", pa.string())])
 REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
 
 NOT_UTF8 = "not valid UTF-8"
 HOLDS_NUL = "holds a NUL byte"
+TOO_LONG = f"longer than {MAX_LINE_BYTES >> 20} MiB"
 _NEWLINE, _RETURN = 10, 13
 
 Bytes = NDArray[np.uint8]
@@ -42,27 +50,52 @@ class LineBlock(NamedTuple):
 def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES) -> Iterator[LineBlock]:
     r"""Stream a file as blocks of lines.
 
-    A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid UTF-8 or hold a NUL byte are
-    set aside. Memory is bounded by the block.
+    A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid UTF-8, hold a NUL byte or are longer
+    than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
 
     Raises:
-        InputError: the file can't be opened, its compression is damaged or cut off, or a line has no end.
+        InputError: the file can't be opened, or its compression is damaged or cut off.
     """
-    first, rest = 1, b""
-    for data in _chunks(raw_file, block_bytes):
-        data = rest + data
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
-        if len(rest) > MAX_LINE_BYTES:
-            raise InputError(
-                f"{raw_file.path}: a line is longer than {MAX_LINE_BYTES >> 20} MiB; expected a text file of lines"
-            )
-        if end:
-            block = _cut(np.frombuffer(data, np.uint8, end), first)
+    first = 1
+    for data in _whole_lines(_without_mark(_chunks(raw_file, block_bytes))):
+        for piece in _pieces(data):
+            block = _cut(np.frombuffer(piece, np.uint8), first)
             first += block.lines.num_rows + block.rejected.num_rows
             yield block
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without the byte order mark that some programs put before UTF-8."""
+    start = b""
+    for data in chunks:
+        start += data
+        if len(start) >= len(codecs.BOM_UTF8):
+            break
+    yield start.removeprefix(codecs.BOM_UTF8)
+    yield from chunks
+
+
+def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks cut at newlines; of a line that is too long, no more is kept than shows that it is."""
+    rest = b""
+    for data in chunks:
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield rest + data[:end]
+            rest = b""
+        rest = (rest + data[end:])[: MAX_LINE_BYTES + 2]  # a return at the end may belong to the line end
     if rest:
-        yield _cut(np.frombuffer(rest + b"\n", np.uint8), first)
+        yield rest + b"\n"
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines, cut into pieces of a bounded number of lines."""
+    if data.count(b"\n") <= BLOCK_LINES:
+        yield data
+        return
+    middle = data.find(b"\n", len(data) // 2, len(data) - 1) + 1 or data.rfind(b"\n", 0, len(data) // 2) + 1
+    yield from _pieces(data[:middle])
+    yield from _pieces(data[middle:])
 
 
 def _chunks(raw_file: RawFile, size: int) -> Iterator[bytes]:
@@ -84,6 +117,7 @@ def _cut(data: Bytes, first: int) -> LineBlock:
     texts = _texts(data, ends, ends - starts - returned, ends[returned] - 1)
     numbers = np.arange(first, first + len(ends))
     reasons = _faults(data, ends, texts)
+    reasons |= dict.fromkeys(np.flatnonzero(ends - starts - returned > MAX_LINE_BYTES).tolist(), TOO_LONG)
     bad = np.array(sorted(reasons), np.int64)
     rejected = pa.record_batch(
         [numbers[bad], [reasons[i] for i in bad], [_shown(texts[int(i)]) for i in bad]], schema=REJECTED
@@ -125,5 +159,6 @@ def _valid(texts: Any) -> bool:
 
 
 def _shown(text: Any) -> str:
-    decoded: str = text.as_buffer().to_pybytes().decode("utf-8", "backslashreplace")
-    return decoded.replace("\0", "\\x00")
+    data = memoryview(text.as_buffer())[: 4 * SHOWN_CHARACTERS]
+    decoded = bytes(data).decode("utf-8", "backslashreplace")
+    return decoded.replace("\0", "\\x00")[:SHOWN_CHARACTERS]

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import Config
-from pnn_gluon.data.lines import REJECTED, LineBlock, read_lines
-from pnn_gluon.data.parquet_text import as_text, is_time
+from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, LineBlock, read_lines
+from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.errors import InputError
 
@@ -21,6 +21,8 @@ SLICE_ROWS = 8192
 """Rows of the pieces that an engine's threads take from a block one by one."""
 
 PARQUET_ROWS = 65536
+_WIDE, _WIDE_COLUMNS = 2, 64
+"""A line of more columns than 2 times the expected ones and 64 is set aside before it is taken apart."""
 _CELLS = pa.list_(pa.string())
 _NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTED)
 
@@ -34,12 +36,14 @@ class Wanted:
         declared: every column of a file in order, as configured; empty when the files say it.
         optional: a column that may be there or not (the label, in requests).
         separators: what joins the values of a list in a Parquet file, by column.
+        numbers: columns that are read as numbers only.
     """
 
     used: tuple[str, ...]
     declared: tuple[str, ...]
     optional: str | None
     separators: Mapping[str, str]
+    numbers: frozenset[str]
 
 
 class LogBlock(NamedTuple):
@@ -85,12 +89,29 @@ class DelimitedLog:
         for lines, rejected in read_lines(self.raw):
             if self.headers and lines.num_rows and lines["line"][0].as_py() == 1:
                 lines = lines.slice(1)
+            lines, wide = self._without_wide(lines)
+            rejected = pa.Table.from_batches([rejected, *wide]).combine_chunks() if wide else rejected
             yield LogBlock(_sliced(self._with_cells(lines), self.raw.name), rejected)
+
+    def _without_wide(self, lines: Any) -> tuple[Any, list[Any]]:
+        """The lines that are worth taking apart, and those that have far more columns than expected."""
+        widths = pc.add(pc.count_substring(lines["text"], self.delimiter), 1)
+        limit = _WIDE * len(self.columns) + _WIDE_COLUMNS
+        wide = pc.greater(widths, limit)
+        if self.quote:
+            wide = pc.and_(wide, pc.invert(pc.match_substring(lines["text"], self.quote)))
+        if not pc.any(wide).as_py():
+            return lines, []
+        reasons = [f"{width} columns, expected {len(self.columns)}" for width in widths.filter(wide).to_pylist()]
+        chosen = lines.filter(wide)
+        rejected = pa.record_batch([chosen["line"], pa.array(reasons, pa.string()), chosen["text"]], schema=REJECTED)
+        return lines.filter(pc.invert(wide)), [rejected]
 
     def _with_cells(self, lines: Any) -> Any:
         if not self.quote:
             return lines
-        return lines.append_column("cells", _quoted_cells(lines["text"], self.delimiter, self.quote))
+        limit = _WIDE * len(self.columns) + _WIDE_COLUMNS
+        return lines.append_column("cells", _quoted_cells(lines["text"], self.delimiter, self.quote, limit))
 
 
 @dataclass(frozen=True)
@@ -118,13 +139,41 @@ class ParquetLog:
         with _open_parquet(self.raw) as file:
             stored = {name.strip().lower(): name for name in file.schema_arrow.names}
             used = [name for name in self.wanted.used if name in stored]
-            for batch in file.iter_batches(PARQUET_ROWS, columns=[stored[name] for name in used]):
+            for batch in self._batches(file, [stored[name] for name in used]):
                 columns = {name: self._text_of(batch, name, stored[name]) for name in used}
-                yield LogBlock(_sliced(_numbered(columns, first), self.raw.name), _NO_REJECTS)
+                yield self._block(columns, batch.num_rows, first)
                 first += batch.num_rows
 
-    def _text_of(self, batch: Any, name: str, stored: str) -> Any:
-        return as_text(batch.column(stored), f"{self.raw.path}: column {name}", self.wanted.separators.get(name, "|"))
+    def _batches(self, file: Any, names: list[str]) -> Iterator[Any]:
+        try:
+            yield from file.iter_batches(PARQUET_ROWS, columns=names)
+        except (pa.ArrowException, OSError) as error:
+            fixed = [name for name in names if pa.types.is_fixed_size_list(file.schema_arrow.field(name).type)]
+            advice = (
+                f"deliver it again, or write {', '.join(fixed)} as lists of any size" if fixed else "deliver it again"
+            )
+            raise InputError(f"{self.raw.path}: damaged, or not readable by Arrow: {error}; {advice}") from error
+
+    def _text_of(self, batch: Any, name: str, stored: str) -> ColumnText:
+        separator = self.wanted.separators.get(name, "|")
+        text = as_text(batch.column(stored), f"{self.raw.path}: column {name}", separator)
+        if name not in self.wanted.numbers:
+            return text
+        return ColumnText(text.texts, tuple(fault for fault in text.faults if fault[1] != TOO_LARGE))
+
+    def _block(self, columns: dict[str, ColumnText], rows: int, first: int) -> LogBlock:
+        """The rows whose values all have a text; the others with their first reason."""
+        lines = _numbered({name: column.texts for name, column in columns.items()}, first)
+        reasons = pa.nulls(rows, pa.string())
+        for name, column in columns.items():
+            for bad, reason in column.faults:
+                reasons = pc.if_else(pc.and_(bad, pc.is_null(reasons)), f"{name}: {reason}", reasons)
+        if reasons.null_count == rows:
+            return LogBlock(_sliced(lines, self.raw.name), _NO_REJECTS)
+        bad = pc.is_valid(reasons)
+        chosen = [lines["line"].filter(bad), reasons.filter(bad), lines["text"].filter(bad)]
+        rejected = pa.record_batch(chosen, schema=REJECTED)
+        return LogBlock(_sliced(lines.filter(pc.invert(bad)), self.raw.name), rejected)
 
 
 Log = DelimitedLog | ParquetLog
@@ -166,7 +215,7 @@ def _header(raw: RawFile, delimiter: str, quote: str) -> tuple[str, ...] | None:
         return None
     if not block.lines.num_rows or block.lines["line"][0].as_py() != 1:
         raise InputError(f"{raw.path}: line 1: expected column names, received {block.rejected['text'][0]}")
-    text = block.lines["text"][0].as_py().removeprefix("\ufeff")
+    text = block.lines["text"][0].as_py()
     names = split_quoted(text, delimiter, quote) if quote and quote in text else text.split(delimiter)
     return tuple(name.strip().lower() for name in names)
 
@@ -189,16 +238,17 @@ def _check_columns(raw: RawFile, found: Sequence[str], wanted: Wanted) -> None:
 
 def split_quoted(text: str, delimiter: str, quote: str) -> list[str]:
     """The columns of a line with quotes; none at all when its quotes don't match."""
+    csv.field_size_limit(MAX_LINE_BYTES)
     try:
         return next(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True), [])
     except csv.Error:
         return []
 
 
-def _quoted_cells(texts: Any, delimiter: str, quote: str) -> Any:
-    """The columns of the lines that hold a quote, null for all others."""
+def _quoted_cells(texts: Any, delimiter: str, quote: str, limit: int) -> Any:
+    """The columns of the lines that hold a quote, at most `limit` of each; null for all others."""
     chosen = pc.match_substring(texts, quote).to_numpy(zero_copy_only=False)
-    rows = [split_quoted(text, delimiter, quote) for text in texts.filter(pa.array(chosen)).to_pylist()]
+    rows = [split_quoted(text, delimiter, quote)[:limit] for text in texts.filter(pa.array(chosen)).to_pylist()]
     offsets = np.zeros(len(chosen) + 1, np.int32)
     offsets[1:][chosen] = [len(row) for row in rows]
     cells = pa.array([cell for row in rows for cell in row], pa.string())

@@ -4,22 +4,24 @@ import datetime
 import fnmatch
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
 
-from pnn_gluon.config import DAY_PATTERN, Config, day_path
+from pnn_gluon.config import Config, day_path, split_pattern
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.filesystem import open_filesystem
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Suffixes of files that are decompressed as they are read."""
 
-_URL_OPTIONS = re.compile(r"\?\w+=.*$")
 _WILDCARD = re.compile(r"[*?\[]")
 _CHUNK = 8 << 20
+_COPY_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,14 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
     """The files of a day, sorted by name.
 
     The pattern is a path of the configuration: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
-    `[...]` stand for characters within one folder or file name; names that begin with a dot match no wildcard.
+    `[...]` stand for characters within one folder or file name; names that begin with a dot or an
+    underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
     A pattern that ends in a folder means the files directly in it.
 
     Raises:
         InputError: no file matches, or a file is there twice, compressed in two ways.
     """
-    folder, parts, query = _split(pattern)
+    folder, parts, query = split_pattern(pattern)
     folder = config.resolve(folder)
     filesystem, base = _open_folder(folder + query)
     wanted = [day_path(part, day) for part in parts]
@@ -98,19 +101,17 @@ def open_stored(raw_file: RawFile) -> Any:
 
 
 def open_text(raw_file: RawFile) -> Any:
-    """The file's bytes, decompressed where its suffix says so: a pyarrow stream."""
+    """The file's bytes, decompressed where its suffix says so: a pyarrow stream.
+
+    Raises:
+        InputError: the file can't be opened, or is compressed and has no byte.
+    """
     stream = open_stored(raw_file)
+    if raw_file.compression and not raw_file.size:
+        raise InputError(
+            f"{raw_file.path}: 0 bytes, not even an empty {raw_file.compression} file; it is cut off, deliver it again"
+        )
     return pa.CompressedInputStream(stream, raw_file.compression) if raw_file.compression else stream
-
-
-def _split(pattern: str) -> tuple[str, list[str], str]:
-    """The fixed folder, the parts below it, and a URL's options (`?endpoint_override=...`)."""
-    options = _URL_OPTIONS.search(pattern) if "://" in pattern else None
-    query = options.group() if options else ""
-    parts = pattern.removesuffix(query).split("/")
-    moving = (i for i, part in enumerate(parts) if _WILDCARD.search(part) or DAY_PATTERN.search(part))
-    first = next(moving, len(parts) - 1)
-    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else "."), parts[first:], query
 
 
 def _open_folder(folder: str) -> tuple[Any, str]:
@@ -134,8 +135,24 @@ def _children(filesystem: Any, base: str, name: str, part: str) -> list[tuple[st
     if not _WILDCARD.search(part):
         return [(part, filesystem.get_file_info(f"{folder}/{part}"))]
     infos = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
-    named = [(info.base_name, info) for info in infos if not info.base_name.startswith(".")]
+    named = [(info.base_name, info) for info in infos if part[0] in "._" or info.base_name[0] not in "._"]
     return [(child, info) for child, info in named if fnmatch.fnmatchcase(child, part)]
+
+
+def copies(files: Iterable[RawFile]) -> list[tuple[RawFile, RawFile]]:
+    """Files that hold the same bytes as an earlier one, with that one: perhaps one file delivered twice.
+
+    Files of different folders must have 4 KiB or more: shorter ones may be equal by chance.
+    """
+    found, seen = [], dict[tuple[str, int, str], RawFile]()
+    listed = tuple(files)
+    sizes = Counter(file.size for file in listed)
+    for file in listed:
+        if sizes[file.size] > 1:
+            folder = "" if file.size >= _COPY_BYTES else file.name.rpartition("/")[0]
+            twin = seen.setdefault((folder, file.size, fingerprint(file)), file)
+            found += [(file, twin)] if twin != file else []
+    return found
 
 
 def _refuse_twins(files: tuple[RawFile, ...]) -> None:

@@ -1,15 +1,16 @@
 """The SQL that turns a block of lines into typed rows, written from the configuration and a file's columns."""
 
 import datetime
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from pnn_gluon.config import DAY_PATTERN, AnyField, Config
+from pnn_gluon.config import DAY_PATTERN, AnyField, Config, label_key
 from pnn_gluon.data.log_files import Log, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT
-from pnn_gluon.warehouse.duckdb_engine import statement
+from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
 DERIVED = {"hour_of_day": "hour_text(moment)", "weekday": "weekday_text(moment)"}
 """Columns made from the time of a row, and how; a column of the source with such a name is read instead."""
@@ -44,7 +45,9 @@ def wanted_columns(config: Config, stream: Stream) -> Wanted:
     optional = None if labelled else source.label.column
     declared = () if source.kind == "parquet" else tuple(name for name in source.columns if name != optional)
     separators = {field.column: field.separator for field in config.fields if field.kind == "multi"}
-    return Wanted(tuple(sorted(filter(None, used))), declared, optional, separators)
+    numbers = {field.column for field in fields if field.kind == "numeric"} | {source.label.column}
+    named = {field.column for field in fields if field.kind != "numeric"} | {source.id_column}
+    return Wanted(tuple(sorted(filter(None, used))), declared, optional, separators, frozenset(numbers - named))
 
 
 def rows_statement(config: Config, stream: Stream, log: Log, day: datetime.date) -> str:
@@ -121,7 +124,19 @@ def _id_prefix(config: Config, stream: Stream, log: Log) -> str:
     return f"{origin}|" if config.source.id_column else f"{origin}|{stream.kind}|{log.raw.plain_name}:"
 
 
+def _numbers(texts: tuple[str, ...]) -> list[str]:
+    """Those of a label's texts that are numbers, as SQL."""
+    keys = (label_key(text) for text in texts)
+    return [f"cast({literal(repr(key))} as double)" for key in keys if isinstance(key, float) and math.isfinite(key)]
+
+
 def _label(config: Config, places: dict[str, int]) -> dict[str, Any]:
     rule = config.source.label
     expected = "a number" if rule.at_least is not None else " or ".join((*rule.positive, *rule.negative))
-    return {**rule.model_dump(), "position": places[rule.column], "reason": f"{rule.column}: expected {expected}"}
+    numbers = [(value, _numbers(texts)) for value, texts in ((1, rule.positive), (0, rule.negative))]
+    return {
+        **rule.model_dump(),
+        "numbers": numbers,
+        "position": places[rule.column],
+        "reason": f"{rule.column}: expected {expected}",
+    }

@@ -115,7 +115,7 @@ BAD = {
 
 def test_every_kind_of_bad_line_is_rejected_with_its_number_reason_and_text(tmp_path: Path) -> None:
     deliver(tmp_path, [GOOD, *BAD])
-    report, rows, rejects = ingest(pipeline(tmp_path))
+    report, rows, rejects = ingest(pipeline(tmp_path, changed(CSV, max_conflict_share="1.0")))
     assert [row["line"] for row in rows] == [1]
     wanted = [("2026-11-02/a.csv", 2 + i, reason, text) for i, (text, reason) in enumerate(BAD.items())]
     found = [(row["file"], row["line"], row["reason"], row["text"].replace("\\x00", "\0")) for row in rejects]
@@ -144,7 +144,7 @@ def test_lines_are_rows_or_rejects_whatever_they_hold(lines: list[str]) -> None:
     repeated = "7,0,2026-11-02 14:00:00,a,1,"
     with tempfile.TemporaryDirectory() as name:
         deliver(Path(name), [*lines, GOOD])
-        report, rows, _ = ingest(pipeline(Path(name)))
+        report, rows, _ = ingest(pipeline(Path(name), changed(CSV, max_conflict_share="1.0")))
     ids = {line.split(",")[0] for line in [*known, GOOD, *(line for line in lines if line == repeated)]}
     assert report.lines == len(lines) + 1
     assert {row["row_id"] for row in rows} == {md5(f"delimited|{i}") for i in ids}
@@ -374,17 +374,18 @@ max_reject_share = 1.0
 """
 
 
-def write_parquet(folder: Path, columns: dict[str, Any]) -> None:
+def write_parquet(folder: Path, columns: dict[str, Any]) -> Path:
     path = folder / "logs/2026-11-02/a.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path)
+    return path
 
 
 def test_parquet_columns_of_any_type_are_read_like_text(tmp_path: Path) -> None:
     moment = datetime.datetime(2026, 11, 2, 13, 30, 1, 5000, tzinfo=datetime.UTC)
     columns = {
         "ID": pa.array([1, 2, None, 4, 2]),
-        "click": pa.array([True, False, True, None, True]),
+        "click": pa.array([True, False, True, None, False]),
         "time": pa.array([moment] * 5, pa.timestamp("us", "Europe/Berlin")),
         "site": pa.array(["a", None, "c", "d", "e"]).dictionary_encode(),
         "price": pa.array([1.0, float("nan"), 3.5, 4.0, 5.0], pa.float32()),
@@ -491,7 +492,7 @@ Find = Callable[[str], Path]
 
 def real(folder: Path, preset: str, day: str, paths: dict[str, Path], more: str = "") -> IngestReport:
     logs = "\n".join(f"{key} = {str(path)!r}" for key, path in paths.items())
-    config = pipeline(folder, f'preset = "{preset}"\n{logs}\n{more}', "")
+    config = pipeline(folder, f'preset = "{preset}"\n{logs}\n{more}', "last_day = 2026-11-01")
     report = ingest_logs(config, datetime.date.fromisoformat(day), folder)
     assert report.lines == report.rows + report.joined + report.rejects + report.other_days
     return dataclasses.replace(report, reasons={})
@@ -533,3 +534,134 @@ def test_real_movielens_ratings_become_labels(tmp_path: Path, real_data: Find) -
     assert report.lines == 100_000
     assert report.rejects == 0
     assert 0 < report.positives < report.rows
+
+
+REPEATS = ["7,0,2026-11-02 13:00:00,a,1,", "8,0,2026-11-02 13:00:00,b,1,", "7,1,2026-11-02 13:00:05,c,1,"]
+REPEATS += ["7,1,2026-11-02 13:00:06,d,1,", "8,0,2026-11-02 13:00:07,e,1,", "9,1,2026-11-02 13:00:08,f,1,"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "rejected", "joined"),
+    [
+        ("any_click", [("a", 1), ("b", 0), ("f", 1)], [4, 5], 1),
+        ("first", [("a", 0), ("b", 0), ("f", 1)], [3, 4, 5], 0),
+        ("last", [("d", 1), ("e", 0), ("f", 1)], [1, 2, 3], 0),
+        ("reject", [("f", 1)], [1, 2, 3, 4, 5], 0),
+    ],
+)
+def test_a_click_is_not_lost_with_a_repeated_id(
+    tmp_path: Path, rule: str, kept: list[tuple[str, int]], rejected: list[int], joined: int
+) -> None:
+    deliver(tmp_path, REPEATS)
+    report, rows, rejects = ingest(pipeline(tmp_path, changed(CSV, on_repeat=f'"{rule}"')))
+    assert [(row["site"], row["label"]) for row in rows] == kept
+    assert [row["line"] for row in rejects] == rejected
+    assert (report.joined, report.conflicts, report.positives) == (joined, 1, sum(label for _, label in kept))
+
+
+def test_ids_that_disagree_on_the_label_fail_the_day_above_a_share(tmp_path: Path) -> None:
+    deliver(tmp_path, REPEATS)
+    with pytest.raises(InputError, match=r"1 of 3 ids do not agree .*max_conflict_share = 0\.3"):
+        ingest(pipeline(tmp_path, changed(CSV, max_conflict_share="0.3")))
+    assert ingest(pipeline(tmp_path, changed(CSV, max_conflict_share="0.34")))[0].conflicts == 1
+
+
+def test_a_file_delivered_twice_is_refused_by_its_bytes(tmp_path: Path) -> None:
+    deliver(tmp_path, [GOOD])
+    deliver(tmp_path, [GOOD], "logs/2026-11-02/a (1).csv")
+    with pytest.raises(InputError, match=r"a\.csv: holds the same bytes as 2026-11-02/a \(1\)\.csv: .* remove one"):
+        ingest(pipeline(tmp_path))
+
+
+def test_empty_files_may_be_equal(tmp_path: Path) -> None:
+    deliver(tmp_path, [GOOD])
+    for name in ("b", "c"):
+        deliver(tmp_path, [], f"logs/2026-11-02/{name}.csv")
+    assert ingest(pipeline(tmp_path))[0].lines == 1
+
+
+def test_labels_that_are_numbers_compare_as_numbers(tmp_path: Path) -> None:
+    texts = ["1.0", "0.0", "1e0", "+1", "01", "-0", "2", "1x"]
+    deliver(tmp_path, [f"{i},{text},2026-11-02 13:00:00,a,1," for i, text in enumerate(texts)])
+    _, rows, rejects = ingest(pipeline(tmp_path))
+    assert [row["label"] for row in rows] == [1, 0, 1, 1, 1, 0]
+    assert [row["line"] for row in rejects] == [7, 8]
+
+
+def test_lines_of_far_too_many_columns_are_counted_and_not_taken_apart(tmp_path: Path) -> None:
+    deliver(tmp_path, ["," * 5000, GOOD, '"' + "," * 5000 + '"' + "," * 5, '"' + "," * 5000])
+    _, rows, rejects = ingest(pipeline(tmp_path, changed(CSV, quote="'\"'")))
+    assert [row["line"] for row in rows] == [2]
+    reasons = ["5001 columns, expected 6", "time: not a time of the form %Y-%m-%d %H:%M:%S", "quotes do not match"]
+    assert [row["reason"] for row in rejects] == reasons
+
+
+def test_a_quoted_value_may_be_long(tmp_path: Path) -> None:
+    deliver(tmp_path, [f'7,1,2026-11-02 13:00:00,"{"u," * 100_000}",1,'])
+    assert ingest(pipeline(tmp_path, changed(CSV, quote="'\"'")))[1][0]["site"] == "u," * 100_000
+
+
+ROWS = 'kind = "parquet"\nlogs = "logs/{day}/*"\nmax_reject_share = 1.0'
+
+
+def parquet_rows(folder: Path, column: Any, kind: str = "categorical") -> tuple[list[Any], list[tuple[int, str]]]:
+    """The values of a field `x` read from a Parquet column, and the rejects."""
+    write_parquet(folder, {"label": [0] * len(column), "x": column})
+    _, rows, rejects = ingest(pipeline(folder, ROWS, f'fields = [{{ name = "x", kind = "{kind}" }}]'))
+    return [row["x"] for row in rows], [(row["line"], row["reason"]) for row in rejects]
+
+
+def test_bytes_of_a_parquet_column_that_are_no_text_are_one_reject(tmp_path: Path) -> None:
+    values, rejects = parquet_rows(tmp_path, pa.array([b"ok", b"caf\xe9", None, "é".encode()]))
+    assert values == ["ok", None, "é"]
+    assert rejects == [(2, "x: not valid UTF-8")]
+
+
+def test_float_ids_that_are_not_exact_are_rejects_and_float_numbers_are_not(tmp_path: Path) -> None:
+    column = pa.array([2.0**53 - 1, 2.0**53, 0.1, float("nan")])
+    values, rejects = parquet_rows(tmp_path, column)
+    assert values == [str(2**53 - 1), "0.1", None]
+    assert [line for line, _ in rejects] == [2]
+    assert parquet_rows(tmp_path, column, "numeric")[0] == [2.0**53 - 1, 2.0**53, 0.1, None]
+
+
+def test_a_list_value_that_holds_the_separator_is_a_reject(tmp_path: Path) -> None:
+    values, rejects = parquet_rows(tmp_path, pa.array([["q|r", "s"], ["t", None], None, []]), "multi")
+    assert values == ["t|", None, None]
+    assert rejects == [(1, "x: a value of the list holds the separator '|'")]
+
+
+def test_lists_of_one_size_are_read_and_with_a_null_are_named(tmp_path: Path) -> None:
+    """Arrow's reader fails at a null in such a list."""
+    kind = pa.list_(pa.int64(), 2)
+    assert parquet_rows(tmp_path, pa.array([[1, 2], [3, 4]], kind), "multi")[0] == ["1|2", "3|4"]
+    with pytest.raises(InputError, match=r"a\.parquet: .*or write x as lists of any size"):
+        parquet_rows(tmp_path, pa.array([[1, 2], None], kind), "multi")
+
+
+def test_a_damaged_page_of_a_parquet_file_names_the_file(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, {"label": [0] * 5000, "x": [f"s{i * 7919 % 10_007}" for i in range(5000)]})
+    data = bytearray(path.read_bytes())
+    data[3000:3200] = bytes(byte ^ 0x5A for byte in data[3000:3200])
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.parquet: "):
+        ingest(pipeline(tmp_path, ROWS, 'fields = [{ name = "x" }]'))
+
+
+def test_markers_beside_the_files_of_a_day_are_no_logs(tmp_path: Path) -> None:
+    write_parquet(tmp_path, {"label": [0], "x": ["a"]})
+    for name in ("_SUCCESS", "_committed_1", ".a.parquet.crc"):
+        (tmp_path / "logs/2026-11-02" / name).write_bytes(b"")
+    assert ingest(pipeline(tmp_path, ROWS, 'fields = [{ name = "x" }]'))[0].rows == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    deliver(tmp_path, ["\ufeff" + GOOD])
+    assert ingest(pipeline(tmp_path))[1][0]["row_id"] == md5("delimited|7")
+
+
+def test_a_compressed_file_of_no_bytes_is_cut_off(tmp_path: Path) -> None:
+    deliver(tmp_path, [GOOD])
+    (tmp_path / "logs/2026-11-02/b.csv.gz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"b\.csv\.gz: 0 bytes"):
+        ingest(pipeline(tmp_path))

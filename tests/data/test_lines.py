@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.data import lines as lines_module
-from pnn_gluon.data.lines import HOLDS_NUL, NOT_UTF8, read_lines
+from pnn_gluon.data.lines import HOLDS_NUL, NOT_UTF8, TOO_LONG, read_lines
 from pnn_gluon.data.raw_files import RawFile
 from pnn_gluon.errors import InputError
 
@@ -101,13 +101,26 @@ def test_rejected_text_shows_the_bytes_that_are_no_text(tmp_path: Path) -> None:
     assert read(tmp_path / "log")[1] == [(2, NOT_UTF8, "A\\xff"), (3, HOLDS_NUL, "\\x00B")]
 
 
-def test_a_file_without_line_ends_is_refused_before_it_fills_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("block_bytes", [7, 1 << 10, 1 << 22])
+def test_a_monstrous_line_is_one_reject_whatever_the_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
-    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1 << 20)
-    (tmp_path / "log").write_bytes(b"x" * (3 << 20))
-    with pytest.raises(InputError, match="log: a line is longer than 1 MiB"):
-        read(tmp_path / "log", 1 << 16)
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1 << 12)
+    monkeypatch.setattr(lines_module, "SHOWN_CHARACTERS", 5)
+    fits = "y" * (1 << 12)
+    (tmp_path / "log").write_bytes(b"a\r\n" + b"x" * 20_000 + b"\n" + fits.encode() + b"\r\nb\n" + b"z" * 5000)
+    good, bad = read(tmp_path / "log", block_bytes)
+    assert good == [(1, "a"), (3, fits), (4, "b")]
+    assert bad == [(2, TOO_LONG, "xxxxx"), (5, TOO_LONG, "zzzzz")]
+
+
+@pytest.mark.parametrize("lines", [b"\n" * 1000, b"\n" * 3 + b"a" * 500 + b"\n" + b"b\n" * 40, b"a" * 90 + b"\n"])
+def test_blocks_of_short_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes) -> None:
+    monkeypatch.setattr(lines_module, "BLOCK_LINES", 7)
+    (tmp_path / "log").write_bytes(lines)
+    blocks = list(read_lines(raw(tmp_path / "log")))
+    assert max(block.lines.num_rows for block in blocks) <= 7
+    assert read(tmp_path / "log")[0] == [(i, text.decode()) for i, text in enumerate(lines.split(b"\n")[:-1], 1)]
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
