@@ -7,11 +7,12 @@ CONFIG ?= conf/demo.toml
 PORT ?= 8080
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test bench lint types imports up down clean lock
+.PHONY: help demo test sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
 	@echo "make test    lint, types, import contract, tests"
+	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1:$(PORT)   (CONFIG=conf/demo.toml PORT=8080)"
 	@echo "make down    stop it"
@@ -39,6 +40,9 @@ demo: .venv/package.stamp
 
 test: lint types imports
 	$(BIN)/python -m pytest
+
+sanitize: .venv/test.stamp
+	@$(BIN)/python -m tests.ops.sanitize
 
 bench: .venv/package.stamp
 	@$(BIN)/python -m benchmarks.all

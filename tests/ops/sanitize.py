@@ -1,0 +1,132 @@
+"""Builds the native library with every compiler at every level, and with sanitizers, and runs its tests on each.
+
+`python -m tests.ops.sanitize [FILTER]` from the root of a checkout, or `make sanitize`; FILTER is a part of the names
+of the builds to take. It prints a table and ends with status 1 if something failed; logs lie in work/sanitize.
+"""
+
+import importlib.util
+import itertools
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCES = sorted(Path("pnn_gluon/ops/csrc").glob("*.cc"))
+FOLDER = Path("work/sanitize")
+FLAGS = ["-std=gnu++17", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+FLAGS += ["-Wno-psabi", "-Wno-unknown-pragmas"]
+SANITIZED = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
+QUICK = ["tests/ops/test_dense.py", "tests/ops/test_layer_norm.py", "tests/ops/test_pair_network_operator.py"]
+QUICK += ["tests/ops/test_embedding_operator.py", "tests/ops/test_optimizers.py", "tests/ops/test_inner_products.py"]
+IN_CHILDREN = "threads or instruction_set or asked_for or tile_configuration or trial or library"
+"""Tests that start processes of their own, which take the installed library, or that look at no library."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiler with its flags, and the tests that its library is held to."""
+
+    compiler: str
+    flags: tuple[str, ...]
+    tests: tuple[str, ...]
+    sanitized: bool = False
+
+    @property
+    def name(self) -> str:
+        """Compiler and flags in one word."""
+        kind = "sanitizers" if self.sanitized else "".join(self.flags)
+        return f"{self.compiler}{'-' if self.sanitized else ''}{kind}"
+
+
+def builds() -> list[Build]:
+    """Every compiler x level x aliasing with the quick tests; with sanitizers all tests of operators."""
+    plain = [
+        Build(compiler, (level, *aliasing), tuple(QUICK))
+        for compiler, level, aliasing in itertools.product(
+            ("g++", "clang++"), ("-O0", "-O1", "-O2", "-O3"), ((), ("-fno-strict-aliasing",))
+        )
+    ]
+    return [Build(c, tuple(SANITIZED), ("tests/ops",), sanitized=True) for c in ("g++", "clang++")] + plain
+
+
+def compiled(build: Build) -> Path:
+    """Compile all sources, two at a time, and link the library.
+
+    Raises:
+        CalledProcessError: the compiler refused; its words are on standard error.
+    """
+    folder = FOLDER / build.name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = importlib.util.find_spec("mxnet")
+    assert spec is not None
+    assert spec.origin is not None
+    include = f"-I{Path(spec.origin).parent / 'include'}"
+
+    def compile_one(source: Path) -> Path:
+        to = folder / f"{source.stem}.o"
+        subprocess.run([build.compiler, *FLAGS, *build.flags, include, "-c", source, "-o", to], check=True)
+        return to
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, SOURCES))
+    sanitizers = [flag for flag in build.flags if flag.startswith("-fsanitize")]
+    if sanitizers and build.compiler == "clang++":
+        sanitizers.append("-shared-libasan")
+    library = folder / "_native.so"
+    subprocess.run([build.compiler, "-shared", "-fopenmp", *sanitizers, *objects, "-o", library], check=True)
+    return library.resolve()
+
+
+def environment(build: Build, library: Path) -> dict[str, str]:
+    """Where the tests find the library, and what a sanitizer needs beneath a Python that was built without it."""
+    found = {"PNN_GLUON_TEST_LIBRARY": str(library), "XDG_CACHE_HOME": str((FOLDER / "cache").resolve())}
+    if build.sanitized:
+        runtime = "libasan.so" if build.compiler == "g++" else "libclang_rt.asan-x86_64.so"
+        asked = [build.compiler, f"-print-file-name={runtime}"]
+        found["LD_PRELOAD"] = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        found["ASAN_OPTIONS"] = "detect_leaks=0:handle_segv=0"
+        found["UBSAN_OPTIONS"] = "print_stacktrace=1"
+    return {**os.environ, "PYTHONPATH": f"{os.getcwd()}:{Path(__file__).parent}", **found}
+
+
+def tested(build: Build, library: Path, isa: str) -> str:
+    """Run the tests under an instruction set; the last line that pytest prints."""
+    command = [sys.executable, "-m", "pytest", "-p", "other_library", "-p", "no:cacheprovider"]
+    command += [*build.tests, "-k", f"not ({IN_CHILDREN})"]
+    environ = {**environment(build, library), "PNN_GLUON_ISA": isa, "PNN_GLUON_PRECISION": "auto"}
+    if isa == "emulated_tiles":
+        environ["PNN_GLUON_PRECISION"] = "x3"
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    (library.parent / f"{isa}.log").write_text(done.stdout + done.stderr)
+    lines = done.stdout.strip().splitlines() or ["nothing printed"]
+    return lines[-1] if done.returncode in {0, 1} else f"ended with status {done.returncode}: {lines[-1]}"
+
+
+def main() -> int:
+    """Build and test each; 1 if something failed."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    failed = False
+    print("| build | instruction set | seconds | tests |\n| --- | --- | --- | --- |", flush=True)
+    for build in builds():
+        if wanted not in build.name:
+            continue
+        begin = time.monotonic()
+        try:
+            library = compiled(build)
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            failed = True
+            print(f"| {build.name} | none | {time.monotonic() - begin:.0f} | not built: {error} |", flush=True)
+            continue
+        for isa in ("emulated_tiles", "baseline"):
+            begin = time.monotonic()
+            result = tested(build, library, isa)
+            failed |= "failed" in result or "passed" not in result
+            print(f"| {build.name} | {isa} | {time.monotonic() - begin:.0f} | {result} |", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
