@@ -1,4 +1,4 @@
-"""The scores -> the score table in PostgreSQL, swapped in one transaction, and the export manifest for bidders."""
+"""The scores -> the score table in PostgreSQL, replaced in one transaction, and the export manifest for bidders."""
 
 import json
 from collections.abc import Generator
@@ -12,6 +12,9 @@ from jobs.step import Built, Report, Step
 from pnn_gluon.days import parse_day
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
+
+INTERRUPTED = "interrupted; the score table may hold what this store does not know of: publish the day again"
+"""What `status` says of a publication that was killed."""
 
 
 def reads(reading: Reading) -> None:
@@ -30,7 +33,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pnn_gluon.warehouse.score_table import publish_scores
+    from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores
 
     scores, table = reading.need("scores"), reading.config.publish.table
     with pq.ParquetFile(reading.store.folder(scores) / "scores.parquet") as file:
@@ -39,8 +42,10 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         day = pa.scalar(parse_day(scores.details[name]), pa.date32())
         scored = scored.append_column(name, pa.repeat(day, scored.num_rows))
     score_day = parse_day(scores.details["score_day"])
+    made_from = MadeFrom(scores.run, f"{reading.config.name} in {reading.config.store_root}")
     with _server(reading) as uri:
-        rows = publish_scores(uri, table, score_day, scored)
+        reading.store.record_failure("published", reading.day, INTERRUPTED)
+        rows = publish_scores(uri, table, score_day, scored, made_from, take_over=reading.force)
     (folder / "export.json").write_text(json.dumps(export_manifest(scores, table), indent=1, sort_keys=True) + "\n")
     report(f"publish {reading.day}: {rows:,} rows in {table} for {score_day}")
     return Built(rows, {"table": table, "score_day": str(score_day)})
@@ -62,12 +67,13 @@ def export_manifest(scores: Manifest, table: str) -> dict[str, object]:
 
 
 def _still_published(reading: Reading, manifest: Manifest) -> bool:
-    """Whether the server still has the day: a dropped table is published again."""
-    from pnn_gluon.warehouse.score_table import published_days
+    """Whether the server's day is of this very run; a table that was dropped or changed is published again."""
+    from pnn_gluon.warehouse.score_table import standing_run
 
+    score_day = parse_day(manifest.details["score_day"])
     with _server(reading) as uri:
-        days = published_days(uri, reading.config.publish.table)
-    return parse_day(manifest.details["score_day"]) in days
+        run = standing_run(uri, reading.config.publish.table, score_day)
+    return run == manifest.inputs[f"scores/{manifest.day}"]
 
 
 STEP = Step("publish", "published", ("publish",), reads, build, standing=_still_published)

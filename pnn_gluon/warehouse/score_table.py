@@ -1,20 +1,19 @@
 """Scores in PostgreSQL: one table partitioned by day, each day replaced as a whole or not at all.
 
-A day is loaded into a staging table of its own while readers go on using the old one, then swapped in by
-one short transaction. Killed at any time, the old day is whole; what the kill left behind is dropped by
-the next call. Publishing a day again is the same call.
+A day is replaced by one transaction that deletes its rows, copies the new ones in and notes the run they are
+of in the table ``<name>$runs``. Readers of any isolation level see the old day or the new one, whole; none
+waits for a publication, and none holds one up. Killed at any time, the old day stays.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -46,14 +45,22 @@ _ACCEPTED = {
     pa.date32(): (pa.date32(),),
 }
 _TABLE_NAME = re.compile(r"(?:([a-z_][a-z0-9_]{0,40})\.)?([a-z_][a-z0-9_]{0,40})")
-_STAGING_MARK = "$new$"  # no table name may hold a $, so no table or partition can look like a staging table
-_BOUND = re.compile(r"FOR VALUES FROM \('(\d{4}-\d{2}-\d{2})'\)")
+RUNS_MARK = "$runs"  # no table name may hold a $, so no score table can look like one of these
+_OLD_STAGING_MARK = "$new$"  # what releases before this one loaded a day into
+LOCK_WAIT = "600s"
+"""For another publisher of the day, or for somebody who locked the table by hand."""
 
-PUBLISHER_WAIT = "600s"  # for another publisher of the same day
-SWAP_LOCK_WAIT = "2s"  # new readers queue behind a waiting swap, so it must give up soon
-SWAP_ATTEMPTS = 30
+_ISOLATION = "set transaction isolation level read committed"  # whatever the server's default is
 _LOCKED_OUT = {"55P03", "40P01"}  # lock not available, deadlock detected
-_UNIQUE_VIOLATION = "23505"
+_UNREACHABLE = ("08", "57P")  # states that begin so: connection, shutdown
+
+
+@dataclass(frozen=True)
+class MadeFrom:
+    """What a published day was made from: the run of its scores, and the store that holds the run."""
+
+    run: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,12 @@ class _Table:
     def partition(self, day: date) -> str:
         return f"{self.name}_{day:%Y%m%d}"
 
-    def staging(self, day: date) -> str:
-        return f"{self.name}{_STAGING_MARK}{day:%Y%m%d}"
+    def day_table(self, day: date) -> str:
+        return self.named(self.partition(day))
+
+    @property
+    def runs(self) -> str:
+        return self.named(self.name + RUNS_MARK)
 
     def lock_key(self, what: str) -> int:
         """A 64-bit advisory lock number for this table and purpose."""
@@ -82,58 +93,69 @@ class _Table:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def publish_scores(uri: str, table: str, day: date, batches: pa.RecordBatchReader | pa.Table) -> int:
+def publish_scores(
+    uri: str,
+    table: str,
+    day: date,
+    batches: pa.RecordBatchReader | pa.Table,
+    made_from: MadeFrom = MadeFrom(),
+    take_over: bool = False,
+) -> int:
     """Make `batches` the whole of `day` in the score table, and return the number of rows.
 
     Parameters
     ----------
     uri : PostgreSQL address, e.g. ``postgresql://user:password@host:5432/scores``.
-    table : ``name`` or ``schema.name``; created when missing as
+    table : ``name`` or ``schema.name``; created when missing, with its schema, as
         ``(day date, row_id text, logit double precision, probability double precision, model_day date,
         map_day date, primary key (day, row_id)) partition by range (day)``.
     day : the day the rows are scores of.
     batches : the columns above in any order; ``day`` may be left out, other columns are ignored. Floats may
         be of 32 or 64 bits. No rows is a valid day.
+    made_from : noted in ``<table>$runs`` by the transaction that replaces the rows. The store that publishes
+        first owns the table.
+    take_over : make the table this store's when it is another's.
 
     Raises
     ------
     ConfigError
-        The table name is not lower-case letters, digits and underscores (41 at most).
+        The table name is not lower-case letters, digits and underscores (41 at most), or the table belongs
+        to another store.
     InputError
         Missing or wrongly typed columns, nulls, a probability outside [0, 1], another day, or a row id
-        that comes twice (examples named). The old day stays.
+        that comes twice. The old day stays.
     PnnError
-        The server can't be reached, or readers kept the table locked. The old day stays.
+        The server can't be reached, or somebody kept the table locked. The old day stays.
     """
     schema, name = _checked_name(table)
     day = _checked_day(day)
     reader = batches.to_reader() if isinstance(batches, pa.Table) else batches
     _check_columns(reader.schema)
     with _connected(uri) as connection:
-        target = _Table(schema or _value(connection, "select current_schema()"), name)
-        _ensure_parent(connection, target)
-        with _publisher_lock(connection, target, day):
-            _drop_leftovers(connection, target, day)
-            rows = _load(connection, target, day, reader)
-            _swap(connection, target, day)
-        return rows
+        target = _Table(schema or _current_schema(connection), name)
+        _ensure_tables(connection, target)
+        _ensure_partition(connection, target, day)
+        _run(connection, _ISOLATION, f"select pg_advisory_xact_lock({target.lock_key(day.isoformat())})")
+        _check_owner(connection, target, day, made_from, take_over)
+        rows = _replace(connection, target, day, reader)
+        _note_run(connection, target, day, made_from)
+        connection.commit()
+    _vacuum(uri, target, day)
+    return rows
 
 
-def published_days(uri: str, table: str) -> list[date]:
-    """The days the score table holds, in order; none if there is no such table.
-
-    A day published with no rows is among them: this reads the catalogue, not the rows.
-    """
+def standing_run(uri: str, table: str, day: date) -> str | None:
+    """The run whose scores the day holds; None if it was never published, or its rows were changed since."""
     schema, name = _checked_name(table)
     with _connected(uri) as connection:
-        target = _Table(schema or _value(connection, "select current_schema()"), name)
-        bounds = _rows(
-            connection,
-            "select pg_get_expr(child.relpartbound, child.oid) from pg_inherits join pg_class child "
-            f"on child.oid = inhrelid where inhparent = to_regclass('{target.parent}')",
-        )
-    found = (_BOUND.match(bound) for (bound,) in bounds)
-    return sorted(date.fromisoformat(match[1]) for match in found if match)
+        _run(connection, "set transaction isolation level repeatable read read only")
+        target = _Table(schema or _current_schema(connection), name)
+        if not (_exists(connection, target.runs) and _exists(connection, target.day_table(day))):
+            return None
+        noted = _rows(connection, f"select run, rows, checksum from {target.runs} where day = '{day}'")
+        if not noted or _content(connection, target, day) != noted[0][1:]:
+            return None
+        return str(noted[0][0])
 
 
 # -- what comes in ---------------------------------------------------------------------------------
@@ -202,15 +224,32 @@ class _Source:
 
 
 @contextmanager
-def _connected(uri: str) -> Iterator[adbc.Connection]:
+def _connected(uri: str, autocommit: bool = False) -> Iterator[adbc.Connection]:
     """A connection for one call; whatever the database refuses becomes an error of ours."""
     try:
-        with adbc.connect(uri) as connection:
+        with adbc.connect(uri, autocommit=autocommit) as connection:
+            _run(connection, f"set lock_timeout = '{LOCK_WAIT}'")
             yield connection
     except Error as error:
-        bad_rows = (error.sqlstate or "")[:2] in {"22", "23"}
-        kind = InputError if bad_rows else PnnError
-        raise kind(f"PostgreSQL refused (nothing was changed): {error}") from error
+        raise _explained(error) from error
+
+
+def _explained(error: Error) -> PnnError:
+    state, said = error.sqlstate or "", " ".join(str(error).split())
+    if state[:2] in {"22", "23"}:
+        return InputError(f"PostgreSQL refused the scores, and the day is as it was: {said}")
+    if state in _LOCKED_OUT:
+        return PnnError(
+            f"somebody kept the score table locked for {LOCK_WAIT}, and the day is as it was: {said}. "
+            "See who in pg_locks and pg_stat_activity, then publish again"
+        )
+    if not state or state.startswith(_UNREACHABLE):
+        return PnnError(
+            f"the score server can't be reached, or the connection was lost: {said}. Is it running, and do the "
+            "host, port, database and password in its URI hold? Then publish again: the day is the old one or the "
+            "new one, whole"
+        )
+    return PnnError(f"PostgreSQL refused, and the day is as it was: {said}")
 
 
 def _run(connection: adbc.Connection, *statements: str) -> None:
@@ -229,18 +268,33 @@ def _value(connection: adbc.Connection, query: str) -> Any:
     return _rows(connection, query)[0][0]
 
 
+def _current_schema(connection: adbc.Connection) -> str:
+    schema = _value(connection, "select current_schema()")
+    if schema is None:
+        raise ConfigError("the score server's user has no schema of its own: give publish.table as schema.name")
+    return str(schema)
+
+
+def _exists(connection: adbc.Connection, name: str) -> bool:
+    return bool(_value(connection, f"select to_regclass('{name}') is not null"))
+
+
 # -- steps of a publication ------------------------------------------------------------------------
 
 
-def _ensure_parent(connection: adbc.Connection, table: _Table) -> None:
-    """Create the partitioned table once; refuse a table of that name with other columns."""
+def _ensure_tables(connection: adbc.Connection, table: _Table) -> None:
+    """Create the partitioned table and that of its runs once; refuse a table of that name with other columns."""
     columns = ", ".join(f"{name} {kind} not null" for name, kind in _SQL_TYPES.items())
-    if _value(connection, f"select to_regclass('{table.parent}')::text") is None:
+    if not (_exists(connection, table.parent) and _exists(connection, table.runs)):
+        connection.commit()
+        _run(connection, _ISOLATION, f"select pg_advisory_xact_lock({table.lock_key('tables')})")
+        _ensure_schema(connection, table)
         _run(
             connection,
-            f"select pg_advisory_xact_lock({table.lock_key('swap')})",
             f"create table if not exists {table.parent} ({columns}, primary key (day, row_id), "
             "check (probability between 0 and 1)) partition by range (day)",
+            f"create table if not exists {table.runs} (day date primary key, run text not null, store text not null, "
+            "rows bigint not null, checksum text not null, published_at timestamptz not null default now())",
         )
     found = _rows(
         connection,
@@ -248,139 +302,113 @@ def _ensure_parent(connection: adbc.Connection, table: _Table) -> None:
         f"pg_class on attrelid = pg_class.oid where attrelid = '{table.parent}'::regclass and attnum > 0 "
         "and not attisdropped order by attnum",
     )
-    connection.commit()
     if found != [(name, kind, True) for name, kind in _SQL_TYPES.items()]:
+        connection.rollback()
         raise InputError(
             f"{table.parent} is not a score table: expected a partitioned table with ({columns}), found "
             f"{', '.join(f'{name} {kind}' for name, kind, _ in found)}; give another name or drop it"
         )
-
-
-@contextmanager
-def _publisher_lock(connection: adbc.Connection, table: _Table, day: date) -> Iterator[None]:
-    """Be the only publisher of this day; the server lets go when the connection ends, however it ends."""
-    key = table.lock_key(day.isoformat())
-    _run(connection, f"set lock_timeout = '{PUBLISHER_WAIT}'", f"select pg_advisory_lock({key})")
-    connection.commit()
-    yield
-    _run(connection, f"select pg_advisory_unlock({key})")
     connection.commit()
 
 
-def _drop_leftovers(connection: adbc.Connection, table: _Table, day: date) -> None:
-    """Drop staging tables that no publisher owns any more: ours, and those of other days."""
-    prefix = f"{table.name}{_STAGING_MARK}"
+def _ensure_schema(connection: adbc.Connection, table: _Table) -> None:
+    found = _value(connection, f"select exists (select from pg_namespace where nspname = '{table.schema}')")
+    if not found:
+        _run(connection, f'create schema "{table.schema}"')
+
+
+def _ensure_partition(connection: adbc.Connection, table: _Table, day: date) -> None:
+    """Attach an empty partition for the day unless it has one; no reader is in its way or waits for it."""
+    partition = table.day_table(day)
+    _run(connection, _ISOLATION, f"select pg_advisory_xact_lock({table.lock_key('tables')})")
+    if not _exists(connection, partition):
+        _run(
+            connection,
+            f"create table {partition} (like {table.parent} including defaults including constraints)",
+            f"alter table {table.parent} attach partition {partition} "
+            f"for values from ('{day}') to ('{day + timedelta(days=1)}')",
+        )
+    elif not _value(
+        connection,
+        f"select exists (select from pg_inherits where inhrelid = '{partition}'::regclass and inhparent = "
+        f"'{table.parent}'::regclass)",
+    ):
+        raise InputError(f"{partition} exists and is not a partition of {table.parent}: rename or drop it first")
+    _drop_old_staging(connection, table)
+    connection.commit()
+
+
+def _drop_old_staging(connection: adbc.Connection, table: _Table) -> None:
+    """Drop what a killed publication of an older release left behind."""
     names = _rows(
         connection,
         f"select relname from pg_class where relnamespace = '\"{table.schema}\"'::regnamespace "
-        f"and relkind = 'r' and starts_with(relname, '{prefix}')",
+        f"and relkind = 'r' and starts_with(relname, '{table.name}{_OLD_STAGING_MARK}')",
     )
-    for (name,) in names:
-        staged = datetime.strptime(name.removeprefix(prefix), "%Y%m%d").date()
-        owned = staged == day or _value(
-            connection, f"select pg_try_advisory_xact_lock({table.lock_key(staged.isoformat())})"
+    _run(connection, *(f"drop table {table.named(name)}" for (name,) in names))
+
+
+def _check_owner(connection: adbc.Connection, table: _Table, day: date, made_from: MadeFrom, take_over: bool) -> None:
+    """Refuse a table that another store publishes into, unless the day is of the same run there."""
+    others = _rows(
+        connection,
+        f"select store, count(*), bool_or(day = '{day}' and run = {_literal(made_from.run)}) from {table.runs} "
+        f"where store not in ('', {_literal(made_from.store)}) group by store order by 1",
+    )
+    if not others or not made_from.store:
+        return
+    if take_over:
+        _run(connection, f"update {table.runs} set store = {_literal(made_from.store)}")
+    elif not any(same for _, _, same in others):
+        store, days, _ = others[0]
+        raise ConfigError(
+            f"{table.parent} on the score server holds {days} days that the store {store} published, and this is the "
+            f"store {made_from.store}: give publish.table another name, or take the table over once with publish "
+            "--force. Nothing was changed"
         )
-        if owned:
-            _run(connection, f"drop table if exists {table.named(table.staging(staged))}")
-        connection.commit()
 
 
-def _load(connection: adbc.Connection, table: _Table, day: date, reader: pa.RecordBatchReader) -> int:
-    """Fill the staging table and prove it fit to be the partition."""
-    staging = table.named(table.staging(day))
+def _replace(connection: adbc.Connection, table: _Table, day: date, reader: pa.RecordBatchReader) -> int:
+    """Delete the day's rows and copy the new ones in, within the transaction at hand."""
     source = _Source(reader, day)
-    _run(connection, f"create table {staging} (like {table.parent} including defaults including constraints)")
+    _run(connection, f"delete from {table.day_table(day)}")
     try:
         with connection.cursor() as cursor:
-            name = table.staging(day)
-            cursor.adbc_ingest(name, source.stream(), mode="append", db_schema_name=table.schema)
+            cursor.adbc_ingest(table.partition(day), source.stream(), mode="append", db_schema_name=table.schema)
     except Error as error:
         if source.failure:
             raise source.failure from error
         raise
-    connection.commit()
-    _prove(connection, table, day)
     return source.rows
 
 
-def _prove(connection: adbc.Connection, table: _Table, day: date) -> None:
-    """Add the primary key and the check that every row is of this day; rows that fail are dropped."""
-    staging = table.named(table.staging(day))
-    try:
-        _run(
-            connection,
-            f'alter table {staging} add constraint "{table.staging(day)}_pkey" primary key (day, row_id)',
-            f"alter table {staging} add constraint one_day check "
-            f"(day >= '{day}' and day < '{day + timedelta(days=1)}')",
-        )
-        connection.commit()
-    except Error as error:
-        connection.rollback()
-        message = _duplicates(connection, staging, day) if error.sqlstate == _UNIQUE_VIOLATION else ""
-        _run(connection, f"drop table {staging}")
-        connection.commit()
-        if message:
-            raise InputError(message) from error
-        raise
-
-
-def _duplicates(connection: adbc.Connection, staging: str, day: date) -> str:
-    examples = _rows(
-        connection,
-        f"select row_id, count(*) from {staging} group by day, row_id having count(*) > 1 order by 1 limit 5",
-    )
-    listed = ", ".join(f"{row_id!r} ({count} times)" for row_id, count in examples)
-    return f"scores of {day}: row ids must be unique, but there are {listed}; the published day is unchanged"
-
-
-def _swap(connection: adbc.Connection, table: _Table, day: date) -> None:
-    """Put the staging table in the old partition's place, in one transaction; retry if readers hold it."""
-    _retried(connection, f"{table.parent}, {day}", lambda: _swap_once(connection, table, day))
-
-
-def _swap_once(connection: adbc.Connection, table: _Table, day: date) -> None:
-    staging, partition = table.staging(day), table.partition(day)
+def _note_run(connection: adbc.Connection, table: _Table, day: date, made_from: MadeFrom) -> None:
+    """Note what the rows in place are of, within the transaction that put them there."""
+    rows, checksum = _content(connection, table, day)
     _run(
         connection,
-        f"set local lock_timeout = '{SWAP_LOCK_WAIT}'",
-        f"select pg_advisory_xact_lock({table.lock_key('swap')})",
-        *_removal(connection, table, partition),
-        f'alter table {table.named(staging)} rename to "{partition}"',
-        f'alter index {table.named(f"{staging}_pkey")} rename to "{partition}_pkey"',
-        f"alter table {table.parent} attach partition {table.named(partition)} "
-        f"for values from ('{day}') to ('{day + timedelta(days=1)}')",
-        f"alter table {table.named(partition)} drop constraint one_day",
+        f"insert into {table.runs} (day, run, store, rows, checksum) values ('{day}', {_literal(made_from.run)}, "
+        f"{_literal(made_from.store)}, {rows}, '{checksum}') on conflict (day) do update set run = excluded.run, "
+        f"store = case when {table.runs}.store = '' then excluded.store else {table.runs}.store end, "
+        "rows = excluded.rows, checksum = excluded.checksum, published_at = excluded.published_at",
     )
-    connection.commit()
 
 
-def _removal(connection: adbc.Connection, table: _Table, partition: str) -> list[str]:
-    """The statements that remove the old partition; a stranger under its name is never removed."""
-    old = table.named(partition)
-    found = _rows(
-        connection,
-        "select exists (select from pg_inherits where inhrelid = pg_class.oid and inhparent = "
-        f"'{table.parent}'::regclass) from pg_class where oid = to_regclass('{old}')",
+def _content(connection: adbc.Connection, table: _Table, day: date) -> tuple[int, str]:
+    """The number of the day's rows and the sum of their hashes, which is the same in any order of rows."""
+    days = "(model_day - date '2000-01-01') * 100000::bigint + (map_day - date '2000-01-01')"
+    hashed = f"hashtextextended(row_id, hashfloat8extended(logit, hashfloat8extended(probability, {days})))"
+    return cast(
+        "tuple[int, str]",
+        _rows(connection, f"select count(*), coalesce(sum({hashed}), 0)::text from {table.day_table(day)}")[0],
     )
-    if not found:
-        return []
-    if not found[0][0]:
-        raise InputError(f"{old} exists and is not a partition of {table.parent}: rename or drop it first")
-    return [f"alter table {table.parent} detach partition {old}", f"drop table {old}"]
 
 
-def _retried(connection: adbc.Connection, what: str, action: Callable[[], None]) -> None:
-    """Do `action` again while locks are in its way, each time from a clean transaction."""
-    for attempt in range(SWAP_ATTEMPTS):
-        try:
-            action()
-            return
-        except Error as error:
-            connection.rollback()
-            if error.sqlstate not in _LOCKED_OUT:
-                raise
-        time.sleep(min(0.1 * 2**attempt, 2.0))
-    raise PnnError(
-        f"{what}: readers kept the table locked through {SWAP_ATTEMPTS} attempts; the published day is "
-        "unchanged. End long transactions that read it, then publish again"
-    )
+def _vacuum(uri: str, table: _Table, day: date) -> None:
+    """Give the space of the deleted rows to the next publication, and the planner its figures."""
+    with _connected(uri, autocommit=True) as connection:
+        _run(connection, f"vacuum (analyze, truncate false, skip_locked) {table.day_table(day)}")
+
+
+def _literal(text: str) -> str:
+    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,8 +1,10 @@
 """Five days of a small pipeline, built once."""
 
+import os
 import shutil
 from pathlib import Path
 
+import adbc_driver_postgresql.dbapi as adbc
 import pytest
 
 from pnn_gluon.config import Config, load_config
@@ -34,13 +36,13 @@ def five_days(tmp_path_factory: pytest.TempPathFactory, score_server_uri: str) -
 
 
 @pytest.fixture
-def pipeline(five_days: Config, tmp_path: Path) -> Config:
+def pipeline(five_days: Config, tmp_path: Path, scores_variable: None) -> Config:
     """The same raw logs and an empty store."""
     return _copy(five_days, tmp_path / "pipeline", store=False)
 
 
 @pytest.fixture
-def built(five_days: Config, tmp_path: Path) -> Config:
+def built(five_days: Config, tmp_path: Path, scores_variable: None) -> Config:
     """A copy of the five days that a test may change."""
     return _copy(five_days, tmp_path / "built", store=True)
 
@@ -51,4 +53,14 @@ def _copy(config: Config, folder: Path, store: bool) -> Config:
     shutil.copy(config.path, folder / "pipeline.toml")
     if store:
         shutil.copytree(source / "store", folder / "store")
-    return load_config(folder / "pipeline.toml")
+    copy = load_config(folder / "pipeline.toml")
+    _own_the_score_table(copy)
+    return copy
+
+
+def _own_the_score_table(config: Config) -> None:
+    """The session's one score table becomes this copy's, as by publish --force."""
+    with adbc.connect(os.environ[SCORES_VARIABLE], autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("select to_regclass('scores$runs') is not null")
+        if cursor.fetchall() == [(True,)]:
+            cursor.execute(f"update scores$runs set store = '{config.name} in {config.store_root}'")

@@ -14,9 +14,8 @@ import pyarrow as pa
 import pytest
 
 from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.warehouse import score_table
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
-from pnn_gluon.warehouse.score_table import publish_scores, published_days
+from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores, standing_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
@@ -52,6 +51,10 @@ def ask(uri: str, query: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall()) if cursor.description else []
 
 
+def published_days(uri: str, table: str) -> list[date]:
+    return [day for (day,) in ask(uri, f"select day from {table}$runs order by day")]
+
+
 def content(uri: str, day: date) -> list[tuple[Any, ...]]:
     return ask(uri, f"select * from scores where day = '{day}' order by row_id")
 
@@ -77,7 +80,7 @@ def test_publishing_a_day_again_replaces_it_and_no_other(uri: str) -> None:
         publish_scores(uri, "scores", DAY, scores(100, seed))
         assert content(uri, DAY) == expected(scores(100, seed), DAY)
     assert content(uri, NEXT) == expected(other, NEXT)
-    assert tables(uri) == {"scores", "scores_20260105", "scores_20260106"}
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
 
 
 def tables(uri: str) -> set[str]:
@@ -101,26 +104,25 @@ def test_an_empty_day_is_a_published_day(uri: str) -> None:
     assert published_days(uri, "scores") == [DAY]
 
 
-def test_days_of_a_table_that_is_not_there_are_none(uri: str) -> None:
-    assert published_days(uri, "scores") == []
+def test_no_run_stands_in_a_table_that_is_not_there(uri: str) -> None:
+    assert standing_run(uri, "scores", DAY) is None
 
 
-def test_a_schema_may_be_named(uri: str) -> None:
-    ask(uri, "create schema bidding")
+def test_a_schema_may_be_named_and_is_made(uri: str) -> None:
     publish_scores(uri, "bidding.scores", DAY, scores(5, 1))
     assert ask(uri, "select count(*) from bidding.scores") == [(5,)]
     assert published_days(uri, "bidding.scores") == [DAY]
-    assert published_days(uri, "scores") == []
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
 
 
 def test_duplicate_row_ids_are_named_and_the_old_day_stays(uri: str) -> None:
     old = scores(50, 1)
     publish_scores(uri, "scores", DAY, old)
     bad = pa.concat_tables([scores(50, 2), scores(3, 3)])
-    with pytest.raises(InputError, match=r"'00000000' \(2 times\), '00000001' \(2 times\)"):
+    with pytest.raises(InputError, match=r"already exists|duplicate key"):
         publish_scores(uri, "scores", DAY, bad)
     assert content(uri, DAY) == expected(old, DAY)
-    assert tables(uri) == {"scores", "scores_20260105"}
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_duplicate_row_ids_are_named_and_the_old_day_stays(uri: str) -> None:
         (lambda t: t.set_column(2, "probability", pa.array([1.5] * 5)), "probability"),
         (lambda t: t.set_column(2, "probability", pa.array([float("nan")] * 5)), "probability"),
         (lambda t: t.set_column(0, "row_id", pa.array(["a", None, "b", "c", "d"])), "null value"),
-        (lambda t: t.append_column("day", pa.array([NEXT] * 5)), "one_day"),
+        (lambda t: t.append_column("day", pa.array([NEXT] * 5)), "partition constraint"),
     ],
 )
 def test_bad_rows_are_refused_and_the_old_day_stays(uri: str, change: Any, message: str) -> None:
@@ -167,7 +169,7 @@ def test_a_table_name_that_is_not_plain_is_refused(uri: str, name: str) -> None:
     with pytest.raises(ConfigError, match="score table"):
         publish_scores(uri, name, DAY, scores(1, 1))
     with pytest.raises(ConfigError, match="score table"):
-        published_days(uri, name)
+        standing_run(uri, name, DAY)
 
 
 def test_a_day_with_a_time_is_refused(uri: str) -> None:
@@ -186,8 +188,8 @@ def test_tables_that_are_not_ours_are_left_alone(uri: str) -> None:
 
 
 def test_a_server_that_is_away_is_an_error_without_the_password() -> None:
-    with pytest.raises(PnnError, match="Failed to connect") as caught:
-        published_days("postgresql://pnn:s3cret@127.0.0.1:1/none", "scores")
+    with pytest.raises(PnnError, match=r"can't be reached.*Is it running") as caught:
+        standing_run("postgresql://pnn:s3cret@127.0.0.1:1/none", "scores", DAY)
     assert "s3cret" not in str(caught.value)
 
 
@@ -212,21 +214,16 @@ if where == "while loading":
     rows = pa.RecordBatchReader.from_batches(rows.schema, broken())
 else:
     rows = scores(1000, 2)
-if where == "before the swap":
-    score_table._swap = die
-if where == "in the swap":
-    run = score_table._run
-    def run_and_die(connection, *statements):
-        run(connection, *statements)
-        if any("attach" in statement for statement in statements):
-            die()
-    score_table._run = run_and_die
+if where == "after loading":
+    score_table._note_run = die
+if where == "before loading":
+    score_table._replace = die
 score_table.publish_scores({uri!r}, "scores", DAY, rows)
 """
 
 
-@pytest.mark.parametrize("where", ["while loading", "before the swap", "in the swap"])
-def test_killed_publish_leaves_the_old_day_whole_and_the_next_run_cleans_up(uri: str, where: str) -> None:
+@pytest.mark.parametrize("where", ["before loading", "while loading", "after loading"])
+def test_killed_publish_leaves_the_old_day_whole_and_the_next_run_mends(uri: str, where: str) -> None:
     old = scores(1000, 1)
     publish_scores(uri, "scores", DAY, old)
     code = KILLED.format(tests=str(Path(__file__).parent), where=where, uri=uri)
@@ -235,7 +232,7 @@ def test_killed_publish_leaves_the_old_day_whole_and_the_next_run_cleans_up(uri:
     assert killed.returncode == -signal.SIGKILL
     assert content(uri, DAY) == expected(old, DAY)
     publish_scores(uri, "scores", NEXT, scores(10, 4))
-    assert tables(uri) == {"scores", "scores_20260105", "scores_20260106"}
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
     publish_scores(uri, "scores", DAY, scores(1000, 2))
     assert content(uri, DAY) == expected(scores(1000, 2), DAY)
 
@@ -271,22 +268,72 @@ def test_two_publishers_of_a_day_end_as_one_whole_day(uri: str) -> None:
     for writer in writers:
         writer.join()
     assert content(uri, DAY) in [expected(scores(2000, seed), DAY) for seed in (1, 2, 3)]
-    assert tables(uri) == {"scores", "scores_20260105"}
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
 
 
-def test_the_swap_waits_for_a_reader_and_gives_up_if_it_never_ends(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_an_open_reader_keeps_its_day_and_holds_nobody_up(uri: str, isolation: str) -> None:
     old, new = scores(10, 1), scores(20, 2)
     publish_scores(uri, "scores", DAY, old)
-    monkeypatch.setattr(score_table, "SWAP_LOCK_WAIT", "50ms")
     with adbc.connect(uri) as reader, reader.cursor() as cursor:
+        cursor.execute(f"set transaction isolation level {isolation}")
         cursor.execute("select count(*) from scores")
         assert cursor.fetchone() == (10,)
-        monkeypatch.setattr(score_table, "SWAP_ATTEMPTS", 2)
-        with pytest.raises(PnnError, match="readers kept the table locked"):
-            publish_scores(uri, "scores", DAY, new)
-        monkeypatch.setattr(score_table, "SWAP_ATTEMPTS", 50)
-        releaser = threading.Timer(0.5, reader.rollback)
-        releaser.start()
         publish_scores(uri, "scores", DAY, new)
-        releaser.join()
+        publish_scores(uri, "scores", NEXT, new)
+        cursor.execute("select count(*) from scores")
+        assert cursor.fetchone() == ((40,) if isolation == "read committed" else (10,))
     assert content(uri, DAY) == expected(new, DAY)
+
+
+def test_a_table_of_the_last_release_is_taken_over_with_its_days(uri: str) -> None:
+    ask(uri, OLD_TABLE)
+    ask(uri, "create table scores_20260105 partition of scores for values from ('2026-01-05') to ('2026-01-06')")
+    ask(uri, "create table scores_20260106 partition of scores for values from ('2026-01-06') to ('2026-01-07')")
+    for day in ("2026-01-05", "2026-01-06"):
+        ask(uri, f"insert into scores values ('{day}', 'old', 0, 0.5, '2026-01-04', '2026-01-04')")
+    ask(uri, 'create table "scores$new$20260107" (like scores)')
+    assert standing_run(uri, "scores", DAY) is None
+    publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("a", "/store"))
+    assert content(uri, DAY) == expected(scores(5, 1), DAY)
+    assert [row[1] for row in content(uri, NEXT)] == ["old"]
+    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
+
+
+OLD_TABLE = """create table scores (day date not null, row_id text not null, logit double precision not null,
+    probability double precision not null, model_day date not null, map_day date not null,
+    primary key (day, row_id), check (probability between 0 and 1)) partition by range (day)"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from scores where row_id = '00000001'",
+        "update scores set probability = 0.5 where row_id = '00000001'",
+        "update scores set model_day = map_day where row_id = '00000001'",
+        "insert into scores select day, 'more', logit, probability, model_day, map_day from scores limit 1",
+        "drop table scores_20260105",
+        "drop table scores",
+        "delete from scores$runs",
+    ],
+)
+def test_a_day_changed_by_hand_stands_no_more(uri: str, change: str) -> None:
+    publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("it's\\", "/store"))
+    assert standing_run(uri, "scores", DAY) == "it's\\"
+    ask(uri, change)
+    assert standing_run(uri, "scores", DAY) is None
+    publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("b", "/store"))
+    assert standing_run(uri, "scores", DAY) == "b"
+
+
+def test_a_second_store_is_refused_until_it_takes_the_table_over(uri: str) -> None:
+    mine, other = scores(5, 1), scores(6, 2)
+    publish_scores(uri, "scores", DAY, mine, MadeFrom("a", "/mine"))
+    publish_scores(uri, "scores", DAY, mine, MadeFrom("a", "/copy"))
+    for day in (DAY, NEXT):
+        with pytest.raises(ConfigError, match=r"the store /mine published.*store /other.*--force"):
+            publish_scores(uri, "scores", day, other, MadeFrom("b", "/other"))
+    assert content(uri, DAY) == expected(mine, DAY)
+    publish_scores(uri, "scores", NEXT, other, MadeFrom("b", "/other"), take_over=True)
+    with pytest.raises(ConfigError, match="the store /other published"):
+        publish_scores(uri, "scores", DAY, other, MadeFrom("c", "/mine"))
