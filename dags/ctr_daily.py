@@ -5,7 +5,7 @@ Reads top to bottom as docs/operations.md tells it. Tasks that continue yesterda
 of any range gives the same bytes as the days run one by one.
 """
 
-from airflow.sdk import CronDataIntervalTimetable, TriggerRule, dag
+from airflow.sdk import CronDataIntervalTimetable, dag
 from pnn_gluon_tasks import every_day, job, pipeline_config
 
 config = pipeline_config()
@@ -25,16 +25,18 @@ def ctr_daily() -> None:
     feature_map = job("feature_map", config, depends_on_past=True)
     encode = job("encode", config, depends_on_past=True)
     evaluate = job("evaluate", config, depends_on_past=True, wait_for_downstream=True)
-    train = job("train", config, depends_on_past=config.training.warm_start, pool="training")
+    warm = config.training.warm_start
+    train = job("train", config, depends_on_past=warm, wait_for_downstream=warm, pool="training")
     calibrate = job("calibrate", config)
     gate = job("gate", config, depends_on_past=True, wait_for_downstream=True)
-    promote = job("promote", config, depends_on_past=True, trigger_rule=TriggerRule.NONE_FAILED)
-    score = job("score", config, trigger_rule=TriggerRule.NONE_FAILED)
-    publish = job("publish", config, trigger_rule=TriggerRule.NONE_FAILED)
+    promote = job("promote", config, depends_on_past=True)
+    score = job("score", config)
+    publish = job("publish", config)
 
     ingest >> [sample, count]
     [sample, count] >> feature_map >> encode >> train >> calibrate >> gate >> promote >> score >> publish
     ingest >> evaluate >> promote
+    train >> promote  # a warm start waits for yesterday's promotion
 
 
 ctr_daily()

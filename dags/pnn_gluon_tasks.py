@@ -9,11 +9,12 @@ from typing import Any
 
 import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import TriggerRule
 
 from pnn_gluon.config import Config, load_config
 
 REFUSED = 4
-"""Exit status of a refused candidate: the task is shown as skipped and the champion stays."""
+"""Exit status of a refused candidate and of a kept day: the task is shown as skipped, and what stood before stays."""
 
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
@@ -66,6 +67,7 @@ def job(
         append_env=True,
         output_processor=last_object,
         skip_on_exit_code=REFUSED,
+        trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )
 

@@ -119,7 +119,7 @@ def encoded_subject(config: Config) -> Subject | None:
 
     reading = Reading(config, store, days[-1])
     feature_map = FeatureMap.load(store.folder(reading.need("maps")) / "map.h5")
-    chosen, feeder = network_options(reading, feature_map), training_feeder(reading, feature_map)
+    chosen, feeder = network_options(reading, feature_map, None), training_feeder(reading, feature_map)
     return _subject(config, chosen, feature_map.layout, feature_map.size, feeder, f"shards of {days[-1]}")
 
 

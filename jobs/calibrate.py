@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.command import main
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from jobs.reading import Reading, kept_reason
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon import __version__
 from pnn_gluon.days import window
 from pnn_gluon.store.manifest import Manifest
@@ -30,18 +30,30 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Fit the calibrator at the natural rate and put the bundle together."""
-    from pnn_gluon.evaluation.calibration import calibration_note, correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.calibration import (
+        calibration_note,
+        correct_sampling,
+        fit_calibrator,
+        uncalibratable,
+    )
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
     from pnn_gluon.training.scorer import last_bits
 
     config, store, model = reading.config, reading.store, reading.need("models")
+    if (reason := kept_reason(model.details)) is not None:
+        return kept(f"no model: {reason}")
+    days, label = _calibrate_share(reading)
+    method, min_clicks = config.calibration.method, config.calibration.min_clicks
+    if not len(label):
+        return kept("no rows in the calibrate shares")
+    if reason := uncalibratable(method, label):
+        return kept(reason)
     for file in model.files:
         link_file(store.folder(model) / file.name, folder / file.name)
     link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
-    logit, label = _calibrate_share(reading, folder, model.details["model"])
+    logit = _scored(folder, model.details["model"], days)
     corrected = correct_sampling(logit, model.details["rate"])
-    method, min_clicks = config.calibration.method, config.calibration.min_clicks
     calibrator = fit_calibrator(method, corrected, label, min_clicks)
     probability = calibrator.probability(corrected)
     metrics = ClickMetrics().update(label, logit, probability, calibrator.logit(corrected))
@@ -55,25 +67,30 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     return Built(len(label), details, last_bits(model.details["model"]["name"]))
 
 
-def _calibrate_share(
-    reading: Reading, folder: Path, model: Mapping[str, Any]
-) -> "tuple[NDArray[np.float32], NDArray[np.uint8]]":
-    """Raw logits and labels of the calibrate shares of the calibration window."""
+def _calibrate_share(reading: Reading) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
+    """Ids, day by day, and labels of the calibrate shares of the calibration window."""
     import numpy as np
 
-    from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.shards import open_shard
-    from pnn_gluon.training.scorer import load_scorer
 
     shards = reading.store.folder(reading.need("shards"))
     days = window(reading.day, reading.config.calibration.window_days, reading.config.first_day)
-    scorer = load_scorer(folder, model, FeatureMap.load(folder / "map.h5").layout)
     parts = []
     for day in days:
         with open_shard(shards / f"{day}.h5") as shard:
             parts.append(shard.read("calibrate"))
-    logit = np.concatenate([scorer.logits(ids) for ids, _ in parts])
-    return logit, np.concatenate([label for _, label in parts])
+    return [ids for ids, _ in parts if len(ids)], np.concatenate([label for _, label in parts])
+
+
+def _scored(folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32]]") -> "NDArray[np.float32]":
+    """Raw logits of encoded rows by the model in the folder."""
+    import numpy as np
+
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.training.scorer import load_scorer
+
+    scorer = load_scorer(folder, model, FeatureMap.load(folder / "map.h5").layout)
+    return np.concatenate([scorer.logits(ids) for ids in days])
 
 
 def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]) -> "BundleCard":

@@ -103,6 +103,19 @@ def rollback(
         print_outcome(outcome)
 
 
+@app.command("skip-day")
+def declare_outage(
+    config: ConfigOption,
+    day: Annotated[str, typer.Option(help="The day whose logs are lost.")],
+    reason: Annotated[str, typer.Option(help="Why; recorded.")],
+    clear: Annotated[bool, typer.Option("--clear", help="Take it back: the logs came after all.")] = False,
+) -> None:
+    """Declare a day as an outage: it is kept without rows, and the days after it go on."""
+    from jobs.skip_day import skip_day
+
+    print_outcome(skip_day(load_config(config), parse_day(day), reason, clear, report))
+
+
 @app.command()
 def synth(
     folder: Annotated[Path, typer.Option(help="Where logs/, requests/ and truth/ go.")],

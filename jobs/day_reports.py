@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.reading import kept_reason
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
@@ -41,7 +42,7 @@ def _day_report(store: Store, day: datetime.date) -> DayReport | None:
         model_day=evaluation.details["model_day"],
         summary={**(details["summary"] or counts), **new},
         reliability=evaluation.details["reliability"],
-        gate="" if gate is None else "accepted" if gate.details["accepted"] else "refused",
+        gate=_word(gate),
         reasons=() if gate is None else gate.details["reasons"],
         notes=_notes(evaluation, bundle, gate),
     )
@@ -54,6 +55,14 @@ def _notes(evaluation: Manifest, bundle: Manifest | None, gate: Manifest | None)
         "gate": () if gate is None else gate.details.get("measures", {}).get("notes", ()),
     }
     return [f"{step}: {note}" for step, notes in found.items() for note in notes]
+
+
+def _word(gate: Manifest | None) -> str:
+    if gate is None:
+        return ""
+    if kept_reason(gate.details) is not None:
+        return "kept"
+    return "accepted" if gate.details["accepted"] else "refused"
 
 
 def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> None:

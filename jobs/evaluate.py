@@ -8,7 +8,10 @@ from typing import Any
 from jobs.command import main
 from jobs.reading import Reading
 from jobs.serving_model import champion_folder
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
+
+NOTHING: dict[str, Any] = {"model_day": None, "summary": None, "reliability": []}
+"""The details of a day on which nothing was measured."""
 
 
 def reads(reading: Reading) -> None:
@@ -23,7 +26,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     bundle_folder = champion_folder(reading.store, champion)
     if bundle_folder is None:
         report(f"evaluate {reading.day}: no model was in force yet")
-        return Built(0, {"model_day": None, "summary": None, "reliability": []})
+        return Built(0, NOTHING)
+    if not rows.rows:
+        return kept(f"no rows of {reading.day}", **NOTHING)
     built = evaluate_rows(reading, bundle_folder, reading.store.folder(rows) / "rows.parquet", folder)
     report(f"evaluate {reading.day}: model of {built.details['model_day']}: {built.details['summary']}")
     for note in built.details["notes"]:

@@ -11,7 +11,7 @@ import typer
 
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
 from pnn_gluon.errors import ConfigError, PnnError
@@ -29,11 +29,11 @@ def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
         raise ConfigError(f"rows {rows!r}: expected 'logs' or 'requests'")
 
     def reads(reading: Reading) -> None:
-        reading.need("bundles", model_day)
+        reading.need_bundle(model_day)
         if rows == "logs":
             reading.need("rows")
         else:
-            reading.raw("requests", reading.day)
+            reading.raw_requests(reading.day)
 
     def build(reading: Reading, folder: Path, report: Report) -> Built:
         return _score_day(reading, model_day, rows, folder)
@@ -47,12 +47,19 @@ def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Pa
     from pnn_gluon.store.tables import TableWriter
     from pnn_gluon.warehouse.duckdb_engine import connect
 
-    bundle = Bundle.load(reading.store.folder(reading.need("bundles", model_day)))
+    bundle = Bundle.load(reading.store.folder(reading.need_bundle(model_day)))
+    days = {"model_day": bundle.card.model_day, "map_day": bundle.card.map_day}
     if rows == "logs":
-        table = reading.store.folder(reading.need("rows")) / "rows.parquet"
+        table, given = reading.store.folder(reading.need("rows")) / "rows.parquet", reading.need("rows").rows
+    elif missing := reading.raw_requests(reading.day):
+        return kept(missing, **days, rows=rows)
     else:
-        ingest_requests(reading.config, reading.day, folder)
+        given = ingest_requests(reading.config, reading.day, folder).rows
         table = folder / "rows.parquet"
+    if not given:
+        if rows == "requests":
+            table.unlink()
+        return kept(f"no {rows} of {reading.day}", **days, rows=rows)
     count = 0
     with (
         connect(reading.config.engine) as connection,
@@ -64,8 +71,7 @@ def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Pa
             count += batch.num_rows
     if rows == "requests":
         table.unlink()
-    details = {"model_day": bundle.card.model_day, "map_day": bundle.card.map_day, "rows": rows}
-    return Built(count, details, bundle.last_bits)
+    return Built(count, {**days, "rows": rows}, bundle.last_bits)
 
 
 def command(
@@ -85,7 +91,7 @@ def command(
         raise typer.Exit(error.exit_status) from None
     for day in chosen:
         status = print_outcome(guarded(partial(step.run, options, day, force, report)))
-        if status:
+        if status not in {0, 4}:
             raise typer.Exit(status)
 
 

@@ -72,9 +72,9 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Validation | No
     from pnn_gluon.training.gbdt import Validation
 
     training = reading.config.training
-    if training.validation == "none":
-        return None
     _, paths, share, rate = split(reading)
+    if not paths:
+        return None
     return Validation(_rows(paths, share, feature_map), partial(_log_loss, rate), ROUNDS * training.patience)
 
 

@@ -8,8 +8,9 @@ import datetime
 from pathlib import Path
 
 from jobs.command import main
+from jobs.ingest import read_day
 from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.days import plus
 from pnn_gluon.store.store import link_file
 
@@ -29,28 +30,30 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Ingest and split again; when the raw files have not changed, the first reading serves."""
-    from pnn_gluon.data.ingest import ingest_logs
     from pnn_gluon.data.sampling import sample_rows
 
     day = matured_day(reading)
     if day is None:
         report(f"mature {reading.day}: no day with matured labels yet")
         return Built(0, {"day": None})
-    if not _link_first_reading(reading, day, folder):
-        ingest_logs(reading.config, day, folder)
+    rows = _link_first_reading(reading, day, folder)
+    if rows is None:
+        rows = read_day(reading, day, folder)[0].rows
     result = sample_rows(reading.config, folder / "rows.parquet", folder)
-    return Built(result.rows, {"day": str(day)})
+    details = {"day": str(day), "rows": rows}
+    return Built(result.rows, details) if rows else kept(f"no rows of {day}", **details)
 
 
-def _link_first_reading(reading: Reading, day: datetime.date, folder: Path) -> bool:
+def _link_first_reading(reading: Reading, day: datetime.date, folder: Path) -> int | None:
+    """The number of rows of the first reading, if the raw files have not changed since."""
     first = reading.store.manifest("rows", day)
     if first is None or dict(first.inputs) != reading.inputs:
-        return False
+        return None
     if first.config != reading.config.fingerprint("source", "fields"):
-        return False
+        return None
     for file in first.files:
         link_file(reading.store.folder(first) / file.name, folder / file.name)
-    return True
+    return first.rows
 
 
 STEP = Step("mature", "matured", ("source", "fields", "sampling", "calibration.maturity_days"), reads, build)

@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from jobs.reading import Reading
+from jobs.reading import Reading, kept_reason
 from jobs.step import Step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import PnnError
@@ -28,7 +28,7 @@ DAILY = (
 )
 NIGHTLY = ("mature", "reevaluate", "recalibrate")
 
-State = Literal["done", "stale", "missing", "failed"]
+State = Literal["done", "kept", "stale", "missing", "failed"]
 
 
 def step(name: str) -> Step:
@@ -40,13 +40,22 @@ def step(name: str) -> Step:
 def day_states(config: Config, days: Iterable[datetime.date]) -> dict[datetime.date, dict[str, State]]:
     """The state of every daily step on each of these days.
 
-    A step is done when the day in force was made from what is there now; stale when an input, the configuration or
-    anything upstream changed since; failed when its last run ended in an error; missing when it was never made. Raw
-    files are compared by name and size.
+    A step is done when the day in force was made from what is there now, and kept when so it was found that nothing
+    could be made; stale when an input, the configuration or anything upstream changed since; failed when its last run
+    ended in an error; missing when it was never made. Raw files are compared by name and size.
     """
-    store = Store.of(config)
+    store, wanted = Store.of(config), list(days)
     states: dict[tuple[str, datetime.date], State] = {}
-    return {day: {name: _state(config, store, name, day, states) for name in DAILY} for day in days}
+    for day in _made_before(config, store, max(wanted)):  # in order, so that no chain of days is walked at once
+        for name in DAILY:
+            _state(config, store, name, day, states)
+    return {day: {name: _state(config, store, name, day, states) for name in DAILY} for day in wanted}
+
+
+def _made_before(config: Config, store: Store, day: datetime.date) -> list[datetime.date]:
+    """The days of the pipeline before a day of which there is something in the store."""
+    made = {made for name in DAILY for made in store.days(step(name).table)}
+    return sorted(other for other in made if config.first_day <= other < day)
 
 
 def _state(
@@ -74,7 +83,9 @@ def _find_state(
     if not this.fresh(reading, manifest):
         return "stale"
     upstream = [_state(config, store, maker, made, known) for maker, made in _daily_inputs(reading.inputs)]
-    return "done" if all(state == "done" for state in upstream) else "stale"
+    if any(state not in {"done", "kept"} for state in upstream):
+        return "stale"
+    return "done" if kept_reason(manifest.details) is None else "kept"
 
 
 def _daily_inputs(inputs: Mapping[str, str | None]) -> list[tuple[str, datetime.date]]:

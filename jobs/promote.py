@@ -18,33 +18,34 @@ NONE: dict[str, Any] = {"table": None, "day": None, "run": None, "model_day": No
 
 
 def reads(reading: Reading) -> None:
-    """Gate, candidate, yesterday's champion and its recalibration, and an override of today."""
+    """An override of today and its bundle; else gate, candidate, yesterday's champion and its recalibration."""
+    chosen = _overridden(reading)
+    if chosen is not None:
+        reading.need_bundle(chosen)
+        return
     reading.need("gates")
     reading.need("bundles")
     reading.parent("champions")
     reading.optional("recalibrated", plus(reading.day, -1))
-    chosen = _overridden(reading)
-    if chosen is not None:
-        reading.need("bundles", chosen)
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Decide which bundle is in force from today on."""
-    chosen, gate = _overridden(reading), reading.need("gates")
-    if chosen is not None:
-        override = reading.need("overrides")
-        details = {
-            **pointer(reading.need("bundles", chosen)),
-            "decision": "override",
-            "reason": override.details["reason"],
-        }
-    elif gate.details["accepted"]:
-        details = {**pointer(reading.need("bundles")), "decision": "promoted", "reason": "accepted by the gate"}
-    else:
-        details = {**_kept(reading), "decision": "kept", "reason": "; ".join(gate.details["reasons"])}
+    details = _decide(reading)
     in_force = f"model of {details['model_day']}" if details["run"] else "no model"
     report(f"promote {reading.day}: {details['decision']}: {in_force} is in force")
     return Built(0 if details["run"] is None else 1, details)
+
+
+def _decide(reading: Reading) -> dict[str, Any]:
+    chosen = _overridden(reading)
+    if chosen is not None:
+        reason = reading.need("overrides").details["reason"]
+        return {**pointer(reading.need_bundle(chosen)), "decision": "override", "reason": reason}
+    gate = reading.need("gates")
+    if gate.details["accepted"]:
+        return {**pointer(reading.need("bundles")), "decision": "promoted", "reason": "accepted by the gate"}
+    return {**_kept(reading), "decision": "kept", "reason": "; ".join(gate.details["reasons"])}
 
 
 def _overridden(reading: Reading) -> datetime.date | None:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs.command import main
-from jobs.reading import Reading
+from jobs.reading import Reading, kept_reason
 from jobs.score_server import score_server
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.days import parse_day
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
@@ -36,6 +36,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores
 
     scores, table = reading.need("scores"), reading.config.publish.table
+    if (reason := kept_reason(scores.details)) is not None:
+        return kept(f"no scores: {reason}")
     with pq.ParquetFile(reading.store.folder(scores) / "scores.parquet") as file:
         scored = file.read()
     for name in ("model_day", "map_day"):
@@ -68,6 +70,8 @@ def export_manifest(scores: Manifest, table: str) -> dict[str, object]:
 
 def _still_published(reading: Reading, manifest: Manifest) -> bool:
     """Whether the server's day is of this very run; a table that was dropped or changed is published again."""
+    if kept_reason(manifest.details) is not None:
+        return True
     from pnn_gluon.warehouse.score_table import standing_run
 
     score_day = parse_day(manifest.details["score_day"])

@@ -1,7 +1,8 @@
 """What a step reads: day partitions and raw files, recorded as its inputs."""
 
 import datetime
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus, window
@@ -12,6 +13,15 @@ from pnn_gluon.store.store import Store
 
 if TYPE_CHECKING:
     from pnn_gluon.data.raw_files import RawFile
+
+
+def kept_reason(details: Mapping[str, Any]) -> str | None:
+    """Why a day was kept, by the details of its manifest; None for a day that was made."""
+    reason: str | None = details.get("kept")
+    return reason
+
+
+_SHOWN_DAYS = 10
 
 
 class Reading:
@@ -49,6 +59,32 @@ class Reading:
             )
         return manifest
 
+    def need_bundle(self, day: datetime.date) -> Manifest:
+        """The bundle of a day that somebody chose.
+
+        Raises:
+            InputError: there is none; it names the days that have one.
+        """
+        manifest = self.optional("bundles", day)
+        if manifest is not None and kept_reason(manifest.details) is None:
+            return manifest
+        why = "was never made" if manifest is None else f"was not made: {kept_reason(manifest.details)}"
+        raise InputError(
+            f"the bundle of {day} {why}. Days with a bundle: {self._days_with_bundle()}. Choose one of them, or make "
+            f"it first: python -m jobs.calibrate --config {self.config.path} --day {day}"
+        )
+
+    def _days_with_bundle(self) -> str:
+        """The newest days that a bundle was made on, for a message."""
+        found: list[str] = []
+        for day in reversed(self.store.days("bundles")):
+            manifest = self.store.manifest("bundles", day)
+            if manifest is not None and kept_reason(manifest.details) is None:
+                found.append(str(day))
+            if len(found) == _SHOWN_DAYS:
+                return ", ".join(reversed(found)) + " and maybe earlier ones"
+        return ", ".join(reversed(found)) or "none"
+
     def optional(self, table: str, day: datetime.date) -> Manifest | None:
         """A partition that may be there; its absence is an input too."""
         key = (table, day)
@@ -84,10 +120,58 @@ class Reading:
         return files
 
     def raw_logs(self, day: datetime.date) -> None:
-        """The raw files that ingest reads: logs and, where clicks lie apart, those."""
-        self.raw("logs", day)
-        if self.config.source.clicks is not None:
-            self.raw("clicks", day)
+        """The raw files that ingest reads: logs and, where clicks lie apart, those; none on a day declared as skipped.
+
+        Raises:
+            InputError: files are missing on a day that is not declared as skipped.
+        """
+        from pnn_gluon.data.raw_files import NoRawFiles
+
+        if self.skipped(day) is not None:
+            return
+        try:
+            self.raw("logs", day)
+            if self.config.source.clicks is not None:
+                self.raw("clicks", day)
+        except NoRawFiles as error:
+            raise InputError(f"{error}. {self._skip_advice(day)}") from error
+
+    def raw_requests(self, day: datetime.date) -> str | None:
+        """The requests of a day; why there are none, when they are missing on a day declared as skipped.
+
+        Raises:
+            InputError: they are missing on any other day.
+        """
+        from pnn_gluon.data.raw_files import NoRawFiles
+
+        try:
+            self.raw("requests", day)
+        except NoRawFiles as error:
+            reason = self.skipped(day)
+            if reason is None:
+                raise InputError(f"{error}. {self._skip_advice(day)}") from error
+            return f"no requests of {day}, declared as skipped: {reason}"
+        return None
+
+    def _skip_advice(self, day: datetime.date) -> str:
+        return (
+            f"If they will never come, declare the outage: pnn-gluon skip-day --config {self.config.path} --day {day} "
+            "--reason ..."
+        )
+
+    def skipped(self, day: datetime.date) -> str | None:
+        """The reason that `pnn-gluon skip-day` recorded for a day; None for a day like any other.
+
+        Only a declared day is an input: declaring one makes what was read before it stale, and nothing else.
+        """
+        key = ("skips", day)
+        if key not in self._manifests:
+            self._manifests[key] = self.store.manifest(*key)
+        manifest = self._manifests[key]
+        if manifest is None or not manifest.details["skipped"]:
+            return None
+        self.inputs[f"skips/{day}"] = manifest.run
+        return str(manifest.details["reason"])
 
     def agrees(self, recorded: "dict[str, str | None]") -> bool:
         """Whether the inputs read now are those recorded in a manifest."""

@@ -11,7 +11,7 @@ from jobs.command import main
 from jobs.promote import NONE
 from jobs.reading import Reading
 from jobs.serving_model import champion_folder
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.store.store import link_file
 
 Summary: TypeAlias = dict[str, float | int | None]
@@ -25,6 +25,7 @@ def reads(reading: Reading) -> None:
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Fit the calibrator on the calibrate share of the matured day, which no model trains on."""
+    from pnn_gluon.evaluation.calibration import CannotCalibrate
     from pnn_gluon.serving.bundle import BundleCard
     from pnn_gluon.training.scorer import last_bits
 
@@ -33,7 +34,11 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if source is None or matured.details["day"] is None:
         report(f"recalibrate {reading.day}: nothing to recalibrate yet")
         return Built(0, {"champion": None, **NONE})
-    before, after, rows, note = _refit(reading, source, reading.store.folder(matured) / "sample.parquet", folder)
+    sample = reading.store.folder(matured) / "sample.parquet"
+    try:
+        before, after, rows, note = _refit(reading, source, sample, folder)
+    except CannotCalibrate as error:
+        return kept(str(error), champion=None, **NONE)
     report(f"recalibrate {reading.day}: pcoc {before['pcoc']} -> {after['pcoc']} on {rows:,} rows")
     if note:
         report(f"recalibrate {reading.day}: {note}")
@@ -47,7 +52,7 @@ def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[
     """The bundle again with a new calibrator; summaries before and after on the rows of the fit, and a note on it."""
     import numpy as np
 
-    from pnn_gluon.evaluation.calibration import calibration_note, correct_sampling, fit_calibrator
+    from pnn_gluon.evaluation.calibration import CannotCalibrate, calibration_note, correct_sampling, fit_calibrator
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
     from pnn_gluon.warehouse.duckdb_engine import connect
@@ -55,8 +60,10 @@ def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[
     bundle = Bundle.load(source)
     with connect(reading.config.engine) as connection:
         scored = list(bundle.score(connection, sample, ("label",), "share = 'calibrate'"))
-    logit = np.concatenate([np.empty(0, np.float32), *(batch.logit for batch in scored)])
-    label = np.concatenate([np.empty(0, np.int8), *(np.asarray(batch.columns["label"]) for batch in scored)])
+    if not scored:
+        raise CannotCalibrate("no rows in the calibrate share of the matured day")
+    logit = np.concatenate([batch.logit for batch in scored])
+    label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
     corrected = correct_sampling(logit, bundle.card.rate)
     calibration = reading.config.calibration
     calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)

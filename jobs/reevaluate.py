@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from jobs.command import main
-from jobs.evaluate import evaluate_rows
+from jobs.evaluate import NOTHING, evaluate_rows
 from jobs.mature import matured_day
 from jobs.reading import Reading
 from jobs.serving_model import champion_folder
-from jobs.step import Built, Report, Step
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.days import plus
 
 
@@ -28,7 +28,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         champion = champion_folder(reading.store, reading.need("champions", plus(day, -1)))
     if champion is None:
         report(f"reevaluate {reading.day}: no matured day with a model in force yet")
-        return Built(0, {"day": str(day) if day else None, "model_day": None, "summary": None, "reliability": []})
+        return Built(0, {**NOTHING, "day": str(day) if day else None})
+    if not matured.details.get("rows", matured.rows):
+        return kept(f"no rows of {day}", **NOTHING, day=str(day))
     built = evaluate_rows(reading, champion, reading.store.folder(matured) / "rows.parquet", folder)
     report(f"reevaluate {reading.day}: {day}: {built.details['summary']}")
     return dataclasses.replace(built, details={"day": str(day), **built.details})

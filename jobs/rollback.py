@@ -17,8 +17,9 @@ def roll_back(
 ) -> Iterator[Outcome]:
     """Record the override of `day`, then promote, score and publish that day.
 
-    The override is an input of promote like any other, so a rebuilt day decides the same again. With `clear` the
-    gate's own decision returns.
+    The override is an input of promote like any other, so a rebuilt day decides the same again; it needs nothing that
+    the day itself made. With `clear` the gate's own decision returns. Another process that promotes, scores or
+    publishes the day is waited for, and what it made is made anew; after a kill a second rollback ends it.
 
     Raises:
         ConfigError: without a reason, or when `to` and `clear` are both given or both missing.
@@ -38,7 +39,7 @@ def roll_back(
 def _override(to: datetime.date | None, reason: str) -> Step:
     def reads(reading: Reading) -> None:
         if to is not None:
-            reading.need("bundles", to)
+            reading.need_bundle(to)
 
     def build(reading: Reading, folder: Path, report: Report) -> Built:
         details = {"to": str(to) if to else None, "reason": reason}

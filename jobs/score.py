@@ -5,15 +5,15 @@ from pathlib import Path
 
 from jobs.command import main
 from jobs.reading import Reading
-from jobs.serving_model import serving_folder
-from jobs.step import Built, Report, Step
+from jobs.serving_model import champion_folder
+from jobs.step import Built, Report, Step, kept
 from pnn_gluon.days import plus
 
 
 def reads(reading: Reading) -> None:
     """Today's champion and tomorrow's requests."""
     reading.need("champions")
-    reading.raw("requests", plus(reading.day, 1))
+    reading.raw_requests(plus(reading.day, 1))
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
@@ -23,9 +23,18 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.store.tables import TableWriter
     from pnn_gluon.warehouse.duckdb_engine import connect
 
-    champion, score_day = reading.need("champions"), plus(reading.day, 1)
-    bundle = Bundle.load(serving_folder(reading.store, champion, reading.day))
+    score_day = plus(reading.day, 1)
+    champion, missing = reading.need("champions"), reading.raw_requests(score_day)
+    model = champion_folder(reading.store, champion)
+    if model is None:
+        return kept(f"no model is in force yet: {champion.details['reason']}", score_day=str(score_day))
+    if missing is not None:
+        return kept(missing, score_day=str(score_day))
     result = ingest_requests(reading.config, score_day, folder)
+    if not result.rows:
+        (folder / "rows.parquet").unlink()
+        return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", score_day=str(score_day))
+    bundle = Bundle.load(model)
     table, columns = folder / "rows.parquet", ("row_id", "file", "line")
     with (
         connect(reading.config.engine) as connection,

@@ -6,18 +6,28 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from jobs.pipeline import DAILY, day_states, step
+from jobs.reading import kept_reason
 from jobs.terminal import console
 from pnn_gluon.config import Config
 from pnn_gluon.store.store import Store
 
-MARKS = {"done": "[green]done[/]", "stale": "[yellow]stale[/]", "missing": "[dim]–[/]", "failed": "[red]failed[/]"}
+MARKS = {
+    "done": "[green]done[/]",
+    "kept": "[yellow]kept[/]",
+    "stale": "[yellow]stale[/]",
+    "missing": "[dim]–[/]",
+    "failed": "[red]failed[/]",
+}
 
 
 def print_status(config: Config, days: Sequence[datetime.date]) -> None:
-    """Print the state of every step on every day, the model in force, why gates refused, the errors of failed steps."""
+    """Print the state of every step on every day, the model in force, and why: refusals, kept days, failures."""
     states, store = day_states(config, days), Store.of(config)
     gates = {day: store.manifest("gates", day) for day in days}
-    reasons = {day: gate.details["reasons"] if gate else () for day, gate in gates.items()}
+    reasons = {
+        day: gate.details["reasons"] if gate and kept_reason(gate.details) is None else ()
+        for day, gate in gates.items()
+    }
     table = Table("day", *DAILY, "model in force")
     for day, steps in states.items():
         champion = store.manifest("champions", day)
@@ -31,5 +41,9 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     for day, steps in states.items():
         for reason in reasons[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
+        for name in (name for name in DAILY if steps[name] == "kept"):
+            kept_day = store.manifest(step(name).table, day)
+            reason = kept_reason(kept_day.details) if kept_day else ""
+            out.print(f"{name} {day} kept: {reason}", markup=False, soft_wrap=True)
         for name in (name for name in DAILY if steps[name] == "failed"):
             out.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)

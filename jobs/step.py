@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.reading import Reading
+from jobs.reading import Reading, kept_reason
 from pnn_gluon import __version__
 from pnn_gluon.config import Config
 from pnn_gluon.disk_errors import explained
@@ -25,6 +25,16 @@ class Built:
     rows: int
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     made_by: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def kept(reason: str, **details: Any) -> Built:
+    """A day on which a step could make nothing: what stood before it stays in force.
+
+    Args:
+        reason: Why, for a reader.
+        details: What readers of the table expect there all the same.
+    """
+    return Built(0, {**details, "kept": reason})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Step:
     `reads` asks the reading for every input; `build` makes the files of the day in an empty folder.
     `standing` may say that a finished day no longer stands outside the store (a dropped table, say).
     `after` runs once the day is in force (to drop checkpoints, say).
-    `refused` says whether a finished day is a refusal, which ends the command with status 4.
+    `refused` says whether a finished day is a refusal. A refusal and a kept day end the command with status 4.
     """
 
     name: str
@@ -133,6 +143,8 @@ class Step:
         with store.staging(self.table, reading.day, wait) as folder:
             reading = self._as_it_is_now(reading)
             built = self.build(reading, folder, report)
+            if (reason := kept_reason(built.details)) is not None:
+                report(f"{self.name} {reading.day}: kept: {reason}")
             manifest = store.commit(
                 self.table,
                 reading.day,
@@ -158,15 +170,15 @@ class Step:
         return again
 
     def _outcome(self, manifest: Manifest, status: str, seconds: float) -> Outcome:
-        refused = self.refused(manifest)
+        refused, kept_day = self.refused(manifest), kept_reason(manifest.details) is not None
         return Outcome(
             step=self.name,
             day=manifest.day.isoformat(),
-            status="refused" if refused else status,
+            status="kept" if kept_day else "refused" if refused else status,
             rows=manifest.rows,
             run=manifest.run,
             path=Store.relative(self.table, manifest.day, manifest.run),
             seconds=round(seconds, 3),
             details=manifest.details,
-            exit_status=4 if refused else 0,
+            exit_status=4 if refused or kept_day else 0,
         )

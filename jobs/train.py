@@ -12,8 +12,9 @@ import numpy as np
 from jobs.command import main
 from jobs.gbdt import build_gbdt
 from jobs.reading import Reading
-from jobs.step import Built, Report, Step
-from jobs.training_split import CHUNK, split, unseen
+from jobs.step import Built, Report, Step, kept
+from jobs.training_split import CHUNK, one_class, split, unseen
+from jobs.warm_start import Start, find_start, warm_start_of
 from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
@@ -26,15 +27,22 @@ SECTIONS = ("model", "training")
 
 
 def reads(reading: Reading) -> None:
-    """The shards, the map that encoded them and, for a warm start, yesterday's model."""
+    """The shards, the map that encoded them and, for a warm start, the model that it goes on from."""
     reading.need("shards")
     reading.need("maps")
     if reading.config.training.warm_start:
-        reading.parent("models")
+        find_start(reading)
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
-    """Train, from scratch or from yesterday's parameters, and export the model."""
+    """Train, from scratch or from an earlier model's parameters, and export the model."""
+    rows = split(reading)
+    if fault := one_class(rows.train, "train"):
+        return kept(f"the training window has {fault}: nothing to learn from")
+    if not rows.valid and reading.config.training.validation != "none":
+        if reading.config.training.schedule == "plateau":
+            return kept("no clicks and non-clicks to validate on, which the schedule 'plateau' needs")
+        report(f"train {reading.day}: no clicks and non-clicks to validate on: no early stopping")
     if reading.config.model.name == GBDT_NAME:
         return build_gbdt(reading, folder, report)
     from pnn_gluon.data.feature_map import FeatureMap
@@ -45,11 +53,14 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
 
     config, shards = reading.config, reading.need("shards")
     feature_map = FeatureMap.load(reading.store.folder(reading.need("maps")) / "map.h5")
-    chosen = network_options(reading, feature_map)
+    start = warm_start_of(reading, feature_map)
+    chosen = network_options(reading, feature_map, start)
     net = create_model(config.model.name, feature_map.layout, feature_map.size, **chosen)
     feeder = training_feeder(reading, feature_map)
     pretraining = None
-    if not _start_warm(reading, net, feature_map) and config.training.pretrain_epochs:
+    if start is not None:
+        _start_warm(net, start, feature_map)
+    elif config.training.pretrain_epochs:
         pretraining = _pretrain(reading, net, feature_map, feeder, report)
     result = train(
         net,
@@ -73,18 +84,18 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
         "rate": shards.details["rate"],
         **({} if pretraining is None else {"pretraining": dataclasses.asdict(pretraining)}),
+        **({} if start is None else {"started_from": start.name}),
         **dataclasses.asdict(result),
     }
     return Built(result.examples, details, last_bits(config.model.name, config.training.precision))
 
 
-def network_options(reading: Reading, feature_map: "FeatureMap") -> dict[str, Any]:
-    """The model's options; a warm start keeps the adaptive sizes of yesterday's model."""
+def network_options(reading: Reading, feature_map: "FeatureMap", start: "Start | None") -> dict[str, Any]:
+    """The model's options; a warm start keeps the adaptive sizes of the model it goes on from."""
     model = reading.config.model
-    parent = reading.parent("models") if reading.config.training.warm_start else None
-    if model.adaptive_c is None or parent is None:
+    if model.adaptive_c is None or start is None:
         return model.options_for(feature_map.vocabulary)
-    return model.options | {"embedding_sizes": tuple(parent.details["model"]["options"]["embedding_sizes"])}
+    return model.options | {"embedding_sizes": tuple(start.model["options"]["embedding_sizes"])}
 
 
 def training_feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
@@ -105,14 +116,13 @@ def training_feeder(reading: Reading, feature_map: "FeatureMap") -> "Feeder":
 
 def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[HybridBlock], float] | None":
     """Log loss after an epoch: of the calibrate shares at the natural rate, or of the last day's train share."""
-    if reading.config.training.validation == "none":
+    _, paths, share, rate = split(reading)
+    if not paths:
         return None
     from pnn_gluon.data.shards import open_shard
     from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.metrics import LogLoss
     from pnn_gluon.training.export import predict_logits
-
-    _, paths, share, rate = split(reading)
 
     def log_loss(net: "HybridBlock") -> float:
         loss = LogLoss()
@@ -130,18 +140,12 @@ FEW_STEPS = 200
 """Fewer updates than this can hardly move a network from where it starts."""
 
 
-def _start_warm(reading: Reading, net: "HybridBlock", feature_map: "FeatureMap") -> bool:
-    """Give the network yesterday's parameters, grown to today's map; whether there are any to be taken."""
-    if not reading.config.training.warm_start:
-        return False
-    parent = reading.parent("models")
-    if parent is None:
-        return False
+def _start_warm(net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> None:
+    """Give the network an earlier model's parameters, grown to today's map."""
     from pnn_gluon.training.growth import warm_start
 
-    new = np.arange(parent.details["model"]["size"], feature_map.size, dtype=np.int32)
-    warm_start(net, reading.store.folder(parent), feature_map.other_of(new))
-    return True
+    new = np.arange(start.model["size"], feature_map.size, dtype=np.int32)
+    warm_start(net, start.folder, feature_map.other_of(new))
 
 
 def _pretrain(

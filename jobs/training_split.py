@@ -14,7 +14,10 @@ CHUNK = 1 << 16
 
 
 class Split(NamedTuple):
-    """Shards to train on, shards to validate on, the share of these that counts and its sampling rate."""
+    """Shards to train on, shards to validate on, the share of these that counts and its sampling rate.
+
+    Without validation, `valid` is empty.
+    """
 
     train: list[Path]
     valid: list[Path]
@@ -25,13 +28,35 @@ class Split(NamedTuple):
 def split(reading: Reading) -> Split:
     """The calibrate share of all days, judged at the natural rate; or the last day's train share, as it is.
 
-    A window of one day has no last day to hold out: then the calibrate share serves.
+    The last day is the last with rows. Where it, or what is left without it, lacks clicks or non-clicks, the calibrate
+    share serves. Rows of one class say nothing about when to stop: then there is no validation, `epochs` decides.
     """
-    shards = reading.need("shards")
+    shards, validation = reading.need("shards"), reading.config.training.validation
     paths = sorted(reading.store.folder(shards).glob("*.h5"))
-    if reading.config.training.validation == "last_day" and len(paths) > 1:
-        return Split(paths[:-1], paths[-1:], "train", 1.0)
-    return Split(paths, paths, "calibrate", shards.details["rate"])
+    if validation == "none":
+        return Split(paths, [], "calibrate", shards.details["rate"])
+    last = [path for path in paths if clicks(path, "train")[0]][-1:]
+    earlier = [path for path in paths if path not in last]
+    if validation == "last_day" and not one_class(earlier, "train") and not one_class(last, "train"):
+        return Split(earlier, last, "train", 1.0)
+    valid = [] if one_class(paths, "calibrate") else paths
+    return Split(paths, valid, "calibrate", shards.details["rate"])
+
+
+def clicks(path: Path, share: str) -> tuple[int, int]:
+    """Rows of a share of a shard, and how many of them are clicks."""
+    from pnn_gluon.data.shards import open_shard
+
+    with open_shard(path) as shard:
+        label = shard.labels(share)
+    return len(label), int(label.sum())
+
+
+def one_class(paths: list[Path], share: str) -> str:
+    """What is said of shares of shards that have no rows, no clicks or only clicks; empty when both are there."""
+    counts = [clicks(path, share) for path in paths]
+    rows, positives = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    return "" if 0 < positives < rows else f"{positives:,} clicks in {rows:,} rows of the {share} shares"
 
 
 def unseen(reading: Reading, feature_map: "FeatureMap") -> "Unseen | None":

@@ -348,6 +348,7 @@ class TrainingConfig(Section):
 
     `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
     all of the newest day, which is then not trained on (last_day), or nothing (none: `epochs` decides).
+    `warm_start_from`: the model in force, or yesterday's, even one that the gate refused.
     `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
     options is, for so many epochs, and the model starts from its tables. `unseen_share`: the share of rows in
     which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. The options of `TrainingOptions` are
@@ -356,6 +357,7 @@ class TrainingConfig(Section):
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
+    warm_start_from: Literal["champion", "yesterday"] = "champion"
     pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     unseen_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     epochs: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -388,13 +390,15 @@ class TrainingConfig(Section):
     @property
     def options(self) -> TrainingOptions:
         """The library's options."""
-        ours = {"window_days", "warm_start", "pretrain_epochs", "unseen_share", "batch_size", "validation"}
-        return TrainingOptions(**self.model_dump(exclude=ours))
+        ours = {"window_days", "warm_start", "warm_start_from", "pretrain_epochs", "unseen_share"}
+        return TrainingOptions(**self.model_dump(exclude={*ours, "batch_size", "validation"}))
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:
         if self.warm_start and self.window_days != 1:
             raise ValueError("warm_start trains on one day a day: set window_days = 1")
+        if "warm_start_from" in self.model_fields_set and not self.warm_start:
+            raise ValueError("`warm_start_from` has no effect without warm_start = true")
         if self.validation == "last_day" and self.window_days == 1:
             raise ValueError("validation = 'last_day' leaves nothing to train on with window_days = 1")
         if self.validation == "none" and self.schedule == "plateau":

@@ -5,7 +5,10 @@ import re
 
 from pnn_gluon.errors import ConfigError
 
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+MOST_DAYS = 3660
+"""Days that a range may have: ten years."""
 
 
 def parse_day(text: str) -> datetime.date:
@@ -23,16 +26,20 @@ def parse_day(text: str) -> datetime.date:
 
 
 def parse_days(text: str) -> list[datetime.date]:
-    """One day, or an inclusive range written first..last.
+    """One day, or an inclusive range written first..last, of ten years at most.
 
     >>> [day.isoformat() for day in parse_days("2026-11-02..2026-11-03")]
     ['2026-11-02', '2026-11-03']
     """
     first, separator, last = text.partition("..")
-    days = day_range(parse_day(first), parse_day(last if separator else first))
-    if not days:
+    begin, end = parse_day(first), parse_day(last if separator else first)
+    if end < begin:
         raise ConfigError(f"days {text!r}: the first day is after the last; write them as first..last")
-    return days
+    if (end - begin).days >= MOST_DAYS:
+        raise ConfigError(
+            f"days {text!r}: {(end - begin).days + 1:,} days, expected at most {MOST_DAYS:,}; name a shorter range"
+        )
+    return day_range(begin, end)
 
 
 def day_range(first: datetime.date, last: datetime.date) -> list[datetime.date]:
@@ -41,10 +48,17 @@ def day_range(first: datetime.date, last: datetime.date) -> list[datetime.date]:
 
 
 def plus(day: datetime.date, days: int) -> datetime.date:
-    """The day that many days later (earlier when negative)."""
-    return day + datetime.timedelta(days)
+    """The day that many days later (earlier when negative).
+
+    Raises:
+        ConfigError: there is no such day in the calendar.
+    """
+    try:
+        return day + datetime.timedelta(days)
+    except OverflowError as error:
+        raise ConfigError(f"day {day}: the day {days:+,} from it is outside the calendar; choose another") from error
 
 
 def window(day: datetime.date, days: int, first_day: datetime.date) -> list[datetime.date]:
     """The days of the window that ends at day, none before the first day of the pipeline."""
-    return day_range(max(plus(day, 1 - days), first_day), day)
+    return day_range(plus(day, max(1 - days, (first_day - day).days)), day)

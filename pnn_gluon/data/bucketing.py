@@ -47,7 +47,7 @@ def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericFie
 
     The k/B quantile is PERCENTILE_DISC's: the least value v with #(x <= v) / #(x) >= k / B, over the finite
     values. Written with running sums of whole numbers, which is exact and spills to disk, so memory stays
-    bounded. A field without values gets no edges: one bucket.
+    bounded. A field without values gets no edges: it is not fitted yet.
 
     Raises:
         InputError: the rows are not there or lack a field.

@@ -212,9 +212,12 @@ def _encoded(feature_map: FeatureMap, batch: Any, columns: Sequence[str]) -> Enc
 
 def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
     values: npt.NDArray[np.float64] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)  # NULL is NaN
+    missing = np.int32(feature_map.missing_id(position))
+    if feature_map.fields[position].name in feature_map.unfitted:
+        return np.where(np.isnan(values), missing, np.int32(feature_map.other_id(position)))
     edges = np.asarray(feature_map.fields[position].edges, np.float64)
     ids = bucket_of(edges, values) + np.int32(feature_map.first_bucket(position))
-    return np.where(np.isnan(values), np.int32(feature_map.missing_id(position)), ids)
+    return np.where(np.isnan(values), missing, ids)
 
 
 def _fill_sets(slots: Ids, feature_map: FeatureMap, position: int, texts: Any) -> None:

@@ -2,7 +2,8 @@
 
 Ids are int32. 0 is padding. Then come two reserved ids per field in field order, *missing* and *other*
 (field j has 1 + 2j and 2 + 2j). Then, ordered by (day first admitted, field, count descending, h60(value),
-value), the values; on the first day a numeric field's buckets stand where another field's values would.
+value), the values. On the day that fits a numeric field's edges, its buckets stand where another field's values would:
+the first day, or for quantiles the first on which the field has a value. Until then it has *missing* and *other* only.
 """
 
 import dataclasses
@@ -137,6 +138,12 @@ class FeatureMap:
         """The id of a numeric field's bucket 0; the others follow it."""
         return self._runs[field][0][0]
 
+    @cached_property
+    def unfitted(self) -> tuple[str, ...]:
+        """Names of the numeric fields without buckets: no day had a value that their quantiles could be fitted to."""
+        fields = zip(self.fields, self._runs, strict=True)
+        return tuple(field.name for field, runs in fields if field.kind == "numeric" and not runs)
+
     def other_of(self, ids: Ids) -> Ids:
         """For each id the *other* id of its field, same shape; padding stays padding.
 
@@ -144,6 +151,20 @@ class FeatureMap:
         """
         owners: Ids = self.field_of[ids].astype(np.int32)
         return 2 + 2 * owners
+
+    def continues(self, earlier: "FeatureMap") -> bool:
+        """Whether this map grew from an earlier one (or is it): every id of that means the same here."""
+        size = earlier.size
+        return (
+            size <= self.size
+            and [field.unfitted for field in self.fields] == [field.unfitted for field in earlier.fields]
+            and all(
+                now.edges == then.edges or then.name in earlier.unfitted
+                for now, then in zip(self.fields, earlier.fields, strict=True)
+            )
+            and bool((self.field_of[:size] == earlier.field_of).all())
+            and bool(self.values.slice(0, size).equals(earlier.values))
+        )
 
     def dictionary(self, field: int) -> Any:
         """Arrow table (value large_string, id int32) of one field's values, without copying any."""
@@ -228,7 +249,7 @@ def grow_map(
     config: Config,
     day: datetime.date,
     counts: Sequence[Path],
-    first_rows: Path | None,
+    rows: Path | None,
     parent_hash: str,
 ) -> FeatureMap:
     """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
@@ -237,8 +258,7 @@ def grow_map(
         parent: the map of the day before, None for the first.
         day: last day of the window.
         counts: files of counts (field, value, impressions, clicks) of the days of the window.
-        first_rows: rows that quantile edges are fitted to; read for the first map only, and only if a field
-            has quantile buckets.
+        rows: rows of the day, which quantile edges are fitted to; read only while a field has none.
         parent_hash: SHA-256 of the parent's file, empty without a parent.
 
     Raises:
@@ -248,12 +268,10 @@ def grow_map(
     base = _skeleton(config, day) if parent is None else _same_lineage(parent, config, day)
     threshold = config.feature_map.min_impressions
     with connect(config.engine) as connection:
-        if parent is None:
-            base = _fit(connection, base, config, first_rows)
+        fitted = _fit(connection, base, config, rows) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold)
-    if parent is None:
-        admitted = _with_buckets(base.fields, admitted)
-    grown = _append(base, admitted, day, threshold, parent_hash)
+    entries = _with_buckets(fitted.fields, base.unfitted, admitted)
+    grown = _append(fitted, entries, day, threshold, parent_hash)
     check_tensor_limit(grown.size, config.model.embedding_size or 1)
     return grown
 
@@ -295,19 +313,18 @@ def _skeleton(config: Config, day: datetime.date) -> FeatureMap:
     )
 
 
-def _fit(
-    connection: duckdb.DuckDBPyConnection, base: FeatureMap, config: Config, first_rows: Path | None
-) -> FeatureMap:
-    """The map with the quantile edges of its fields."""
-    quantile = [f for f in config.fields if isinstance(f, NumericField) and f.bucketing == "quantile"]
+def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, config: Config, rows: Path | None) -> FeatureMap:
+    """The map with the quantile edges of those fields that had none and have values now."""
+    unfitted = [f for f in config.fields if isinstance(f, NumericField) and f.name in base.unfitted]
+    quantile = [f for f in unfitted if f.bucketing == "quantile"]
     if not quantile:
         return base
-    if first_rows is None:
+    if rows is None:
         raise InputError(
             f"feature map of {base.day}: field {quantile[0].name!r} has quantile buckets, which are fitted to "
-            f"the rows of the first day, and there are none; run ingest for {base.day} first"
+            f"the rows of the first day with values, and there are none; run ingest for {base.day} first"
         )
-    edges = fit_quantiles(connection, quantile, first_rows)
+    edges = fit_quantiles(connection, quantile, rows)
     fitted = tuple(dataclasses.replace(f, edges=edges.get(f.name, f.edges)) for f in base.fields)
     return dataclasses.replace(base, fields=fitted)
 
@@ -360,9 +377,9 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     return found.rename_columns(ENTRY.names).cast(ENTRY)
 
 
-def _with_buckets(fields: Sequence[MapField], admitted: Any) -> Any:
-    """The entries of the first day: a numeric field's buckets where another field's values would stand."""
-    sizes = [len(field.edges) + 1 if field.kind == "numeric" else 0 for field in fields]
+def _with_buckets(fields: Sequence[MapField], unfitted: tuple[str, ...], admitted: Any) -> Any:
+    """The entries of a day: the buckets of fields that were unfitted where another field's values would stand."""
+    sizes = [len(field.edges) + 1 if field.name in unfitted and field.edges else 0 for field in fields]
     owners = np.repeat(np.arange(len(fields), dtype=np.int16), sizes)
     zeros = np.zeros(len(owners), np.int64)
     buckets = pa.table([owners, pa.array([""] * len(owners), pa.large_string()), zeros, zeros], schema=ENTRY)

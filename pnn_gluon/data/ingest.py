@@ -34,6 +34,9 @@ from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
 
 _REASON, _TEXT, _DAY = "its reason", "its text", "its day"
 _REJECTS = "create temp table rejects (file varchar, line bigint, reason varchar, text varchar)"
+_REJECT_SCHEMA = pa.schema(
+    [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
+)
 _CLICKS = "create temp table clicks (row_id varchar, file varchar, line bigint, its_day date, text varchar)"
 _COMMONEST = 5
 _SHOWN_REASONS = 100
@@ -72,8 +75,8 @@ def ingest_logs(config: Config, day: datetime.date, folder: Path) -> IngestRepor
     """Read the logs of a day into rows.parquet and rejects.parquet of the folder.
 
     Raises:
-        InputError: files are missing or damaged, their columns are not the configured ones, no line is good, or
-            more than `source.max_reject_share` of the lines are rejects.
+        InputError: files are missing or damaged, their columns are not the configured ones, more than
+            `source.max_reject_share` of the lines are rejects, or an archive of many days has no line of this one.
     """
     clicks = Stream("clicks", config.source.clicks) if config.source.clicks else None
     return _ingest(config, day, folder, Stream("logs", config.source.logs), clicks)
@@ -89,6 +92,15 @@ def ingest_requests(config: Config, day: datetime.date, folder: Path) -> IngestR
     if config.source.requests is None:
         raise ConfigError(f"{config.path}: source.requests: needed; say where the requests of a day lie")
     return _ingest(config, day, folder, Stream("requests", config.source.requests), None)
+
+
+def no_logs(config: Config, folder: Path) -> IngestReport:
+    """What is read of a day without logs: rows.parquet and rejects.parquet without rows."""
+    with TableWriter(folder / "rows.parquet", plain=("row_id",), schema=row_schema(config, labelled=True)):
+        pass
+    with TableWriter(folder / "rejects.parquet", plain=("text",), schema=_REJECT_SCHEMA):
+        pass
+    return IngestReport(lines=0, rows=0, positives=0, rejects=0, other_days=0, reasons={})
 
 
 def _ingest(config: Config, day: datetime.date, folder: Path, stream: Stream, clicks: Stream | None) -> IngestReport:
@@ -302,7 +314,7 @@ def _refuse_bad_day(
         raise InputError(
             f"{stream.kind} of {day}: {report.rejects:,} of {report.lines:,} lines are rejects, more than "
             f"source.max_reject_share = {config.source.max_reject_share:g} allows: {said}; "
-            "correct [source] or the files, or allow more"
+            f"correct [source] or the files, or allow more{_outage_advice(stream)}"
         )
     ids = report.rows + (report.conflicts if config.source.on_repeat == "reject" else 0)
     if report.conflicts > config.source.max_conflict_share * ids:
@@ -311,8 +323,12 @@ def _refuse_bad_day(
             f"than source.max_conflict_share = {config.source.max_conflict_share:g} allows; are the ids those of "
             "impressions? correct source.id_column or the files, or allow more"
         )
-    if not report.rows:
+    if not report.rows and report.other_days:
         raise InputError(
             f"{stream.kind} of {day}: no row in {report.lines:,} lines ({report.other_days:,} of other days); "
-            f"expected lines of {day} in {stream.pattern}" + (f": {said}" if said else "")
+            f"expected lines of {day} in {stream.pattern}" + (f": {said}" if said else "") + _outage_advice(stream)
         )
+
+
+def _outage_advice(stream: Stream) -> str:
+    return "; if the day is lost, declare it with pnn-gluon skip-day" if stream.kind == "logs" else ""

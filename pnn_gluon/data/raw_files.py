@@ -24,6 +24,10 @@ _CHUNK = 8 << 20
 _COPY_BYTES = 4096
 
 
+class NoRawFiles(InputError):
+    """No file of the day is there."""
+
+
 @dataclass(frozen=True)
 class RawFile:
     """A file of raw lines.
@@ -61,7 +65,8 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
     A pattern that ends in a folder means the files directly in it.
 
     Raises:
-        InputError: no file matches, or a file is there twice, compressed in two ways.
+        NoRawFiles: no file matches.
+        InputError: a file is there twice, compressed in two ways.
     """
     folder, parts, query = split_pattern(pattern)
     folder = config.resolve(folder)
@@ -70,7 +75,7 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
     found = sorted(_matches(filesystem, base, wanted))
     files = tuple(RawFile(name, f"{folder}/{name}{query}", size, folder + query) for name, size in found)
     if not files:
-        raise InputError(
+        raise NoRawFiles(
             f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
             "deliver the day's files, or correct the path under [source]"
         )

@@ -176,6 +176,11 @@ class Shard:
         """Number of rows of a share."""
         return int(self._group(share)["label"].shape[0])
 
+    def labels(self, share: str) -> Labels:
+        """Labels of all rows of a share, uint8 (rows,)."""
+        label: Labels = self._group(share)["label"][:]
+        return label
+
     def read(self, share: str, start: int = 0, stop: int | None = None) -> tuple[Ids, Labels]:
         """Rows start <= row < stop of a share: ids int32 (rows, S), labels uint8 (rows,)."""
         group = self._group(share)

@@ -20,6 +20,7 @@ MAKERS = {
     "reevaluations": "reevaluate",
     "recalibrated": "recalibrate",
     "overrides": "rollback",
+    "skips": "skip_day",
 }
 """The step that makes each table."""
 
@@ -30,6 +31,8 @@ def mending_command(table: str, day: datetime.date, config: Path | None) -> str:
     maker = MAKERS.get(table)
     if maker == "rollback":
         return f"pnn-gluon rollback {where}--day {day} --reason ... with the --to or --clear it was made with"
+    if maker == "skip_day":
+        return f"pnn-gluon skip-day {where}--day {day} --reason ..., with --clear if it was made so"
     if maker is None:
         return f"the command that made {table} (python -m jobs.export for exports), for {day}, with --force"
     return f"python -m jobs.{maker} {where}--day {day} --force"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jobs.pipeline import DAILY, step
+from jobs.rollback import roll_back
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
@@ -51,8 +52,11 @@ def _with(path: Path, old: str, new: str) -> Path:
 def test_a_warm_start_without_yesterdays_model_is_refused_with_the_command(warm: Config) -> None:
     before = DAILY[: DAILY.index("evaluate")]
     build(warm, DAYS[:2], before)
-    with pytest.raises(InputError, match=rf"python -m jobs\.train --config .* --day {DAYS[0]}"):
+    with pytest.raises(InputError, match=rf"python -m jobs\.promote --config .* --day {DAYS[0]}"):
         step("train").run(warm, DAYS[1])
+    text = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
+    with pytest.raises(InputError, match=rf"python -m jobs\.train --config .* --day {DAYS[0]}"):
+        step("train").run(load_config(text), DAYS[1])
 
 
 def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Config) -> None:
@@ -82,3 +86,55 @@ def test_a_warm_start_keeps_the_adaptive_sizes_of_yesterday(warm: Config) -> Non
     sizes = [step("train").run(config, day).details["model"]["options"]["embedding_sizes"] for day in DAYS[:2]]
     assert sizes[0] == sizes[1]
     assert 1 <= min(sizes[0]) < max(sizes[0]) <= 9
+
+
+@pytest.fixture
+def refusing(warm: Config) -> Config:
+    """Two days of which the second's candidate was refused."""
+    build(warm, DAYS[:2])
+    build(load_config(_with(warm.path, "min_auc = 0.4", "min_auc = 0.999")), DAYS[1:2], DAILY)
+    build(warm, DAYS[2:3], TRAINING[:-1])
+    return load_config(_with(warm.path, "min_auc = 0.999", "min_auc = 0.4"))
+
+
+def test_a_warm_start_goes_on_from_the_model_in_force_not_from_a_refused_candidate(refusing: Config) -> None:
+    details = step("train").run(refusing, DAYS[2]).details
+    assert details["started_from"] == f"bundles/{DAYS[0]}"
+    again = step("train").run(refusing, DAYS[2], force=True)
+    assert again.details == details
+
+
+def test_a_warm_start_from_yesterday_goes_on_from_a_refused_candidate(refusing: Config) -> None:
+    edit = _with(refusing.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
+    champion = step("train").run(refusing, DAYS[2])
+    yesterday = step("train").run(load_config(edit), DAYS[2])
+    assert yesterday.details["started_from"] == f"models/{DAYS[1]}"
+    assert yesterday.details["history"] != champion.details["history"]
+
+
+def test_a_rollback_repairs_the_chain_of_warm_starts(refusing: Config) -> None:
+    list(roll_back(refusing, DAYS[1], DAYS[1], "the gate was wrong", False, lambda text: None))
+    assert step("train").run(refusing, DAYS[2]).details["started_from"] == f"bundles/{DAYS[1]}"
+
+
+def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Config) -> None:
+    (log,) = (warm.path.parent / "raw" / "logs" / str(DAYS[1])).glob("*.tsv")
+    log.write_text("")
+    edit = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
+    config = load_config(edit)
+    build(config, DAYS[:2])
+    build(config, DAYS[2:3], TRAINING)
+    store = Store.of(config)
+    models = [store.manifest("models", day) for day in DAYS[:3]]
+    assert [manifest.details.get("started_from") for manifest in models if manifest] == [
+        None,
+        None,
+        f"bundles/{DAYS[0]}",
+    ]
+
+
+def test_a_warm_start_from_a_model_of_another_kind_is_refused_with_what_to_do(warm: Config) -> None:
+    build(warm, DAYS[:2], DAILY[:-1])
+    other = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', 'name = "lr"'))
+    with pytest.raises(InputError, match=r"expected to go on from a model 'lr', found 'fm'.*warm_start = false"):
+        step("train").run(other, DAYS[1])
