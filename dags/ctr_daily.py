@@ -36,6 +36,8 @@ def ctr_daily() -> None:
     ingest >> [sample, count]
     [sample, count] >> feature_map >> encode >> train >> calibrate >> gate >> promote >> score >> publish
     ingest >> evaluate >> promote
+    if config.calibration.maturity_days:
+        job("mature", config) >> encode
     train >> promote  # a warm start waits for yesterday's promotion
 
 

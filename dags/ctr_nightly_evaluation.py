@@ -14,8 +14,9 @@ config = pipeline_config()
 )
 def ctr_nightly_evaluation() -> None:
     """Describe the night."""
-    mature = job("mature", config)
-    mature >> [job("reevaluate", config), job("recalibrate", config)]
+    measured = [job("reevaluate", config), job("recalibrate", config)]
+    if not config.calibration.maturity_days:  # else the day itself has read the matured labels
+        job("mature", config) >> measured
 
 
 ctr_nightly_evaluation()

@@ -8,7 +8,6 @@ from jobs.command import main
 from jobs.reading import Reading, kept_reason
 from jobs.step import Built, Report, Step, kept
 from pnn_gluon import __version__
-from pnn_gluon.days import window
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import link_file
 
@@ -74,7 +73,7 @@ def _calibrate_share(reading: Reading) -> "tuple[list[NDArray[np.int32]], NDArra
     from pnn_gluon.data.shards import open_shard
 
     shards = reading.store.folder(reading.need("shards"))
-    days = window(reading.day, reading.config.calibration.window_days, reading.config.first_day)
+    days = sorted(reading.need("shards").details["samples"])[-reading.config.calibration.window_days :]
     parts = []
     for day in days:
         with open_shard(shards / f"{day}.h5") as shard:

@@ -30,13 +30,13 @@ def main() -> None:
 @app.command()
 def run(config: ConfigOption, day: DaysOption, force: ForceOption = False) -> None:
     """The whole day, for one or several days, without Airflow; one JSON line a step."""
-    from jobs.pipeline import DAILY, step
+    from jobs.pipeline import daily_steps, step
 
     options = load_config(config)
     if options.source.requests is None:
         raise ConfigError(f"{options.path}: source.requests: needed to run a whole day; say where requests lie")
     for each in parse_days(day):
-        for name in DAILY:
+        for name in daily_steps(options):
             status = print_outcome(guarded(partial(step(name).run, options, each, force, report)))
             if status not in {0, 4}:
                 raise typer.Exit(status)

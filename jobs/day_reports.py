@@ -7,6 +7,7 @@ from pathlib import Path
 from jobs.reading import kept_reason
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
+from pnn_gluon.days import plus
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.report import DayReport, render_report
 from pnn_gluon.store.manifest import Manifest
@@ -19,8 +20,8 @@ def day_reports(config: Config, days: Sequence[datetime.date]) -> list[DayReport
     Raises:
         InputError: none of the days was.
     """
-    store = Store.of(config)
-    reports = [report for day in days if (report := _day_report(store, day)) is not None]
+    store, late = Store.of(config), config.calibration.maturity_days
+    reports = [report for day in days if (report := _day_report(store, day, late)) is not None]
     if not reports:
         raise InputError(
             f"{config.path}: nothing to report: no day from {days[0]} to {days[-1]} was evaluated in the store "
@@ -29,7 +30,7 @@ def day_reports(config: Config, days: Sequence[datetime.date]) -> list[DayReport
     return reports
 
 
-def _day_report(store: Store, day: datetime.date) -> DayReport | None:
+def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None:
     evaluation, gate, rows = (store.manifest(table, day) for table in ("evaluations", "gates", "rows"))
     if evaluation is None or rows is None:
         return None
@@ -40,12 +41,21 @@ def _day_report(store: Store, day: datetime.date) -> DayReport | None:
     return DayReport(
         day=str(day),
         model_day=evaluation.details["model_day"],
-        summary={**(details["summary"] or counts), **new},
+        summary={**(details["summary"] or counts), **new, "matured_pcoc": _matured_pcoc(store, day, late)},
         reliability=evaluation.details["reliability"],
         gate=_word(gate),
         reasons=() if gate is None else gate.details["reasons"],
         notes=_notes(evaluation, bundle, gate),
     )
+
+
+def _matured_pcoc(store: Store, day: datetime.date, late: int) -> float | None:
+    """PCOC of the same model on the same day by the labels that came up to `late` days later; None until they did."""
+    again = store.manifest("reevaluations", plus(day, late)) if late else None
+    if again is None or again.details["day"] != str(day) or again.details["summary"] is None:
+        return None
+    pcoc: float | None = again.details["summary"]["pcoc"]
+    return pcoc
 
 
 def _notes(evaluation: Manifest, bundle: Manifest | None, gate: Manifest | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Samples of the training window under today's map -> HDF5 shards of int32 ids."""
+"""Samples of the training window, with complete labels, under today's map -> HDF5 shards of int32 ids."""
 
 import datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ from pnn_gluon.store.store import link_file
 def reads(reading: Reading) -> None:
     """Today's map and the samples of the training window."""
     reading.need("maps")
-    reading.over("samples", reading.config.training.window_days)
+    reading.labelled(reading.config.training.window_days)
 
 
 def build(reading: Reading, folder: Path, report: Report) -> Built:
     """Encode each day of the window; a shard whose sample and map are unchanged is taken over as it is."""
-    samples = reading.over("samples", reading.config.training.window_days)
+    samples = reading.labelled(reading.config.training.window_days)
     reusable = _reusable(reading, samples)
     for day in reusable:
         link_file(reusable[day], folder / f"{day}.h5")
@@ -27,7 +27,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     counts = _encode(reading, folder, {day: samples[day] for day in samples if day not in reusable}, report)
     total = {**_counts_before(reading, set(reusable)), **counts}
     made_from = {str(day): manifest.run for day, manifest in samples.items()}
-    details = {"map": reading.need("maps").run, "samples": made_from, "rows": total, "rate": _rate(samples)}
+    details = {"map": reading.need("maps").run, "samples": made_from, "rows": total, "rate": _rate(reading, samples)}
     return Built(sum(sum(share.values()) for share in total.values()), details)
 
 
@@ -62,12 +62,12 @@ def _counts_before(reading: Reading, days: set[datetime.date]) -> dict[str, dict
     return {str(day): before.details["rows"][str(day)] for day in days} if before else {}
 
 
-def _rate(samples: dict[datetime.date, Manifest]) -> float:
+def _rate(reading: Reading, samples: dict[datetime.date, Manifest]) -> float:
     rates = {day: float(manifest.details["rate"]) for day, manifest in samples.items()}
     if len(set(rates.values())) > 1:
         shown = ", ".join(f"{day} {rate:g}" for day, rate in rates.items())
         raise InputError(f"samples of the window were kept at different rates ({shown}): rerun jobs.sample for each")
-    return rates[max(rates)]
+    return rates[max(rates)] if rates else reading.config.sampling.negative_rate
 
 
 STEP = Step("encode", "shards", ("training.window_days",), reads, build)

@@ -69,7 +69,7 @@ def _gate_clicks(reading: Reading, sample: Manifest) -> tuple[int, int]:
 
 
 def _samples(reading: Reading) -> dict[datetime.date, Manifest]:
-    return reading.over("samples", reading.config.gate.window_days)
+    return reading.labelled(reading.config.gate.window_days)
 
 
 def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, Scores, dict[str, str]]":

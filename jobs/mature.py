@@ -1,7 +1,7 @@
 """The logs of a past day read again once its labels have matured, beside the day as it was first read.
 
-The daily tables are left as they are, so that nothing is retrained; `pnn-gluon status` still shows a day whose raw
-files changed as stale.
+Where labels come late (`calibration.maturity_days`), these are what the day trains, calibrates and judges with. The
+tables of the past day are left as they are; `pnn-gluon status` shows a day whose raw files changed as stale.
 """
 
 import datetime
@@ -40,7 +40,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if rows is None:
         rows = read_day(reading, day, folder)[0].rows
     result = sample_rows(reading.config, folder / "rows.parquet", folder)
-    details = {"day": str(day), "rows": rows}
+    details = {"day": str(day), "rows": rows, "rate": reading.config.sampling.negative_rate}
     return Built(result.rows, details) if rows else kept(f"no rows of {day}", **details)
 
 

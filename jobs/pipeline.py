@@ -28,6 +28,15 @@ DAILY = (
 )
 NIGHTLY = ("mature", "reevaluate", "recalibrate")
 
+
+def daily_steps(config: Config) -> tuple[str, ...]:
+    """The steps of a pipeline's day in order: where labels come late, those of a past day are read again first."""
+    if not config.calibration.maturity_days:
+        return DAILY
+    place = DAILY.index("encode")
+    return (*DAILY[:place], "mature", *DAILY[place:])
+
+
 State = Literal["done", "kept", "stale", "missing", "failed"]
 
 
@@ -47,9 +56,9 @@ def day_states(config: Config, days: Iterable[datetime.date]) -> dict[datetime.d
     store, wanted = Store.of(config), list(days)
     states: dict[tuple[str, datetime.date], State] = {}
     for day in _made_before(config, store, max(wanted)):  # in order, so that no chain of days is walked at once
-        for name in DAILY:
+        for name in daily_steps(config):
             _state(config, store, name, day, states)
-    return {day: {name: _state(config, store, name, day, states) for name in DAILY} for day in wanted}
+    return {day: {name: _state(config, store, name, day, states) for name in daily_steps(config)} for day in wanted}
 
 
 def _made_before(config: Config, store: Store, day: datetime.date) -> list[datetime.date]:
@@ -82,16 +91,16 @@ def _find_state(
         return "stale"
     if not this.fresh(reading, manifest):
         return "stale"
-    upstream = [_state(config, store, maker, made, known) for maker, made in _daily_inputs(reading.inputs)]
+    upstream = [_state(config, store, maker, made, known) for maker, made in _daily_inputs(config, reading.inputs)]
     if any(state not in {"done", "kept"} for state in upstream):
         return "stale"
     return "done" if kept_reason(manifest.details) is None else "kept"
 
 
-def _daily_inputs(inputs: Mapping[str, str | None]) -> list[tuple[str, datetime.date]]:
-    found = []
+def _daily_inputs(config: Config, inputs: Mapping[str, str | None]) -> list[tuple[str, datetime.date]]:
+    found, steps = [], daily_steps(config)
     for key, run in inputs.items():
         table, _, day = key.partition("/")
-        if run is not None and MAKERS.get(table) in DAILY:
+        if run is not None and MAKERS.get(table) in steps:
             found.append((MAKERS[table], datetime.date.fromisoformat(day)))
     return found

@@ -102,6 +102,18 @@ class Reading:
         """The partitions of the window of that many days that ends today."""
         return {day: self.need(table, day) for day in window(self.day, days, self.config.first_day)}
 
+    def labelled(self, days: int) -> dict[datetime.date, Manifest]:
+        """The samples of the newest days whose labels are complete, as many as asked for, by the day of their rows.
+
+        Where labels come late, those of a day are read again `calibration.maturity_days` later; before the first day
+        has matured there are none.
+        """
+        late = self.config.calibration.maturity_days
+        if not late:
+            return self.over("samples", days)
+        newest = plus(self.day, -late)
+        return {day: self.need("matured", plus(day, late)) for day in window(newest, days, self.config.first_day)}
+
     def raw(self, kind: Literal["logs", "clicks", "requests"], day: datetime.date) -> "tuple[RawFile, ...]":
         """The raw files of a kind and day, each an input by size and SHA-256.
 

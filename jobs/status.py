@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from jobs.pipeline import DAILY, day_states, step
+from jobs.pipeline import daily_steps, day_states, step
 from jobs.reading import kept_reason
 from jobs.terminal import console
 from pnn_gluon.config import Config
@@ -22,17 +22,17 @@ MARKS = {
 
 def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     """Print the state of every step on every day, the model in force, and why: refusals, kept days, failures."""
-    states, store = day_states(config, days), Store.of(config)
+    states, store, names = day_states(config, days), Store.of(config), daily_steps(config)
     gates = {day: store.manifest("gates", day) for day in days}
     reasons = {
         day: gate.details["reasons"] if gate and kept_reason(gate.details) is None else ()
         for day, gate in gates.items()
     }
-    table = Table("day", *DAILY, "model in force")
+    table = Table("day", *names, "model in force")
     for day, steps in states.items():
         champion = store.manifest("champions", day)
         model_day = champion.details["model_day"] if champion else None
-        marks = {name: MARKS[steps[name]] for name in DAILY}
+        marks = {name: MARKS[steps[name]] for name in names}
         if reasons[day] and steps["gate"] == "done":
             marks["gate"] = "[yellow]refused[/]"
         table.add_row(str(day), *marks.values(), model_day or "–")
@@ -41,9 +41,9 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     for day, steps in states.items():
         for reason in reasons[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
-        for name in (name for name in DAILY if steps[name] == "kept"):
+        for name in (name for name in names if steps[name] == "kept"):
             kept_day = store.manifest(step(name).table, day)
             reason = kept_reason(kept_day.details) if kept_day else ""
             out.print(f"{name} {day} kept: {reason}", markup=False, soft_wrap=True)
-        for name in (name for name in DAILY if steps[name] == "failed"):
+        for name in (name for name in names if steps[name] == "failed"):
             out.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)

@@ -17,6 +17,7 @@ METRIC_FORMATS: Mapping[str, tuple[str, str]] = {
     "log_loss": ("Log loss", ".5f"),
     "normalized_entropy": ("NE", ".4f"),
     "pcoc": ("PCOC", ".3f"),
+    "matured_pcoc": ("PCOC, labels matured", ".3f"),
     "ece": ("ECE", ".5f"),
     "new_rows": ("New rows", ",d"),
     "new_pcoc": ("New PCOC", ".3f"),
