@@ -2,49 +2,67 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
 import pytest
 
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
 
 
 @pytest.fixture(scope="session")
-def score_server_uri(postgres) -> str:  # type: ignore[no-untyped-def]
-    postgres.ensure_database("small")
-    return postgres.uri("small")
+def five_days_server(postgres: EmbeddedPostgres) -> str:
+    """The database that `five_days` publishes into."""
+    postgres.ensure_database("five_days")
+    return postgres.uri("five_days")
 
 
 @pytest.fixture(autouse=True)
-def scores_variable(score_server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SCORES_VARIABLE, score_server_uri)
+def scores_variable(five_days_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SCORES_VARIABLE, five_days_server)
 
 
 @pytest.fixture(scope="session")
-def five_days(tmp_path_factory: pytest.TempPathFactory, score_server_uri: str) -> Config:
+def five_days(tmp_path_factory: pytest.TempPathFactory, five_days_server: str) -> Config:
     """Five days built in order; read only."""
     folder = tmp_path_factory.mktemp("five")
     (folder / "pipeline.toml").write_text(PIPELINE)
     write_raw(folder / "raw", DAYS)
     config = load_config(folder / "pipeline.toml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SCORES_VARIABLE, score_server_uri)
+        patch.setenv(SCORES_VARIABLE, five_days_server)
         build(config, DAYS)
     return config
 
 
 @pytest.fixture
-def pipeline(five_days: Config, tmp_path: Path, scores_variable: None) -> Config:
+def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """The same raw logs and an empty store."""
     return _copy(five_days, tmp_path / "pipeline", store=False)
 
 
 @pytest.fixture
-def built(five_days: Config, tmp_path: Path, scores_variable: None) -> Config:
+def built(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """A copy of the five days that a test may change."""
-    return _copy(five_days, tmp_path / "built", store=True)
+    copy = _copy(five_days, tmp_path / "built", store=True)
+    _own_the_score_table(copy)
+    return copy
+
+
+@pytest.fixture
+def score_server_uri(
+    postgres: EmbeddedPostgres, five_days: Config, scores_variable: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A database of this test's own, with the published days of `five_days`."""
+    uri = postgres.uri("small")
+    with adbc.connect(postgres.uri("postgres"), autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("create database small template five_days")
+        monkeypatch.setenv(SCORES_VARIABLE, uri)
+        yield uri
+        cursor.execute("drop database small with (force)")
 
 
 def _copy(config: Config, folder: Path, store: bool) -> Config:
@@ -53,14 +71,10 @@ def _copy(config: Config, folder: Path, store: bool) -> Config:
     shutil.copy(config.path, folder / "pipeline.toml")
     if store:
         shutil.copytree(source / "store", folder / "store")
-    copy = load_config(folder / "pipeline.toml")
-    _own_the_score_table(copy)
-    return copy
+    return load_config(folder / "pipeline.toml")
 
 
 def _own_the_score_table(config: Config) -> None:
-    """The session's one score table becomes this copy's, as by publish --force."""
+    """The score table of the test's database becomes this copy's, as by publish --force."""
     with adbc.connect(os.environ[SCORES_VARIABLE], autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("select to_regclass('scores$runs') is not null")
-        if cursor.fetchall() == [(True,)]:
-            cursor.execute(f"update scores$runs set store = '{config.name} in {config.store_root}'")
+        cursor.execute(f"update scores$runs set store = '{config.name} in {config.store_root}'")

@@ -67,7 +67,7 @@ def test_late_labels_recalibrate_the_model_in_force_and_the_next_day_that_keeps_
     made = manifest(config, "recalibrated", today)
     assert made.details["after"]["pcoc"] == pytest.approx(1, abs=0.02)
     assert made.details["before"]["pcoc"] < 0.95
-    build(config, [tomorrow], ("gate", "promote"))
+    build(config, [tomorrow], ("mature", "gate", "promote"))
     champion = manifest(config, "champions", tomorrow).details
     assert (champion["decision"], champion["table"], champion["run"]) == ("kept", "recalibrated", made.run)
     assert champion["model_day"] == str(today)

@@ -57,10 +57,13 @@ from pnn_gluon.days import parse_day
 def kill(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def killed_write(path, *arguments, write=store.write_atomically, **options):
+    return write(path, *arguments, **options) if ".local" in path.parts else kill()
+
 if sys.argv[4] == "files are made":
     store.move_folder = kill
 elif sys.argv[4] == "manifest is due":
-    store.write_atomically = kill
+    store.write_atomically = killed_write
 else:
     from pnn_gluon.training.checkpoint import Checkpoints
     save, calls = Checkpoints.save, []
