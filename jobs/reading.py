@@ -27,7 +27,8 @@ _SHOWN_DAYS = 10
 class Reading:
     """One step's view of the store on one day; everything asked for is recorded in `inputs`.
 
-    With `peek`, raw files are described by size alone: enough to see that something changed, without reading it.
+    With `peek`, raw files that this machine read before are read again only where their times changed, and others are
+    described by size alone: enough to see that something changed.
     With `force`, a step takes nothing over from the day in force.
     """
 
@@ -120,15 +121,17 @@ class Reading:
         Raises:
             ConfigError: when the configuration does not say where files of this kind lie.
         """
-        from pnn_gluon.data.raw_files import fingerprint, list_raw_files
+        from pnn_gluon.data.known_digests import KnownDigests
+        from pnn_gluon.data.raw_files import list_raw_files
 
         pattern: str | None = getattr(self.config.source, kind)
         if pattern is None:
             raise ConfigError(f"{self.config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
         files = list_raw_files(self.config, pattern, day)
+        known = KnownDigests(self.store.raw_digests(kind, day))
+        digest = known.recall if self.peek else known.read
         for file in files:
-            digest = "" if self.peek else fingerprint(file)
-            self.inputs[f"raw/{kind}/{file.name}"] = f"{file.size}:{digest}"
+            self.inputs[f"raw/{kind}/{file.name}"] = f"{file.size}:{digest(file)}"
         return files
 
     def raw_logs(self, day: datetime.date) -> None:

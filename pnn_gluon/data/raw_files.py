@@ -38,12 +38,14 @@ class RawFile:
         path: where the file is: a local path or a URL.
         size: bytes, as stored.
         folder: the fixed folder, a local path or a URL.
+        modified: nanoseconds since 1970 of the last change, where the file system tells.
     """
 
     name: str
     path: str
     size: int
     folder: str
+    modified: int | None = None
 
     @property
     def plain_name(self) -> str:
@@ -72,8 +74,10 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
     folder = config.resolve(folder)
     filesystem, base = _open_folder(folder + query)
     wanted = [day_path(part, day) for part in parts]
-    found = sorted(_matches(filesystem, base, wanted))
-    files = tuple(RawFile(name, f"{folder}/{name}{query}", size, folder + query) for name, size in found)
+    found = sorted(_matches(filesystem, base, wanted), key=lambda named: named[0])
+    files = tuple(
+        RawFile(name, f"{folder}/{name}{query}", int(info.size), folder + query, info.mtime_ns) for name, info in found
+    )
     if not files:
         raise NoRawFiles(
             f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
@@ -123,13 +127,13 @@ def _open_folder(folder: str) -> tuple[Any, str]:
     return open_filesystem(folder) if "://" in folder else (pyarrow.fs.LocalFileSystem(), folder)
 
 
-def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> list[tuple[str, int]]:
-    """Name and size of every file below the base whose path matches part by part."""
+def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> list[tuple[str, Any]]:
+    """Name and description of every file below the base whose path matches part by part."""
     found, last = [], len(wanted) == 1
     for part, info in _children(filesystem, base, name, wanted[0]):
         below = f"{name}/{part}" if name else part
         if last and info.is_file:
-            found.append((below, int(info.size)))
+            found.append((below, info))
         elif info.type == pyarrow.fs.FileType.Directory and not (last and _WILDCARD.search(wanted[0])):
             found += _matches(filesystem, base, wanted[1:] or ["*"], below)
     return found

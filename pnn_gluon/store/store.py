@@ -167,7 +167,11 @@ class Store:
         """What killed runs may have left beside a table: living ones' staging and files are among them."""
         state = self.local / _LOCAL_STATE
         folders = [path for name in ("staging", _DISCARDED) for path in sorted((state / name).glob("*"))]
-        return folders + temporaries(self.local / table) + temporaries(state / "failures")
+        return (
+            folders
+            + temporaries(self.local / table)
+            + [path for name in ("failures", "raw") for path in temporaries(state / name)]
+        )
 
     def abandoned(self, path: Path) -> bool:
         """Whether nobody is at work on one of the leftovers."""
@@ -311,6 +315,10 @@ class Store:
         """Forget a failure that a later run mended."""
         if self._failure(table, day).exists():
             self._failure(table, day).unlink(missing_ok=True)
+
+    def raw_digests(self, kind: str, day: datetime.date) -> Path:
+        """Where this machine may note what it knows of the raw files of a kind and day."""
+        return self.local / _LOCAL_STATE / "raw" / f"{kind}-{day}.json"
 
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"

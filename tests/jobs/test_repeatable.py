@@ -1,5 +1,6 @@
 """The same days give the same bytes, in whatever order and after whatever accident."""
 
+import os
 import random
 import shutil
 import signal
@@ -128,6 +129,18 @@ def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_
     assert states[DAYS[2]]["feature_map"] == "stale"
     assert "done" in build(built, stale)
     assert {state for day in day_states(built, DAYS).values() for state in day.values()} == {"done"}
+
+
+def test_a_changed_click_in_a_file_of_the_same_size_and_times_makes_its_day_stale(built: Config) -> None:
+    step("ingest").run(built, DAYS[0], force=True)
+    log = built.path.parent / f"raw/logs/{DAYS[0]}/part-0.tsv"
+    assert day_states(built, [DAYS[0]])[DAYS[0]]["ingest"] == "done"
+    lines, times = log.read_bytes().splitlines(keepends=True), log.stat()
+    first = next(number for number, line in enumerate(lines) if line.startswith(b"0\t"))
+    lines[first] = b"1" + lines[first][1:]
+    log.write_bytes(b"".join(lines))
+    os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert day_states(built, [DAYS[0]])[DAYS[0]]["ingest"] == "stale"
 
 
 def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: Config, pipeline: Config) -> None:
