@@ -1,6 +1,7 @@
 """pnn-gluon: the operator's commands."""
 
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +20,15 @@ DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, 
 
 
 def main() -> None:
-    """Run a command; errors a user can act on end with their own status and no traceback."""
+    """Run a command; errors a user can act on end with their own status and no traceback; none shows a password."""
     try:
         app()
     except PnnError as error:
         report(f"error: {error}")
         sys.exit(error.exit_status)
+    except Exception:
+        report(traceback.format_exc().rstrip())
+        sys.exit(1)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
+from pnn_gluon.secrets_masking import masked
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
 DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
@@ -22,8 +23,8 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if
 
 
 def report(text: str) -> None:
-    """A line of progress."""
-    print(text, file=sys.stderr, flush=True)
+    """A line of progress or of what went wrong, without passwords."""
+    print(masked(text), file=sys.stderr, flush=True)
 
 
 def main(step: Step) -> None:
@@ -68,7 +69,7 @@ def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
                 "store is, or raise engine.memory_limit, then run again"
             )
         else:
-            traceback.print_exc()
+            report(traceback.format_exc().rstrip())
         return 1
 
 

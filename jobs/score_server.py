@@ -1,16 +1,22 @@
 """The PostgreSQL server that holds the score tables, as the configuration names it."""
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.secrets_masking import SECRET_VARIABLES
 
 DATABASE = "pnn_gluon"
 CONNECTION_VARIABLE = "PNN_GLUON_SCORES_URI"
 """Where the DAG puts the URI of the Airflow connection that `server = "connection:ID"` names."""
+
+_PAIR = re.compile(r"\w+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*|(?=\s|$))")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:/?,]*)(?::[0-9]*)?"
+_PARTS = re.compile(rf"(?:[^@:/?]*(?::[^@/?]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?]*)?(?:\?(?:\w+=[^&=]*(?:&|$))*)?")
 
 
 @contextmanager
@@ -40,11 +46,29 @@ def server_uri(config: Config) -> str:
     """The URI of a server that is not ours, from the environment: never from a file of the project.
 
     Raises:
-        ConfigError: naming the variable that is not set.
+        ConfigError: naming the variable that is not set or holds no URI; never with what it holds.
     """
     kind, _, name = config.publish.server.partition(":")
     variable = name if kind == "env" else CONNECTION_VARIABLE
+    SECRET_VARIABLES.add(variable)
     uri = os.environ.get(variable)
     if not uri:
         raise ConfigError(f"environment variable {variable}: not set; it must hold the URI of the score server")
-    return uri.replace("postgres://", "postgresql://", 1)
+    if (wrong := _flaw(uri)) is not None:
+        raise ConfigError(
+            f"environment variable {variable}: {wrong}; it must hold a URI like postgresql://USER:PASSWORD@HOST:5432/"
+            "DATABASE, with special characters of the user and the password percent-encoded (@ as %40, / as %2F)"
+        )
+    return re.sub(r"^postgres://", "postgresql://", uri)
+
+
+def _flaw(uri: str) -> str | None:
+    """What is wrong with a URI or key=value DSN, in words that hold nothing of it; libpq's own words would."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return "neither a URI nor pairs of key=value" if _PAIR.sub("", uri).strip() else None
+    if scheme not in {"postgres", "postgresql"}:
+        return "its scheme is not postgresql"
+    if re.search(r"[\s#]|%(?![0-9A-Fa-f]{2})", rest):
+        return "it holds a space, a # or a % that is not percent-encoded"
+    return None if _PARTS.fullmatch(rest) else "its user, password, host, port and database cannot be told apart"

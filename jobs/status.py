@@ -9,6 +9,7 @@ from jobs.pipeline import daily_steps, day_states, step
 from jobs.reading import kept_reason
 from jobs.terminal import console
 from pnn_gluon.config import Config
+from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
 MARKS = {
@@ -46,4 +47,5 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
             reason = kept_reason(kept_day.details) if kept_day else ""
             out.print(f"{name} {day} kept: {reason}", markup=False, soft_wrap=True)
         for name in (name for name in names if steps[name] == "failed"):
-            out.print(f"{name} {day}: {store.failure(step(name).table, day)}", markup=False)
+            failure = masked(store.failure(step(name).table, day) or "")  # earlier releases kept it as it was
+            out.print(f"{name} {day}: {failure}", markup=False)

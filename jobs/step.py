@@ -12,6 +12,7 @@ from pnn_gluon import __version__
 from pnn_gluon.config import Config
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
@@ -134,7 +135,7 @@ class Step:
         """Keep a failure for `status`; where that cannot be written, the failure itself matters more."""
         text = explained(failure) if isinstance(failure, OSError) else str(failure)
         try:
-            store.record_failure(self.table, day, f"{type(failure).__name__}: {text}")
+            store.record_failure(self.table, day, masked(f"{type(failure).__name__}: {text}"))
         except OSError as error:
             report(f"{self.name} {day}: status will not show this failure: {error}")
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from jobs.command import guarded
 from jobs.pipeline import day_states, step
 from jobs.score_server import CONNECTION_VARIABLE, server_uri
+from jobs.status import print_status
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError
@@ -72,3 +74,65 @@ def test_a_publication_killed_before_its_manifest_is_seen_when_the_inputs_return
 
 def interrupt(*arguments: object, **named: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://bob:s3cr@t@db/x",
+        "postgresql://bob:s3cr/t@db/x",
+        "postgresql://bob:12?s3cr@db/x",
+        "postgresql://bob:s3cr#t@db/x",
+        "postgresql://bob:s3cr%t@db/x",
+        "postgresql://bob:s3cr t@db/x",
+        "mysql://bob:s3cr@db/x",
+        "host=db password=my s3cr",
+    ],
+)
+def test_a_malformed_uri_is_refused_without_its_password(
+    built: Config, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("OTHER_URI", uri)
+    config = with_server(built, "env:OTHER_URI")
+    with pytest.raises(ConfigError, match=r"environment variable OTHER_URI: .*percent-encoded") as caught:
+        step("publish").run(config, DAYS[-1], force=True)
+    assert "s3cr" not in str(caught.value)
+    assert "s3cr" not in (Store.of(config).failure("published", DAYS[-1]) or "")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://bob:s%40%2Fx@db:5432/x?sslmode=require&connect_timeout=3",
+        "postgresql://bob@[::1]:5432,b:1/x",
+        "postgresql:///x?host=/run/postgresql",
+        "host=db password='my s3cr' user=bob",
+    ],
+)
+def test_well_formed_addresses_are_taken_as_they_are(built: Config, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("OTHER_URI", uri)
+    assert server_uri(with_server(built, "env:OTHER_URI")) == uri
+
+
+def test_a_traceback_and_a_recorded_failure_hide_the_password(
+    built: Config, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTHER_URI", "postgresql://bob:s3cr%40word@127.0.0.1:1/x")
+    config = with_server(built, "env:OTHER_URI")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("cannot use s3cr@word of s3cr%40word at " + server_uri(config))
+
+    monkeypatch.setattr("jobs.publish.score_server", fail)
+    assert guarded(lambda: step("publish").run(config, DAYS[-1], force=True)) == 1
+    for text in (capfd.readouterr().err, Store.of(config).failure("published", DAYS[-1]) or ""):
+        assert "RuntimeError: cannot use *** of *** at " in text
+        assert "s3cr" not in text
+
+
+def test_status_hides_the_password_of_a_failure_an_earlier_release_kept(
+    built: Config, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Store.of(built).record_failure("published", DAYS[-1], "cannot use postgresql://bob:s3cr@t@db/x")
+    print_status(built, DAYS[-1:])
+    assert "cannot use postgresql://bob:***@db/x" in capfd.readouterr().out
