@@ -5,10 +5,14 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.secrets_masking import SECRET_VARIABLES
+
+if TYPE_CHECKING:
+    from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 DATABASE = "pnn_gluon"
 CONNECTION_VARIABLE = "PNN_GLUON_SCORES_URI"
@@ -25,12 +29,29 @@ def score_server(config: Config) -> Generator[str, None, None]:
     if config.publish.server != "embedded":
         yield server_uri(config)
         return
+    with _embedded(config) as postgres:
+        yield postgres.uri(DATABASE)
+
+
+@contextmanager
+def reading_server(config: Config) -> Generator[str, None, None]:
+    """Like `score_server`; of the embedded server it is the URI of the role that can only read."""
+    if config.publish.server != "embedded":
+        yield server_uri(config)
+        return
+    with _embedded(config) as postgres:
+        yield postgres.reader_uri(DATABASE)
+
+
+@contextmanager
+def _embedded(config: Config) -> Generator["EmbeddedPostgres", None, None]:
+    """The embedded server with its database and its reader."""
     from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
-    postgres = EmbeddedPostgres(embedded_folder(config), config.publish.port)
-    with postgres.running():
+    with EmbeddedPostgres(embedded_folder(config), config.publish.port).running() as postgres:
         postgres.ensure_database(DATABASE)
-        yield postgres.uri(DATABASE)
+        postgres.ensure_reader(DATABASE)
+        yield postgres
 
 
 def embedded_folder(config: Config) -> Path:

