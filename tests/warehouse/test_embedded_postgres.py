@@ -32,6 +32,18 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[EmbeddedPostgres]:
+    """A server with an empty data folder, made once; every test leaves it stopped."""
+    path = Path(tempfile.mkdtemp(prefix="pg-"))
+    path.chmod(0o755)
+    server = EmbeddedPostgres(path / "pg")
+    server.init()
+    yield server
+    server.stop()
+    shutil.rmtree(path)
+
+
 def ask(server: EmbeddedPostgres, query: str) -> list[tuple[object, ...]]:
     with adbc.connect(server.uri("postgres"), autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute(query)
@@ -113,6 +125,70 @@ def test_running_does_not_stop_what_it_did_not_start(postgres: EmbeddedPostgres)
     with EmbeddedPostgres(postgres.root).running():
         pass
     assert postgres.is_running()
+
+
+USER = (
+    "import sys; from pathlib import Path; from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres\n"
+    "with EmbeddedPostgres(Path(sys.argv[1])).running(): print('in', flush=True); sys.stdin.read()"
+)
+
+
+def start_user(root: Path) -> "subprocess.Popen[str]":
+    """Another process that uses the server until its input ends."""
+    user = subprocess.Popen(
+        [sys.executable, "-c", USER, str(root)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert user.stdout is not None
+    assert user.stdout.readline() == "in\n"
+    return user
+
+
+def test_the_server_lives_until_its_last_user_leaves_whoever_launched_it(stopped: EmbeddedPostgres) -> None:
+    launcher = start_user(stopped.root)
+    with stopped.running() as server:
+        launcher.communicate()
+        assert ask(server, "select 1") == [(1,)]
+    assert not server.is_running()
+
+
+def test_a_killed_launcher_neither_stops_the_server_nor_keeps_it(stopped: EmbeddedPostgres) -> None:
+    launcher = start_user(stopped.root)
+    with stopped.running() as server:
+        launcher.kill()
+        launcher.communicate()
+        assert ask(server, "select 1") == [(1,)]
+    assert not server.is_running()
+
+
+def test_connected_clients_keep_the_server_until_the_next_last_user(
+    stopped: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as short:
+        short.setattr(embedded_postgres, "CLIENTS_TIMEOUT", 0.1)
+        with stopped.running() as server:
+            client = adbc.connect(server.uri("postgres"), autocommit=True)
+    with client, client.cursor() as cursor:
+        cursor.execute("select 1")
+        assert cursor.fetchall() == [(1,)]
+    with server.running():
+        pass
+    assert not server.is_running()
+
+
+def test_a_server_started_to_stay_outlives_its_users(stopped: EmbeddedPostgres) -> None:
+    with stopped.running():
+        pass
+    try:
+        assert stopped.start()
+        with stopped.running():
+            pass
+        assert stopped.is_running()
+    finally:
+        stopped.stop()
 
 
 def test_a_taken_port_is_refused_if_asked_for_and_replaced_if_not(folder: Path) -> None:
