@@ -65,6 +65,8 @@ def model_options(model: str, arguments: Sequence[str]) -> ModelConfig:
         if not option.startswith("--") or value is None:
             raise ConfigError(f"model options: expected --name value, received {' '.join(arguments)!r}")
         given[option.removeprefix("--").replace("-", "_")] = _read(value)
+    if "adaptive_c" in given:
+        raise ConfigError("count-parameters: --adaptive-c needs the ids of each field: give --embedding-sizes")
     return checked_model(model, given)
 
 

@@ -48,6 +48,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.export import export_model
+    from pnn_gluon.training.history import few_steps
     from pnn_gluon.training.loop import train
     from pnn_gluon.training.scorer import last_bits
 
@@ -70,10 +71,8 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         checkpoint_dir=_checkpoints(reading) / "training",
         progress=_progress(reading, report),
     )
-    if result.steps < FEW_STEPS:
-        report(
-            f"train {reading.day}: only {result.steps} steps: lower training.batch_size or raise epochs to learn more"
-        )
+    if few := few_steps(result.steps):
+        report(f"train {reading.day}: {few}")
     export_model(net, folder, feature_map.layout.slots)
     details = {
         "model": {
@@ -134,10 +133,6 @@ def _validation(reading: Reading, feature_map: "FeatureMap") -> "Callable[[Hybri
         return loss.value()
 
     return log_loss
-
-
-FEW_STEPS = 200
-"""Fewer updates than this can hardly move a network from where it starts."""
 
 
 def _start_warm(net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.idle_options import idle_model_options, idle_training_options
 from pnn_gluon.training.options import (
     GBDT_NAME,
     Device,
@@ -38,8 +39,23 @@ _NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _WILDCARD = re.compile(r"[*?\[]")
 _URL_OPTIONS = re.compile(r"\?\w+=.*$")
 
-Name = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,40}$")]
+_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,40}$")
+_SHOWN = 100
+
+Name = Annotated[str, Field(pattern=_NAME.pattern)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+FilePath = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
+"""What stands between or around the columns of a line."""
+
+Day = Annotated[datetime.date, BeforeValidator(lambda day: _no_number(day))]
+"""A day as a TOML date or YYYY-MM-DD; pydantic would take a number for seconds since 1970."""
+
+
+def _no_number(day: Any) -> Any:
+    if isinstance(day, int | float):
+        raise ValueError("expected a day such as 2026-11-01")
+    return day
 
 
 class Section(BaseModel):
@@ -51,7 +67,7 @@ class Section(BaseModel):
 class StoreConfig(Section):
     """Where partitions live: a folder (relative to the configuration file) or an object-store URL."""
 
-    root: str
+    root: FilePath
 
 
 class LabelRule(Section):
@@ -94,11 +110,11 @@ class SourceConfig(Section):
 
     preset: Name | None = None
     kind: Literal["delimited", "parquet", "ipinyou_raw"] = "delimited"
-    logs: str
-    clicks: str | None = None
-    requests: str | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
-    quote: Annotated[str, Field(max_length=1)] = ""
+    logs: FilePath
+    clicks: FilePath | None = None
+    requests: FilePath | None = None
+    delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = "\t"
+    quote: Annotated[Symbol, Field(max_length=1)] = ""
     header: bool = False
     columns: tuple[Name, ...] = ()
     label: LabelRule = LabelRule()
@@ -120,6 +136,8 @@ class SourceConfig(Section):
             raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("`columns` names a column twice")
+        if self.quote == self.delimiter:
+            raise ValueError(f"`quote` and `delimiter` are both {self.quote!r}; they must differ")
         if self.id_column is None and self.model_fields_set & {"on_repeat", "max_conflict_share"}:
             raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
         self._check_patterns()
@@ -142,9 +160,11 @@ class _FieldConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _column_defaults_to_name(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and not values.get("column"):
-            return {**values, "column": values.get("name", "")}
-        return values
+        if not isinstance(values, Mapping) or values.get("column"):
+            return values
+        name = values.get("name")
+        read = {"column": name} if isinstance(name, str) and _NAME.match(name) else {}
+        return {**{key: value for key, value in values.items() if key != "column"}, **read}
 
 
 class CategoricalField(_FieldConfig):
@@ -203,7 +223,7 @@ class SamplingConfig(Section):
 class FeatureMapConfig(Section):
     """Which values get an id of their own: those with enough impressions in the counting window."""
 
-    min_impressions: Annotated[int, Field(ge=1)] = 10
+    min_impressions: Annotated[int, Field(ge=1, lt=2**63)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
 
 
@@ -239,6 +259,16 @@ MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
 }
 """The options each model takes; the registry of models is tested against it."""
 
+
+def options_of(model: str) -> frozenset[str]:
+    """The options that a configuration may give a model, none for a name that is no model's.
+
+    Besides those in `MODEL_OPTIONS` there is `adaptive_c`, which stands for `embedding_sizes`.
+    """
+    takes = MODEL_OPTIONS.get(model, frozenset())
+    return takes | {"adaptive_c"} if "embedding_sizes" in takes else takes
+
+
 GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed", "unseen_share"})
 """Options of `training` that have an effect on gradient boosted trees."""
 
@@ -247,13 +277,13 @@ Widths = Annotated[
 ]
 """Some sizes; a single number is a tuple of one."""
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 Scale = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-class ModelConfig(Section):
-    """The model by name and its options; an option that the model does not take is an error.
+class ModelOptions(Section):
+    """The model by name and some of its options; an option that the model does not take is an error.
 
     An option left out (None) has the model's own default.
     """
@@ -308,21 +338,35 @@ class ModelConfig(Section):
         return name
 
     @model_validator(mode="after")
-    def _options_have_an_effect(self) -> Self:
-        idle = sorted(self.options.keys() - MODEL_OPTIONS[self.name])
-        if idle:
-            allowed = ", ".join(sorted(MODEL_OPTIONS[self.name])) or "none"
-            raise ValueError(f"model {self.name!r} has no option {idle[0]!r}; its options: {allowed}")
+    def _model_takes_the_options(self) -> Self:
+        odd = sorted(self.given.keys() - options_of(self.name))
+        if odd == ["adaptive_c"]:
+            raise ValueError(f"model {self.name!r} has no option 'adaptive_c': its vectors all have one size")
+        if odd:
+            allowed = ", ".join(sorted(options_of(self.name))) or "none"
+            raise ValueError(f"model {self.name!r} has no option {odd[0]!r}; its options: {allowed}")
         return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are given."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
+
+
+class ModelConfig(ModelOptions):
+    """The model by name with all its options, which must go together."""
 
     @model_validator(mode="after")
     def _sizes_are_given_once(self) -> Self:
-        if self.adaptive_c is None:
-            return self
-        if "embedding_sizes" not in MODEL_OPTIONS[self.name]:
-            raise ValueError(f"model {self.name!r} has no option 'adaptive_c': its vectors all have one size")
-        if self.embedding_sizes is not None or self.embedding_size is None:
+        if self.adaptive_c is not None and (self.embedding_sizes is not None or self.embedding_size is None):
             raise ValueError("`adaptive_c` needs `embedding_size`, the largest size, and no `embedding_sizes`")
+        return self
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> Self:
+        idle = idle_model_options(self.name, options_of(self.name), self.given)
+        if idle:
+            raise ValueError("; ".join(f"`{option}` {why}" for option, why in idle.items()))
         return self
 
     @property
@@ -360,32 +404,32 @@ class TrainingConfig(Section):
     warm_start_from: Literal["champion", "yesterday"] = "champion"
     pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     unseen_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    epochs: Annotated[int, Field(ge=1, le=1000)] = TrainingOptions.epochs
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    optimizer: OptimizerName = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: ScheduleName = "constant"
-    final_rate_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-    lazy_update: bool = True
-    epsilon: Annotated[float, Field(gt=0)] | None = None
-    l1: Annotated[float, Field(ge=0)] = 0.0
-    embedding_l2: Annotated[float, Field(ge=0)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    attention_l2: Annotated[float, Field(ge=0)] | None = None
-    decoupled: bool = False
-    catch_up_decay: bool = False
-    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    optimizer: OptimizerName = TrainingOptions.optimizer
+    learning_rate: Annotated[float, Field(gt=0)] = TrainingOptions.learning_rate
+    schedule: ScheduleName = TrainingOptions.schedule
+    final_rate_share: Annotated[float, Field(ge=0, lt=1)] = TrainingOptions.final_rate_share
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] | None = TrainingOptions.plateau_factor
+    warmup_steps: Annotated[int, Field(ge=0)] = TrainingOptions.warmup_steps
+    lazy_update: bool = TrainingOptions.lazy_update
+    epsilon: Annotated[float, Field(gt=0)] | None = TrainingOptions.epsilon
+    l1: Annotated[float, Field(ge=0)] = TrainingOptions.l1
+    embedding_l2: Annotated[float, Field(ge=0)] = TrainingOptions.embedding_l2
+    weight_decay: Annotated[float, Field(ge=0)] = TrainingOptions.weight_decay
+    attention_l2: Annotated[float, Field(ge=0)] | None = TrainingOptions.attention_l2
+    decoupled: bool = TrainingOptions.decoupled
+    catch_up_decay: bool = TrainingOptions.catch_up_decay
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = TrainingOptions.average_decay
+    clip_norm: Annotated[float, Field(gt=0)] | None = TrainingOptions.clip_norm
     validation: Literal["held_out", "last_day", "none"] = "held_out"
-    patience: Annotated[int, Field(ge=1)] = 1
-    checkpoint_every: Annotated[int, Field(ge=1)] = 2000
-    devices: Annotated[int, Field(ge=1, le=64)] = 1
-    device: Device = "cpu"
-    kvstore: KVStore = "device"
-    precision: PrecisionName = "auto"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    patience: Annotated[int, Field(ge=1)] = TrainingOptions.patience
+    checkpoint_every: Annotated[int, Field(ge=1, lt=2**31)] = TrainingOptions.checkpoint_every
+    devices: Annotated[int, Field(ge=1, le=64)] = TrainingOptions.devices
+    device: Device = TrainingOptions.device
+    kvstore: KVStore = TrainingOptions.kvstore
+    precision: PrecisionName = TrainingOptions.precision
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = TrainingOptions.seed
 
     @property
     def options(self) -> TrainingOptions:
@@ -460,7 +504,7 @@ class PublishConfig(Section):
 
     server: Annotated[str, Field(pattern=r"^(embedded|env:[A-Z_][A-Z0-9_]*|connection:[A-Za-z0-9_]+)$")] = "embedded"
     table: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}$")] = "scores"
-    folder: str | None = None
+    folder: FilePath | None = None
     port: Annotated[int, Field(ge=1024, le=65535)] | None = None
 
     @model_validator(mode="after")
@@ -476,6 +520,13 @@ class EngineConfig(Section):
     memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "1GB"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory_is_enough(cls, text: str) -> str:
+        if not 32 <= int(text[:-2]) * (1000 if text.endswith("GB") else 1) <= 10**9:
+            raise ValueError("expected between 32MB and 1000000GB")
+        return text
+
 
 class Config(Section):
     """One pipeline: everything that decides what a day's files hold.
@@ -484,8 +535,8 @@ class Config(Section):
     """
 
     name: Name
-    first_day: datetime.date
-    last_day: datetime.date | None = None
+    first_day: Day
+    last_day: Day | None = None
     store: StoreConfig
     source: SourceConfig
     fields: Annotated[tuple[AnyField, ...], Field(min_length=1)]
@@ -503,6 +554,8 @@ class Config(Section):
     @field_validator("fields", mode="before")
     @classmethod
     def _fields_are_categorical_by_default(cls, fields: Any) -> Any:
+        if not isinstance(fields, list | tuple):
+            return fields
         return [{"kind": "categorical", **f} if isinstance(f, Mapping) else f for f in fields]
 
     @model_validator(mode="after")
@@ -533,6 +586,14 @@ class Config(Section):
             if name not in names:
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
         self._check_columns()
+        return self
+
+    @model_validator(mode="after")
+    def _training_has_an_effect(self) -> Self:
+        idle = idle_training_options(self.model.name, options_of(self.model.name), self.model.given)
+        given = self.training.model_dump(include=set(idle), exclude_defaults=True)
+        if given and self.model.name != GBDT_NAME:
+            raise ValueError("; ".join(f"training.{option} {idle[option]}" for option in given))
         return self
 
     @model_validator(mode="after")
@@ -617,7 +678,7 @@ def load_config(path: str | Path) -> Config:
     try:
         return Config.model_validate({**raw, "path": path})
     except ValidationError as error:
-        raise ConfigError(explain(path, error, Config)) from None
+        raise ConfigError(explain(path, error, Config, raw)) from None
 
 
 def checked_model(name: str, options: Mapping[str, Any]) -> ModelConfig:
@@ -629,22 +690,38 @@ def checked_model(name: str, options: Mapping[str, Any]) -> ModelConfig:
     try:
         return ModelConfig.model_validate({"name": name, **options})
     except ValidationError as error:
-        lines = [_explain_one({**item, "loc": ("model", *item["loc"])}, Config) for item in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(_explained(error, ModelConfig, {"name": name, **options}, "model"))) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, not yet checked.
 
     Raises:
-        ConfigError: no such file, or not TOML.
+        ConfigError: no such file, none that can be read, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file; ready ones are in conf/") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; expected a TOML file") from None
+    if "path" in raw:
+        raise ConfigError(f"{path}: path: unknown key; the configuration's path is where the file lies")
+    if (large := _large_integer(raw)) is not None:
+        raise ConfigError(f"{path}: not valid TOML: the integer {_shown(large)} has more than 64 bits")
+    return raw
+
+
+def _large_integer(value: Any) -> int | None:
+    """An integer within a value that is beyond what TOML has."""
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return next((found for each in inner if (found := _large_integer(each)) is not None), None)
 
 
 def _with_preset(raw: dict[str, Any], preset: str, path: Path) -> dict[str, Any]:
@@ -657,24 +734,70 @@ def _with_preset(raw: dict[str, Any], preset: str, path: Path) -> dict[str, Any]
     return {**base, **raw, "source": {**base["source"], **raw["source"]}}
 
 
-def explain(path: Path, error: ValidationError, root: type[Section]) -> str:
-    """What is wrong with a file's tables, checked as `root`: a line for each key, with what is allowed."""
-    lines = [_explain_one(item, root) for item in error.errors()]
-    return "\n".join(f"{path}: {line}" for line in lines)
+def explain(path: Path, error: ValidationError, root: type[Section], raw: Mapping[str, Any], where: str = "") -> str:
+    """What is wrong with tables `raw`, checked as `root`: a line for each key, with what is allowed.
+
+    Args:
+        path: The file that they are from.
+        error: What was found.
+        root: What they were checked as.
+        raw: The tables as they were written.
+        where: The place of these tables in the file; none if they are all of it.
+    """
+    return "\n".join(f"{path}: {line}" for line in _explained(error, root, raw, where))
 
 
-def _explain_one(item: Any, root: type[Section]) -> str:
-    location = [part for part in item["loc"] if part not in {"categorical", "numeric", "multi"}]
-    key = ".".join(str(part) for part in location) or "configuration"
+def _explained(error: ValidationError, root: type[Section], raw: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One line for each key that is wrong; of the ways in which a value fits none of several types, the last."""
+    lines: dict[str, str] = {}
+    for item in _first_errors(error.errors(), root):
+        location = _written(item["loc"], raw, item["type"] == "missing")
+        key = ".".join(map(str, [prefix, *location] if prefix else location)) or "configuration"
+        lines[key] = _what_is_wrong(item, str(location[-1]) if location else "", root)
+    return [f"{key}: {text}" for key, text in lines.items()]
+
+
+def _first_errors(errors: Sequence[Any], root: type[Section]) -> list[Any]:
+    """The errors without those that follow from another: a key misspelt and so missing, a list short of bad items."""
+    meant = {
+        (*item["loc"][:-1], close[0])
+        for item in errors
+        if item["type"] == "extra_forbidden"
+        and (close := _close(str(item["loc"][-1]), _keys_at(item["loc"][:-1], root)))
+    }
+    within = {item["loc"][:end] for item in errors for end in range(len(item["loc"]))}
+    follows = {"missing": meant, "too_short": within}
+    return [item for item in errors if item["loc"] not in follows.get(item["type"], ())]
+
+
+def _written(location: Sequence[Any], raw: Any, lacks: bool) -> list[Any]:
+    """The keys of a location that the file has, and the last if it lacks it: without pydantic's names of types."""
+    found: list[Any] = []
+    for number, part in enumerate(location):
+        table, items = isinstance(raw, Mapping), isinstance(raw, list | tuple) and isinstance(part, int)
+        if (table and part in raw) or (items and part < len(raw)):
+            found.append(part)
+            raw = raw[part]
+        elif lacks and number == len(location) - 1:
+            found.append(part)
+    return found
+
+
+def _what_is_wrong(item: Any, key: str, root: type[Section]) -> str:
     if item["type"] == "extra_forbidden":
         allowed = _keys_at(item["loc"][:-1], root)
-        hint = _suggest(str(location[-1]), allowed)
-        return f"{key}: unknown key{hint}; allowed here: {', '.join(allowed)}"
+        return f"unknown key{_suggest(key, allowed)}; allowed here: {', '.join(allowed)}"
     if item["type"] == "missing":
-        return f"{key}: required but missing"
-    value = item["input"]
-    shown = "" if isinstance(value, Mapping) else f" (received {value!r})"
-    return f"{key}: {item['msg'].removeprefix('Value error, ')}{shown}"
+        return "required but missing"
+    shown = "" if isinstance(item["input"], Mapping) else f" (received {_shown(item['input'])})"
+    message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    return f"{message}{shown}"
+
+
+def _shown(value: Any) -> str:
+    """A value as text of bounded length, without what may be a password."""
+    text = re.sub(r"://.*@", "://...@", repr(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
 def _keys_at(location: tuple[Any, ...], root: type[Section]) -> list[str]:
@@ -697,8 +820,13 @@ def _section_of(annotation: Any) -> type[Section] | None:
 
 
 def _suggest(word: str, known: typing.Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = _close(word, known)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _close(word: str, known: typing.Iterable[str]) -> list[str]:
+    """The one that a misspelt word may be, or none."""
+    return difflib.get_close_matches(word, list(known), n=1)
 
 
 DAY_PATTERN = re.compile(r"\{(" + "|".join(DAY_FORMS) + r")\}")

@@ -101,6 +101,18 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[source]", '[source]\npreset = "critoe"'), "no preset 'critoe', did you mean 'criteo'?"),
         (("first_day = 2026-11-01", "first_day = 1"), "first_day:"),
         (("[source]", "[source"), "not valid TOML"),
+        (("[model]", "[training]\nweight_decay = 0.1\n[model]"), "training.weight_decay has no effect on model 'fm'"),
+        (("[model]", '[training]\nprecision = "bf16"\n[model]'), "training.precision has no effect on model 'fm'"),
+        (
+            ('name = "fm"', 'name = "fnn"\nhidden = []\nactivation = "tanh"\ndropout = 0.2'),
+            "`activation` has no effect without hidden layers: leave it out, or give `hidden` one or more widths; "
+            "`dropout` has no effect",
+        ),
+        (('name = "fm"', 'name = "wdl"\ncross_buckets = 9'), "`cross_buckets` has no effect without `crosses`"),
+        (("[source]", '[source]\nquote = "|"\ndelimiter = "|"'), "`quote` and `delimiter` are both '|'"),
+        (("[source]", "[engine]\nmemory_limit = '0MB'\n[source]"), "expected between 32MB and 1000000GB"),
+        (('name = "test"', 'path = "x"\nname = "test"'), "path: unknown key"),
+        (('"c1" }, { name', '"c1" }, 5, { name'), "fields.1: Input should be a valid dictionary or object"),
     ],
 )
 def test_an_error_names_the_key_and_what_is_allowed(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
@@ -109,6 +121,101 @@ def test_an_error_names_the_key_and_what_is_allowed(tmp_path: Path, change: tupl
         load_config(path)
     assert str(path) in str(caught.value)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["fields", "columns", "first_day", "root", "logs", 'name = "fm"'])
+@pytest.mark.parametrize(
+    "value",
+    ["5", "-1.5", "inf", "true", '""', '"\\u0000"', "[]", "[[]]", "{}", "{ a = 1 }", "07:32:00", "0001-01-01", "[nan]"],
+)
+def test_a_value_of_another_kind_is_one_clear_error_or_none(tmp_path: Path, key: str, value: str) -> None:
+    start = BASE.index(key)
+    end = BASE.index("\n", start)
+    path = write(tmp_path, BASE[:start] + f"{key.partition(' ')[0]} = {value}" + BASE[end:])
+    try:
+        load_config(path)
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        assert len(lines) == 1, lines
+        assert key.partition(" ")[0] in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (('{ name = "c1" }', '{ name = "C 1" }'), ["fields.0.name: String should match pattern"]),
+        (('{ name = "c1" }', '{ nmae = "c1" }'), ["fields.0.nmae: unknown key, did you mean 'name'?"]),
+        (('root = "store"', 'rot = "store"'), ["store.rot: unknown key, did you mean 'root'?"]),
+        (('name = "fm"', "name = 5\nhidden = 3"), ["model.name: Input should be a valid string (received 5)"]),
+        (
+            ('name = "test"', 'name = "A"\nlast_day = 5'),
+            ["name: String should match pattern", "last_day: Value error, expected a day such as 2026-11-01"],
+        ),
+    ],
+)
+def test_errors_that_follow_from_another_are_not_shown(
+    tmp_path: Path, change: tuple[str, str], lines: list[str]
+) -> None:
+    path = write(tmp_path, BASE.replace(*change, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    shown = [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
+    assert len(shown) == len(lines), shown
+    assert all(line.startswith(begin.replace("Value error, ", "")) for line, begin in zip(shown, lines, strict=True))
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + BASE.encode())
+    assert load_config(path).name == "test"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (BASE.replace('"test"', '"tést"').encode("latin-1"), "not valid TOML: not UTF-8 at byte 10; save it as UTF-8"),
+        (BASE.encode("utf-16"), "not UTF-8 at byte 0"),
+        (b"a = " + b"[" * 10_000, "not valid TOML"),
+        (b"a = " + b"9" * 5000, "not valid TOML"),
+        (b"a = 99999999999999999999", "the integer 99999999999999999999 has more than 64 bits"),
+        (b"", "name: required but missing"),
+    ],
+    ids=["latin-1", "utf-16", "nested", "digits", "integer", "empty"],
+)
+def test_a_file_that_is_no_toml_is_told_plainly(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        load_config(path)
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory; expected a TOML file"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(("day", "fits"), [('"2026-11-01"', True), ("2026-11-01T10:00:00", False), ("20261101", False)])
+def test_a_day_is_a_date_or_its_text(tmp_path: Path, day: str, fits: bool) -> None:
+    path = write(tmp_path, BASE.replace("2026-11-01", day))
+    if fits:
+        assert load_config(path).first_day == datetime.date(2026, 11, 1)
+    else:
+        with pytest.raises(ConfigError, match="first_day"):
+            load_config(path)
+
+
+def test_an_error_shows_no_password_and_not_all_of_a_long_value(tmp_path: Path) -> None:
+    path = write(tmp_path, BASE + '[publish]\nserver = "postgresql://me:sec@ret@db"\ntable = "' + "x" * 9000 + '"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert "sec" not in str(caught.value)
+    assert "ret@" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_option_without_effect_that_has_its_default_is_no_error(tmp_path: Path) -> None:
+    text = BASE.replace("[model]", '[training]\nprecision = "auto"\nweight_decay = 0.0\n[model]')
+    assert load(tmp_path, text).training.precision == "auto"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -10,18 +10,35 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from pnn_gluon.config import MODEL_OPTIONS, Count, ModelConfig, Name, Section, Share, explain, read_toml
+from pnn_gluon.config import (
+    Count,
+    FilePath,
+    ModelConfig,
+    ModelOptions,
+    Name,
+    Section,
+    Share,
+    Symbol,
+    explain,
+    options_of,
+    read_toml,
+)
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
+from pnn_gluon.idle_options import idle_model_options, idle_training_options
 from pnn_gluon.training.options import GBDT_NAME, TrainingOptions
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _TREES_PATIENCE = 10
-FileName = Annotated[str, Field(min_length=1)]
+FileName = Annotated[FilePath, Field(min_length=1)]
 Index = Annotated[int, Field(ge=0)]
+Folders = Annotated[
+    tuple[FileName, ...], Field(min_length=1), BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)
+]
+"""Some folders; a single one is a tuple of one."""
 
 
 class DataField(Section):
@@ -55,15 +72,15 @@ class DataConfig(Section):
     """
 
     format: Literal["csv", "libsvm", "libffm"]
-    folder: str | tuple[str, ...] = "."
+    folder: Folders = (".",)
     train: FileName | None = None
     valid: FileName | None = None
     test: FileName | None = None
     file: FileName | None = None
     split: tuple[Share, Share, Share] = (0.8, 0.1, 0.1)
     split_seed: Seed = 1
-    label: FileName = "label"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    label: Annotated[str, Field(min_length=1)] = "label"
+    delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = ","
     fields: tuple[DataField, ...] = ()
     min_count: Count = 1
 
@@ -98,19 +115,14 @@ class DataConfig(Section):
                 raise ValueError(f"field {field.name!r} reads the label column {self.label!r}; remove it")
         return self
 
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """The candidates for the folder."""
-        return (self.folder,) if isinstance(self.folder, str) else self.folder
-
 
 class ModelTables(Section):
     """Options of one model, over the defaults of `[model]` and `[training]`.
 
-    For gbdt `training` takes `metric` and `patience`, in trees, and the defaults of `[training]` do not count.
+    For gbdt `training` takes `metric` and `patience`, in trees.
     """
 
-    model: ModelConfig
+    model: ModelOptions
     training: TrainingTable = TrainingTable()
 
 
@@ -154,7 +166,7 @@ class FitConfig(Section):
 
     name: Name
     data: DataConfig
-    model: ModelConfig
+    model: ModelOptions
     training: TrainingTable = TrainingTable()
     models: dict[str, ModelTables] = Field(default_factory=dict)
     tune: SearchSpace | None = None
@@ -169,29 +181,49 @@ class FitConfig(Section):
         return {name: _named(name, tables) for name, tables in models.items()}
 
     def plan(self, name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Plan:
-        """The options of one model: its own over the defaults of `[model]` (those that it takes) and `[training]`.
+        """The options of one model: its own over those of `[model]` and `[training]`.
+
+        For the model that `[model]` names, these two tables are its own as well. Another model leaves out what it
+        does not take of `[model]`, and what has no effect on it; gbdt leaves out all of `[training]`.
 
         Args:
             name: The model.
             options: More of its own, `model.KEY` or `training.KEY` to value, over the file's.
 
         Raises:
-            ConfigError: there is no such model, or options that do not go together.
+            ConfigError: there is no such model, or options of its own that do not go together or have no effect.
         """
-        defaults = {key: value for key, value in self.model.options.items() if key in MODEL_OPTIONS.get(name, ())}
-        own = self.models.get(name)
-        given = (own.model.options if own else {}) | _of_table(options, "model")
+        model = self._model(name, _of_table(options, "model"))
         try:
-            more = TrainingTable.model_validate(_of_table(options, "training")).model_dump(exclude_unset=True)
-            training = (own.training.model_dump(exclude_unset=True) if own else {}) | more
-            whole = (
-                _for_trees(training) if name == GBDT_NAME else self.training.model_dump(exclude_unset=True) | training
-            )
-            return _plan(ModelConfig(name=name, **(defaults | given)), whole)
-        except ValidationError as error:
-            raise ConfigError(explain(self.path, error, ModelConfig)) from None
+            return _plan(model, self._training(model, _of_table(options, "training")))
         except ConfigError as error:
             raise ConfigError(f"{self.path}: training of {name}: {error}") from None
+
+    def _model(self, name: str, options: Mapping[str, Any]) -> ModelConfig:
+        shared = {key: value for key, value in self.model.given.items() if key in options_of(name)}
+        own = (self.models[name].model.given if name in self.models else {}) | dict(options)
+        if name == self.model.name:
+            shared, own = {}, shared | own
+        for option in idle_model_options(name, options_of(name), shared | own).keys() - own.keys():
+            del shared[option]
+        whole = {"name": name, **shared, **own}
+        try:
+            return ModelConfig.model_validate(whole)
+        except ValidationError as error:
+            raise ConfigError(explain(self.path, error, ModelConfig, whole, f"model of {name}")) from None
+
+    def _training(self, model: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+        shared = self.training.model_dump(exclude_unset=True)
+        own = self.models[model.name].training.model_dump(exclude_unset=True) if model.name in self.models else {}
+        try:
+            own |= TrainingTable.model_validate(options).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            raise ConfigError(explain(self.path, error, TrainingTable, options, f"training of {model.name}")) from None
+        if model.name == self.model.name:
+            shared, own = {}, shared | own
+        if model.name == GBDT_NAME:
+            return _for_trees(own)
+        return _for_network(model, shared, own)
 
     def fingerprint(self, name: str) -> str:
         """SHA-256 of all that decides a model's result, except the bytes of the data and the seed."""
@@ -218,6 +250,15 @@ def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
     own = OwnTraining(**{key: training.pop(key) for key in OwnTraining.model_fields if key in training})
     options = TrainingOptions(**training)
     return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs, own.unseen_share)
+
+
+def _for_network(model: ModelConfig, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """The training options of a network: what has no effect on it is left out of the shared ones."""
+    idle = idle_training_options(model.name, options_of(model.name), model.given)
+    for option in idle.keys() & own.keys():
+        if own[option] != TrainingTable.model_fields[option].default:
+            raise ConfigError(f"{option} {idle[option]}")
+    return {option: value for option, value in shared.items() if option not in idle} | own
 
 
 def _for_trees(training: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +295,7 @@ def load_fit_config(path: str | Path, model: str | None = None, overrides: Seque
     try:
         config = FitConfig.model_validate({**raw, "path": path})
     except ValidationError as error:
-        raise ConfigError(explain(path, error, FitConfig)) from None
+        raise ConfigError(explain(path, error, FitConfig, raw)) from None
     for name in dict.fromkeys((config.model.name, *config.models)):
         config.plan(name)
     return config
@@ -274,12 +315,22 @@ def _override(raw: dict[str, Any], model: str | None, override: str) -> None:
             f"--set {override}: expected data.KEY=VALUE, training.KEY=VALUE or model.KEY=VALUE "
             "(the model's name is --model)"
         )
-    name = model or raw.get("model", {}).get("name")
-    parents = ("data",) if table == "data" else ("models", str(name), table)
+    parents = ("data",) if table == "data" else ("models", _model_of(raw, model), table)
     inner = raw
     for parent in parents:
         inner = inner.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: expected a table {parent} in the file, received {inner!r}")
     inner[rest[0]] = _toml_value(text.strip())
+
+
+def _model_of(raw: Mapping[str, Any], model: str | None) -> str:
+    """The model whose options are overridden."""
+    table = raw.get("model")
+    name = model or (table.get("name") if isinstance(table, Mapping) else None)
+    if not isinstance(name, str):
+        raise ConfigError("--set: expected a model, and the file has no model.name: say --model")
+    return name
 
 
 def _toml_value(text: str) -> Any:

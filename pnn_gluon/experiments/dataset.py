@@ -107,7 +107,7 @@ def find_folder(config: FitConfig) -> Path:
     Raises:
         ConfigError: none does.
     """
-    tried = [os.path.expandvars(folder) for folder in config.data.folders]
+    tried = [os.path.expandvars(folder) for folder in config.data.folder]
     for folder in tried:
         path = (config.path.parent / folder).resolve()
         if "$" not in folder and path.is_dir():

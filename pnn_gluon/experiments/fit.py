@@ -100,6 +100,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
     from pnn_gluon.experiments.parameter_counts import count_network
     from pnn_gluon.models.registry import create_model
     from pnn_gluon.training.export import predict_logits
+    from pnn_gluon.training.history import few_steps
     from pnn_gluon.training.loop import Progress, train
 
     options = dataclasses.replace(plan.training, seed=seed)
@@ -120,6 +121,8 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
 
     start = time.perf_counter()
     result = train(net, batches, options, validate=validate, progress=latest.append)
+    if few := few_steps(result.steps):
+        report(few)
     return Trained(
         model=net,
         outputs=lambda ids: predict_logits(net, ids),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 
-from pnn_gluon.config import MODEL_OPTIONS, ModelConfig, Section
+from pnn_gluon.config import MODEL_OPTIONS, ModelOptions, Section, options_of
 from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
 from pnn_gluon.training.options import GBDT_NAME
 
@@ -93,9 +93,9 @@ def _table(name: str, checks: dict[str, Callable[[Any], Any]]) -> Any:
 
 def _model_checks() -> dict[str, Callable[[Any], Any]]:
     """For each option of models, what checks a value, on a model that takes it."""
-    holders = {key: model for model, options in MODEL_OPTIONS.items() for key in options}
-    keys = [key for key in ModelConfig.model_fields if key in holders]
-    return {key: partial(_value_of, ModelConfig, key, {"name": holders[key]}) for key in keys}
+    holders = {key: model for model in MODEL_OPTIONS for key in options_of(model)}
+    keys = [key for key in ModelOptions.model_fields if key in holders]
+    return {key: partial(_value_of, ModelOptions, key, {"name": holders[key]}) for key in keys}
 
 
 def _training_checks() -> dict[str, Callable[[Any], Any]]:
@@ -127,7 +127,7 @@ class SearchSpace(Section):
     def space_of(self, model: str) -> dict[str, Range | Choices]:
         """The options `table.key` that a model takes: those of training, and those of models that are its own."""
         takes = {
-            "model": MODEL_OPTIONS[model],
+            "model": options_of(model),
             "training": OF_TREES if model == GBDT_NAME else frozenset(TrainingTable.model_fields),
         }
         return {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from pnn_gluon.config import Section
+from pnn_gluon.config import Section, TrainingConfig
 from pnn_gluon.training.options import TrainingOptions
 
 Metric = Literal["auc", "log_loss", "rmse"]
@@ -25,8 +25,11 @@ class OwnTraining(Section):
 
 
 def _library_options() -> dict[str, Any]:
-    """Names, types and defaults of all options of `TrainingOptions`; the seed comes from the command line."""
-    hints = typing.get_type_hints(TrainingOptions)
+    """Names, types and defaults of all options of `TrainingOptions`; the seed comes from the command line.
+
+    Types with their ranges are those of the daily pipeline, which has all of them but the loss.
+    """
+    hints = typing.get_type_hints(TrainingOptions) | typing.get_type_hints(TrainingConfig, include_extras=True)
     fields = [field for field in dataclasses.fields(TrainingOptions) if field.name != "seed"]
     return {field.name: (hints[field.name], field.default) for field in fields}
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+FEW_STEPS = 200
+"""Fewer updates than this can hardly move a network from where it starts."""
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -18,6 +21,13 @@ class EpochRecord:
 def steps_of(history: Sequence[EpochRecord]) -> int:
     """Updates made in these epochs."""
     return sum(record.steps for record in history)
+
+
+def few_steps(steps: int) -> str | None:
+    """What to say of a run of so few updates; None if there are enough."""
+    if steps >= FEW_STEPS:
+        return None
+    return f"only {steps} steps: lower training.batch_size or raise epochs to learn more"
 
 
 def is_best(history: Sequence[EpochRecord]) -> bool:

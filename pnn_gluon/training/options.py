@@ -80,7 +80,7 @@ class TrainingOptions:
         ConfigError: a value out of range, or one that the others leave without effect.
     """
 
-    epochs: int = 1
+    epochs: int = 10
     loss: LossName = "log"
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3

@@ -212,6 +212,13 @@ def test_a_run_prints_one_json_line_and_progress_apart(folder, capsys):
     assert "validation auc 0." in err
 
 
+def test_a_run_of_few_steps_says_so(folder, capsys):
+    command(folder / "fit.toml")
+    assert "fit fm seed 1: only 36 steps: lower training.batch_size or raise epochs" in outcome(capsys)[1]
+    command(folder / "fit.toml", options=["training.batch_size=3", "training.epochs=1"])
+    assert "steps" not in outcome(capsys)[1]
+
+
 def test_several_seeds_give_one_line_with_mean_and_spread(folder, capsys):
     command(folder / "fit.toml", seeds="2..4", options=["training.epochs=1"])
     found, _ = outcome(capsys)

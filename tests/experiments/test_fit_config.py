@@ -89,10 +89,14 @@ def test_an_override_of_another_form_is_refused(tmp_path, text):
         ("epochs = 4", "seed = 4", "models.lr.training.seed: unknown key"),
         ("epochs = 4", "optimizer = 'adm'", "models.lr.training.optimizer: Input should be 'adam'"),
         ("epochs = 4", "l1 = 1.0", "training of lr: l1 = 1.0 has no effect with optimizer 'adam'"),
-        ("epochs = 4", "epochs = 0", "training of lr: epochs must be 1 or more, not 0"),
+        (
+            "epochs = 4",
+            "epochs = 0",
+            "models.lr.training.epochs: Input should be greater than or equal to 1 (received 0)",
+        ),
         ("hidden = [3, 2]", "hiden = [3]", "models.deepfm.model.hiden: unknown key, did you mean 'hidden'?"),
         ("hidden = [3, 2]", "filters = [3]", "models.deepfm.model: model 'deepfm' has no option 'filters'"),
-        ("models.lr.", "models.lrr.", "models.lrr.model.name: there is no model 'lrr'"),
+        ("models.lr.", "models.lrr.", "models.lrr: there is no model 'lrr'"),
         ("hidden = [3, 2]", "name = 'fm'", "models: deepfm.model has its name from the table [models.deepfm]"),
         ("hidden = [5]", "filters = [5]", "model: model 'fnn' has no option 'filters'"),
         ('test = "test.csv"', "", "give `train`, `valid` and `test`, or one `file`"),
@@ -121,6 +125,51 @@ def test_an_error_names_the_file_the_key_and_what_is_allowed(tmp_path, old, new,
         load_fit_config(path)
     assert str(path) in str(caught.value)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "override", "expected"),
+    [
+        ("fnn", ["model.hidden=[]", "model.dropout=0.5"], "`dropout` has no effect without hidden layers"),
+        ("lr", ["training.weight_decay=0.1"], "training of lr: weight_decay has no effect on model 'lr'"),
+        ("fm", ["training.precision=x3"], "training of fm: precision has no effect on model 'fm', which as given has"),
+        ("lr", ["training.pretrain_epochs=1"], "pretrain_epochs has no effect on model 'lr'"),
+        ("fnn", ["model.adaptive_c=2.0"], "model 'fnn' has no option 'adaptive_c': its vectors all have one size"),
+        ("fnn", ["model.hiden=[3]"], "models.fnn.model.hiden: unknown key, did you mean 'hidden'?"),
+        ("fnn", ["training.epochs=0"], "models.fnn.training.epochs: Input should be greater than or equal to 1"),
+    ],
+)
+def test_an_option_of_its_own_that_changes_nothing_on_a_model_is_refused(tmp_path, model, override, expected):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, BASE, model, override).plan(model)
+    assert expected in str(caught.value)
+
+
+def test_a_shared_option_that_changes_nothing_on_a_model_is_left_out(tmp_path):
+    text = BASE.replace("[training]", "dropout = 0.2\n[training]\nweight_decay = 0.1\nprecision = 'f32'")
+    config = load(tmp_path, text, "deepfm", ["model.hidden=[]"])
+    assert config.plan("deepfm").model.options == {"embedding_size": 7, "hidden": ()}
+    assert (config.plan("lr").training.weight_decay, config.plan("fnn").training.weight_decay) == (0.0, 0.1)
+    assert config.plan("fm").training.precision == "auto"
+
+
+def test_adaptive_sizes_may_be_set_beside_the_files_size(tmp_path):
+    config = load(tmp_path, BASE, "kpnn", ["model.adaptive_c=2.0"])
+    assert config.plan("kpnn").model.options_for((3, 10**6)) == {
+        "embedding_size": 7,
+        "hidden": (5,),
+        "embedding_sizes": (3, 7),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["model = 5", "models = 5", "models = { fnn = 5 }", "models = { fnn = { model = 1 } }"]
+)
+@pytest.mark.parametrize("sets", [[], ["model.hidden=[4]", "data.min_count=2"]], ids=["file", "set"])
+def test_a_table_that_is_none_is_told_plainly(tmp_path, text, sets):
+    tables = BASE[: BASE.index("[model]")]
+    with pytest.raises(ConfigError, match="model"):
+        load(tmp_path, f"{text}\n{tables}" + ("" if "model =" in text[:7] else "[model]\nname = 'fnn'\n"), None, sets)
 
 
 def test_trees_have_options_of_their_own(tmp_path):

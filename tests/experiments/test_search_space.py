@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnn_gluon.config import MODEL_OPTIONS
+from pnn_gluon.config import MODEL_OPTIONS, options_of
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.proposal import decode, distribution, encode, propose
@@ -48,7 +48,7 @@ def test_a_model_searches_over_the_options_that_it_takes(tmp_path):
 
 def test_every_option_may_be_searched_over_but_those_that_decide_what_values_mean(tmp_path):
     space = SearchSpace.model_fields["space"].annotation
-    assert set(space.model_fields["model"].annotation.model_fields) == set().union(*MODEL_OPTIONS.values())
+    assert set(space.model_fields["model"].annotation.model_fields) == set().union(*map(options_of, MODEL_OPTIONS))
     training = set(space.model_fields["training"].annotation.model_fields)
     assert training >= {"batch_size", "pretrain_epochs", "embedding_l2", "average_decay"}
     assert not training & {"metric", "loss", "seed"}
@@ -78,8 +78,8 @@ def test_whole_numbers_are_drawn_for_whole_options_only(tmp_path):
             "model.dropout = 0.1",
             "tune.space.model.dropout: expected a list of values, or a table with `low` and `high`",
         ),
-        ("model.dropout = []", "tune.space.model.dropout.list: Tuple should have at least 1 item"),
-        ("model.dropout = { low = 0.1 }", "tune.space.model.dropout.table.high: required but missing"),
+        ("model.dropout = []", "tune.space.model.dropout: Tuple should have at least 1 item"),
+        ("model.dropout = { low = 0.1 }", "tune.space.model.dropout.high: required but missing"),
         ("model.dropout = { low = 0.1, hihg = 1 }", "hihg: unknown key, did you mean 'high'?"),
         ("model.dropout = { low = 0.5, high = 0.1 }", "`low` 0.5 must be below `high` 0.1"),
         ("model.dropout = { low = 0.1, high = 0.5, step = 0.3 }", "`high` 0.5 is not `low` 0.1 and a number of steps"),

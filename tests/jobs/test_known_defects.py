@@ -120,7 +120,7 @@ def test_l2_touches_only_the_rows_of_the_batch():
         def batches(self, epoch, start_batch):
             yield np.array([[1, 2, 3]], np.int32), np.ones(1, np.float32)
 
-    train(net, OneBatch(), TrainingOptions(embedding_l2=10.0))
+    train(net, OneBatch(), TrainingOptions(epochs=1, embedding_l2=10.0))
     moved = np.any(net.embedding.embedding_weight.data().asnumpy() != values.astype(np.float32), axis=1)
     assert np.flatnonzero(moved).tolist() == [1, 2, 3]
 

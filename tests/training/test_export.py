@@ -15,7 +15,7 @@ from pnn_gluon.training.options import TrainingOptions
 
 def trained(name="ipnn", **options):
     net = model(name, **options)
-    train(net, source(), TrainingOptions(learning_rate=0.02, **({"devices": 2} if name == "fm" else {})))
+    train(net, source(), TrainingOptions(epochs=1, learning_rate=0.02, **({"devices": 2} if name == "fm" else {})))
     return net
 
 

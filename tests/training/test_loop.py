@@ -41,7 +41,7 @@ def test_history_counts_steps_examples_and_the_mean_loss():
     assert (result.steps, result.examples, result.best_epoch) == (8, 200, 1)
     assert [(p.epoch, p.batches, p.examples) for p in seen] == [(0, 3, 96), (0, 4, 100), (1, 3, 96), (1, 4, 100)]
     assert seen[1].loss == result.history[0].loss
-    still = train(model("lr"), Source(ids, label, 100), TrainingOptions())
+    still = train(model("lr"), Source(ids, label, 100), TrainingOptions(epochs=1))
     assert still.history[0].loss == pytest.approx(np.log(2), rel=1e-6)  # all parameters of lr start at 0
 
 
@@ -61,7 +61,7 @@ def test_two_devices_equal_one(optimizer, kvstore):
     nets = []
     for devices in (1, 2):
         options = TrainingOptions(
-            devices=devices, optimizer=optimizer, kvstore=kvstore, embedding_l2=0.1, learning_rate=0.05
+            epochs=1, devices=devices, optimizer=optimizer, kvstore=kvstore, embedding_l2=0.1, learning_rate=0.05
         )
         nets.append(model())
         train(nets[-1], source(161), options)  # the last batch has one row for two devices
@@ -112,7 +112,9 @@ def test_divergence_is_an_error_that_says_where(clip):
 
 def test_a_parameter_that_became_infinite_in_the_last_step_is_an_error():
     with pytest.raises(PnnError, match="is not finite"):
-        train(model("lr"), source(32), TrainingOptions(optimizer="sgd", learning_rate=3e38, weight_decay=3e38))
+        train(
+            model("lr"), source(32), TrainingOptions(epochs=1, optimizer="sgd", learning_rate=3e38, weight_decay=3e38)
+        )
 
 
 def test_validation_that_is_not_finite_is_an_error():
@@ -139,7 +141,7 @@ def test_starting_values_that_are_there_are_kept():
     net = model("lr")
     net.initialize()
     net.linear.bias.set_data(mx.nd.array([7.0]))
-    train(net, source(32), TrainingOptions(optimizer="sgd", learning_rate=1e-9))
+    train(net, source(32), TrainingOptions(epochs=1, optimizer="sgd", learning_rate=1e-9))
     assert net.linear.bias.data().asscalar() == pytest.approx(7)
 
 

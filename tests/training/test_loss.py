@@ -32,7 +32,7 @@ def test_log_loss_is_that_of_the_sigmoid(label):
 def test_negatives_count_in_the_first_step_of_a_network_that_starts_at_zero():
     net = model("lr")
     ids, _ = problem(32)
-    train(net, Source(ids, np.zeros(32, np.float32)), TrainingOptions(optimizer="sgd", learning_rate=1.0))
+    train(net, Source(ids, np.zeros(32, np.float32)), TrainingOptions(epochs=1, optimizer="sgd", learning_rate=1.0))
     assert net.linear.bias.data().asscalar() == -0.5
 
 
@@ -58,6 +58,6 @@ def test_training_lowers_the_loss_it_is_given():
 def test_the_first_mean_of_squared_loss_is_one_where_outputs_are_zero():
     """All parameters of lr start at 0, so each row's error is its target, -1 or 1."""
     net = model("lr")
-    result = train(net, source(100, 100), TrainingOptions(loss="squared"))
+    result = train(net, source(100, 100), TrainingOptions(epochs=1, loss="squared"))
     assert result.history[0].loss == 1
     assert any(np.any(value) for value in values_of(net).values())

@@ -94,7 +94,7 @@ def test_epochs_on_a_plateau_count_against_patience():
 def test_every_optimizer_follows_the_schedule(optimizer, choice):
     def run(**options):
         net = model("fm")
-        train(net, source(), TrainingOptions(optimizer=optimizer, learning_rate=0.02, **options))
+        train(net, source(), TrainingOptions(epochs=1, optimizer=optimizer, learning_rate=0.02, **options))
         return values_of(net)
 
     assert not same(run(), run(**choice))

@@ -1,0 +1,149 @@
+"""Every option that a configuration accepts changes the network or its training; derived from the networks."""
+
+import json
+
+import pytest
+from model_checks import LAYOUTS, SIZE
+from pydantic import ValidationError
+
+from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.config import MODEL_OPTIONS, ModelConfig, options_of
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.idle_options import idle_training_options
+from pnn_gluon.models.registry import MODELS, create_model, model_options
+from pnn_gluon.ops import native_operators
+from pnn_gluon.runtime import mx
+from pnn_gluon.training.optimizer import make_trainer
+from pnn_gluon.training.options import TrainingOptions
+from pnn_gluon.training.parameters import named_parameters
+from pnn_gluon.training.pretraining import matching_fm
+
+LAYOUT = LAYOUTS["multi"]
+OTHERS = {
+    "embedding_size": 3,
+    "embedding_init": "ids",
+    "init_scale": 0.5,
+    "hidden": (6, 5),
+    "activation": "tanh",
+    "dropout": 0.25,
+    "attention_size": 2,
+    "temperature": 2.0,
+    "pooling_dropout": 0.25,
+    "kernel": "vector",
+    "embedding_sizes": (2, 3, 2, 3),
+    "subnet_hidden": 4,
+    "subnet_outputs": 2,
+    "subnet_normalization": "none",
+    "kernel_width": 3,
+    "filters": (3, 2),
+    "pooled_values": 2,
+    "crosses": (("a", "b"),),
+    "cross_buckets": 9,
+    "residual_units": (4, 3),
+    "pieces": 3,
+    "cross_layers": 2,
+    "feature_maps": (3, 2),
+    "attention_layers": 2,
+    "heads": 3,
+    "head_size": 2,
+    "candidate": "b",
+    "history": "tags",
+    "attention_hidden": (3,),
+    "attention_activation": "tanh",
+}
+"""For each option a value that is no model's own."""
+
+NEEDED = {"din": {"candidate": "a", "history": "tags"}}
+"""Options that a model cannot be without."""
+
+
+def bases(name):
+    """Options of the model with and without hidden layers."""
+    needed = NEEDED.get(name, {})
+    return [needed | {"hidden": h} for h in ((), (6,))] if "hidden" in MODEL_OPTIONS[name] else [needed]
+
+
+def graph_of(net):
+    return json.loads(net(mx.sym.var("ids")).tojson())["nodes"]
+
+
+def what_it_is(name, **options):
+    """The network's operators with their attributes, and its parameters' shapes and starting values."""
+    net = create_model(name, LAYOUT, SIZE, **options)
+    parameters = [
+        (p.shape, p.init.dumps() if isinstance(p.init, mx.init.Initializer) else p.init)
+        for p in net.collect_params().values()
+    ]
+    return graph_of(net), parameters
+
+
+def another(name, option):
+    if option == "normalization":
+        return "layer" if model_options(name)[option] == "none" else "none"
+    return OTHERS[option]
+
+
+def is_accepted(name, options):
+    try:
+        ModelConfig(name=name, **options)
+    except ValidationError:
+        return False
+    return True
+
+
+def changes(name, base, option):
+    """Whether the option changes the network; one that the model itself refuses changes nothing."""
+    try:
+        return what_it_is(name, **base, **{option: another(name, option)}) != what_it_is(name, **base)
+    except ConfigError:
+        return False
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_option_is_accepted_where_it_changes_the_network_and_refused_where_not(name):
+    for base in bases(name):
+        for option in MODEL_OPTIONS[name] - base.keys() - {"history"}:
+            accepted = is_accepted(name, base | {option: another(name, option)})
+            assert accepted == changes(name, base, option), (base, option)
+
+
+def test_crosses_have_buckets():
+    assert changes("wdl", {"crosses": (("a", "b"),), "hidden": ()}, "cross_buckets")
+
+
+def has_dense_weights(net):
+    net.initialize()
+    make_trainer(net, TrainingOptions(weight_decay=0.5))
+    return any(parameter.wd_mult == 0.5 for parameter in net.collect_params().values())
+
+
+def has_attention_weights(net):
+    return any("attention" in n and n.endswith("weight") and not is_row_parameter(n) for n in net.collect_params())
+
+
+def has_wide_layer(net):
+    return any(node["op"] == "pnn_dense" and int(node["attrs"]["units"]) > 4 for node in graph_of(net))
+
+
+def takes_tables_of_an_fm(net, fm):
+    theirs = named_parameters(fm)["embedding.embedding_weight"]
+    own = named_parameters(net).get("embedding.embedding_weight")
+    return own is not None and own.shape == theirs.shape
+
+
+@pytest.mark.skipif(not native_operators(), reason="precision belongs to the native operators")
+@pytest.mark.parametrize("name", MODELS)
+def test_an_option_of_training_is_idle_where_the_network_has_nothing_for_it(name):
+    needed = NEEDED.get(name, {})
+    narrow = [needed | {"hidden": (3,)}] if "hidden" in MODEL_OPTIONS[name] else []
+    for base in [*bases(name), *narrow, needed]:
+        net = create_model(name, LAYOUT, SIZE, **base)
+        has = {
+            "precision": has_wide_layer(net),
+            "pretrain_epochs": takes_tables_of_an_fm(net, matching_fm(name, LAYOUT, SIZE, base)),
+            "attention_l2": has_attention_weights(net),
+            "weight_decay": has_dense_weights(net),
+        }
+        assert set(idle_training_options(name, options_of(name), base)) == {
+            option for option in has if not has[option]
+        }, base
