@@ -24,4 +24,4 @@ def command(
         found = compare(one.label, one.runs, two.runs, loss=one.loss, repeats=repeats, seed=seed)
     else:
         found = compare(one.label, one.logits, two.logits, logits=True, repeats=repeats, seed=seed)
-    print(json.dumps({"first": one.model, "second": two.model, **dataclasses.asdict(found)}))
+    print(json.dumps({"first": one.model, "second": two.model, **dataclasses.asdict(found)}, allow_nan=False))

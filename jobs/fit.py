@@ -4,12 +4,17 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.command import report
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, PnnError
+
+if TYPE_CHECKING:
+    from pnn_gluon.experiments.config import Plan
+    from pnn_gluon.experiments.dataset import Dataset
+    from pnn_gluon.experiments.run import Run
 
 
 def command(
@@ -24,6 +29,7 @@ def command(
     output: Annotated[Path | None, typer.Option(help="Also write A.json, and A.npz with the test scores.")] = None,
 ) -> None:
     """Train one model on explicit train, validation and test rows; one JSON line on stdout."""
+    from pnn_gluon.experiments.classes import undefined_metrics
     from pnn_gluon.experiments.config import load_fit_config
     from pnn_gluon.experiments.dataset import load_dataset
     from pnn_gluon.experiments.summary import check_output, summarize, write_outcome
@@ -35,13 +41,34 @@ def command(
     plan = settings.plan(name)
     rows = load_dataset(settings, data)
     report(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
+    for text in undefined_metrics(rows):
+        report(f"fit {name}: {text}")
+
+    def summary(runs: list["Run"]) -> dict[str, Any]:
+        return summarize(settings, name, rows, runs, several=seeds is not None)
+
+    runs, failed = [], []
+    for each in chosen:
+        try:
+            runs.append(_fit(plan, rows, each))
+        except PnnError as error:
+            if len(chosen) == 1:
+                raise
+            _report(name, each, f"failed: {error}")
+            failed.append(each)
+        else:
+            if output is not None:  # after each run, so that what is done is kept whatever comes
+                write_outcome(output, summary(runs), rows, runs)
+    if runs:
+        print(json.dumps(summary(runs), allow_nan=False), flush=True)
+    if failed:
+        raise PnnError(f"fit {name}: of the seeds {seeds} these failed: {', '.join(map(str, failed))}; see above")
+
+
+def _fit(plan: "Plan", rows: "Dataset", seed: int) -> "Run":
     from pnn_gluon.experiments.fit import fit
 
-    runs = [fit(plan, rows, each, partial(_report, name, each))[0] for each in chosen]
-    summary = summarize(settings, name, rows, runs, several=seeds is not None)
-    if output is not None:
-        write_outcome(output, summary, rows, runs)
-    print(json.dumps(summary), flush=True)
+    return fit(plan, rows, seed, partial(_report, plan.model.name, seed))[0]
 
 
 def _seeds(seed: int | None, seeds: str | None) -> list[int]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pnn_gluon.experiments.classes import check_classes
 from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
 from pnn_gluon.experiments.run import Outputs, Report, Run
+from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.options import TrainingOptions
 
-Watch = Callable[[dict[str, float]], None]
+Watch = Callable[[Measures], None]
 """Gets the validation metrics of each epoch; what it raises ends the training."""
 
 
@@ -62,6 +64,7 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, Hyb
 
     Raises:
         ConfigError: options that do not go together, or that do not fit the fields.
+        InputError: rows of one class, see `check_classes`.
         PnnError: training diverged.
     """
     trained = train_model(plan, data, seed, report)
@@ -75,6 +78,8 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> "tuple[Run, Hyb
         seconds=trained.seconds,
         parameters=trained.parameters,
     )
+    if run.scores_are_equal:
+        report(f"all {len(run.output):,} test rows have one score: the model tells no row from another")
     return run, trained.model
 
 
@@ -90,8 +95,10 @@ def train_model(plan: Plan, data: Dataset, seed: int, report: Report, watch: Wat
 
     Raises:
         ConfigError: as `fit`.
+        InputError: as `fit`.
         PnnError: as `fit`.
     """
+    check_classes(data, plan.metric)
     return (_train_gbdt if plan.model.name == GBDT_NAME else _train_network)(plan, data, seed, report, watch)
 
 
@@ -110,7 +117,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
         _pretrain(net, plan, data, batches, options, report)
     latest: list[Progress] = []
 
-    def tell(metrics: dict[str, float]) -> None:
+    def tell(metrics: Measures) -> None:
         report(f"epoch {latest[-1].epoch + 1}: loss {latest[-1].loss:.5f}; validation {shown(metrics)}")
         watch(metrics)
 
@@ -172,7 +179,7 @@ def _train_gbdt(plan: Plan, data: Dataset, seed: int, report: Report, watch: Wat
 
     trees: list[str] = []
 
-    def tell(metrics: dict[str, float]) -> None:
+    def tell(metrics: Measures) -> None:
         trees.append(f"tree {len(trees) + 1}: validation {shown(metrics)}")
         if len(trees) % REPORT_EVERY == 0:
             report(trees[-1])

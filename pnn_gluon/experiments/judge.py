@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.experiments.scores import Loss, measure
+from pnn_gluon.errors import InputError
+from pnn_gluon.experiments.scores import Loss, Measures, measure
 from pnn_gluon.experiments.training_table import Metric
 
 
@@ -26,18 +27,25 @@ class Judge:
     label: NDArray[np.float32]
     loss: Loss
     metric: Metric
-    report: Callable[[dict[str, float]], None]
+    report: Callable[[Measures], None]
     seconds: float = 0.0
 
     def value(self, outputs: Callable[[], NDArray[np.float32]]) -> float:
-        """The metric of the outputs (rows,), negative if larger is better: the lower the better."""
+        """The metric of the outputs (rows,), negative if larger is better: the lower the better.
+
+        Raises:
+            InputError: rows of one class leave it undefined.
+        """
         start = time.perf_counter()
         metrics = measure(self.label, outputs(), self.loss)
         self.report(metrics)
         self.seconds += time.perf_counter() - start
-        return -metrics["auc"] if self.metric == "auc" else metrics[self.metric]
+        value = metrics[self.metric]
+        if value is None:
+            raise InputError(f"validation: {self.metric} is not defined on {len(self.label)} rows of one class")
+        return -value if self.metric == "auc" else value
 
 
-def shown(metrics: dict[str, float]) -> str:
-    """Metrics as text for a line of progress."""
-    return ", ".join(f"{name} {value:.5f}" for name, value in metrics.items())
+def shown(metrics: Measures) -> str:
+    """Metrics as text for a line of progress, those that are defined."""
+    return ", ".join(f"{name} {value:.5f}" for name, value in metrics.items() if value is not None)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.experiments.dataset import Dataset
-from pnn_gluon.experiments.scores import Floats, Loss, measure, probabilities
+from pnn_gluon.experiments.scores import Floats, Loss, Measures, measure, probabilities
 
 Report = Callable[[str], None]
 """Takes a line of progress."""
@@ -34,8 +34,8 @@ class Run:
     """
 
     seed: int
-    test: dict[str, float]
-    valid: dict[str, float]
+    test: Measures
+    valid: Measures
     epochs: int
     best_epoch: int
     seconds: float
@@ -54,6 +54,11 @@ class Run:
             output=test,
             **about,
         )
+
+    @property
+    def scores_are_equal(self) -> bool:
+        """Whether all test rows have one score, so that no row stands before another."""
+        return len(self.output) > 1 and bool(np.ptp(self.output) == 0)
 
     def summary(self) -> dict[str, Any]:
         """The numbers by name, fit for JSON; those of validation begin with `valid_`."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.errors import ConfigError, PnnError
+from pnn_gluon.experiments.classes import check_classes
 from pnn_gluon.experiments.config import FitConfig, Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.run import Report
+from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.experiments.search_space import Choices, Range
 from pnn_gluon.experiments.trials import Journal, State, Trial, shown_options
 from pnn_gluon.file_lock import file_lock
@@ -46,6 +48,7 @@ class Search:
 
     Raises:
         ConfigError: no space is declared, or none of it is of this model.
+        InputError: rows of one class, see `check_classes`.
     """
 
     config: FitConfig
@@ -60,6 +63,7 @@ class Search:
             raise ConfigError(f"{path}: tune: required but missing; declare what to search over in [tune.space]")
         if not tune.space_of(self.model):
             raise ConfigError(f"{path}: tune.space: {self.model} takes none of these options, so there is no search")
+        check_classes(self.data, self.base.metric)
 
     @cached_property
     def space(self) -> dict[str, Range | Choices]:
@@ -157,9 +161,9 @@ def _try(what: Search, number: int, proposal: "Proposal") -> Trial:
 
     values: list[float] = []
 
-    def watch(metrics: dict[str, float]) -> None:
+    def watch(metrics: Measures) -> None:
         value = metrics[what.base.metric]
-        if not math.isfinite(value):
+        if value is None or not math.isfinite(value):
             return  # training refuses it and says why
         values.append(value)
         if what.prune and proposal.hopeless(len(values) - 1, value):

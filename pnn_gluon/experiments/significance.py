@@ -28,13 +28,14 @@ class Comparison:
         wilcoxon_runs: Two-sided p of the signed-rank test on the runs' differences, by metric. With n runs it is
             2 / 2^n or more, so fewer than six runs never reach 0.05.
         bootstrap: Difference of the mean metric over runs, with its interval over draws of test rows, by metric.
+            AUC has None in both if all rows are of one class.
     """
 
     rows: int
     runs: int
     wilcoxon_rows: float
-    wilcoxon_runs: dict[str, float]
-    bootstrap: dict[str, Interval]
+    wilcoxon_runs: dict[str, float | None]
+    bootstrap: dict[str, Interval | None]
 
 
 def compare(
@@ -60,13 +61,19 @@ def compare(
         raise InputError(f"comparison: expected the same seeds of both models, received {len(first)} and {len(second)}")
     losses = [np.mean([_row_loss(loss, label, p, logits) for p in runs], axis=0) for runs in (first, second)]
     metrics = METRICS[loss]
+    defined = [metric for metric in metrics if metric != "auc" or np.ptp(label)]
     return Comparison(
         rows=label.size,
         runs=len(first),
         wilcoxon_rows=_signed_rank(losses[0] - losses[1]),
-        wilcoxon_runs={metric: _over_runs(label, first, second, metric, logits) for metric in metrics},
+        wilcoxon_runs={
+            metric: _over_runs(label, first, second, metric, logits) if metric in defined else None
+            for metric in metrics
+        },
         bootstrap={
             metric: paired_bootstrap_of_runs(label, first, second, metric, repeats, seed, logits=logits)
+            if metric in defined
+            else None
             for metric in metrics
         },
     )

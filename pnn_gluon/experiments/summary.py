@@ -27,7 +27,8 @@ def summarize(config: FitConfig, model: str, data: Dataset, runs: Sequence[Run],
         data: The rows.
         runs: At least one.
         several: Whether to list the runs under `seeds`, with mean and standard deviation (n - 1; None for one run)
-            of each metric; else the only run's numbers stand at the top.
+            of each metric, None where rows of one class leave it undefined; else the only run's numbers stand at the
+            top.
     """
     shared = {
         "model": model,
@@ -39,13 +40,20 @@ def summarize(config: FitConfig, model: str, data: Dataset, runs: Sequence[Run],
     if not several:
         return results[0] | shared
     metrics = [name for name in results[0] if name not in _NOT_METRICS]
-    mean = {name: statistics.fmean(result[name] for result in results) for name in metrics}
+    mean = {name: _mean([result[name] for result in results]) for name in metrics}
     spread = {name: _deviation([result[name] for result in results]) for name in metrics}
     return {**shared, "seeds": results, "mean": mean, "std": spread}
 
 
-def _deviation(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of all runs; None where one has no value."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
+
+
+def _deviation(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) == len(values) > 1 else None
 
 
 def check_output(output: Path | None) -> None:
@@ -78,4 +86,4 @@ def write_outcome(output: Path, summary: dict[str, Any], data: Dataset, runs: Se
         output=np.stack([run.output for run in runs]),
     )
     write_atomically(scores_path(output), scores.getvalue())
-    write_atomically(output, (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(output, (json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())

@@ -8,12 +8,15 @@ import sys
 import numpy as np
 import pytest
 
+from jobs.compare import command as compared
 from jobs.fit import command
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.experiments import fit as fitting
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.dataset import load_dataset
 from pnn_gluon.experiments.fit import fit
 from pnn_gluon.experiments.judge import Judge
+from pnn_gluon.experiments.outcome import load_outcome
 from pnn_gluon.experiments.scores import measure, probabilities
 from pnn_gluon.experiments.significance import compare
 from pnn_gluon.training import export, loop
@@ -251,6 +254,82 @@ def test_the_output_files_hold_the_line_and_what_a_comparison_needs(folder, caps
     before = (folder / "a.npz").read_bytes()
     command(folder / "fit.toml", seeds="1..2", output=folder / "a.json")
     assert (folder / "a.npz").read_bytes() == before
+
+
+def turn(folder, name, label):
+    """Give all rows of a part one label."""
+    lines = (folder / f"{name}.csv").read_text().splitlines()
+    put(folder, name, [lines[0], *(f"{label}{line[1:]}" for line in lines[1:])])
+
+
+@pytest.mark.parametrize(
+    ("part", "label", "expected"),
+    [
+        ("train", 0, "all 600 train rows have the label 0: there is nothing to learn"),
+        ("valid", 1, "all 200 validation rows have the label 1: they have no AUC to stop by; set training.metric = "),
+    ],
+)
+def test_rows_of_one_class_are_refused_before_an_epoch(folder, capsys, part, label, expected):
+    turn(folder, part, label)
+    for model in ("fm", "gbdt"):
+        with pytest.raises(InputError, match=expected):
+            command(folder / "fit.toml", model=model)
+    assert "epoch" not in capsys.readouterr().err
+
+
+def test_metrics_that_are_not_defined_are_null_and_said_before_an_epoch(folder, capsys):
+    turn(folder, "valid", 0)
+    turn(folder, "test", 0)
+    options = ["training.metric=log_loss", "training.epochs=1"]
+    command(folder / "fit.toml", seeds="1..2", options=options, output=folder / "a.json")
+    found, err = outcome(capsys)
+    assert err.index("all test rows have the label 0: their AUC is null") < err.index("epoch 1")
+    assert err.index("all validation rows have the label 0: their AUC is null") < err.index("epoch 1")
+    for table in ("mean", "std"):
+        assert (found[table]["auc"], found[table]["valid_auc"]) == (None, None)
+        assert found[table]["log_loss"] > 0
+    assert "NaN" not in (folder / "a.json").read_text()
+    compared(folder / "a.json", folder / "a.json", repeats=10)
+    found, _ = outcome(capsys)
+    assert (found["bootstrap"]["auc"], found["wilcoxon_runs"]["auc"]) == (None, None)
+    assert found["bootstrap"]["log_loss"]["difference"] == 0
+
+
+def test_a_seed_that_fails_takes_no_other_along(folder, capsys, monkeypatch):
+    real = fitting.fit
+
+    def failing(plan, data, seed, report):
+        if seed == 2:
+            raise PnnError("training diverged")
+        return real(plan, data, seed, report)
+
+    monkeypatch.setattr(fitting, "fit", failing)
+    with pytest.raises(PnnError, match=r"of the seeds 1\.\.3 these failed: 2"):
+        command(folder / "fit.toml", seeds="1..3", options=["training.epochs=1"], output=folder / "a.json")
+    found, err = outcome(capsys)
+    assert [run["seed"] for run in found["seeds"]] == [1, 3]
+    assert found["std"]["auc"] is not None
+    assert "fit fm seed 2: failed: training diverged" in err
+    assert load_outcome(folder / "a.json").seeds == (1, 3)
+
+
+def test_runs_that_are_done_are_kept_when_a_later_one_is_interrupted(folder, monkeypatch):
+    real = fitting.fit
+
+    def interrupted(plan, data, seed, report):
+        if seed == 3:
+            raise KeyboardInterrupt
+        return real(plan, data, seed, report)
+
+    monkeypatch.setattr(fitting, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command(folder / "fit.toml", seeds="1..3", options=["training.epochs=1"], output=folder / "a.json")
+    assert load_outcome(folder / "a.json").seeds == (1, 2)
+
+
+def test_scores_that_are_all_equal_are_said(folder, capsys):
+    command(folder / "fit.toml", model="lr", options=["training.epochs=1", "data.min_count=601"])
+    assert "seed 1: all 150 test rows have one score: the model tells no row from another" in outcome(capsys)[1]
 
 
 def test_files_may_lie_elsewhere(folder, tmp_path_factory, capsys):
