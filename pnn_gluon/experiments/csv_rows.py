@@ -11,7 +11,7 @@ import pyarrow.csv
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.experiments.config import DataConfig, DataField
-from pnn_gluon.experiments.rows import FieldValues, Rows, read_labels
+from pnn_gluon.experiments.rows import FieldValues, Rows, read_labels, without_empty_end
 
 _FIRST_LINE = 2
 
@@ -28,7 +28,8 @@ def read_csv(path: Path, data: DataConfig, names: Sequence[str] | None = None) -
         names: Columns to read when the configuration lists no fields; None for all but the label.
 
     Raises:
-        InputError: a line with another number of columns, a label that is none, a column that is missing.
+        InputError: a line with another number of columns, a label that is none, a column that is missing, a value of
+            several lines.
     """
     table = _read_table(path, data.delimiter)
     given = names if names is not None else [name for name in table.column_names if name != data.label]
@@ -36,6 +37,9 @@ def read_csv(path: Path, data: DataConfig, names: Sequence[str] | None = None) -
     for column in (data.label, *(field.column or field.name for field in fields)):
         if column not in table.column_names:
             raise InputError(f"{path} line 1: no column {column!r}; there are {', '.join(table.column_names)}")
+    table = _without_empty_end(table)
+    for name in table.column_names:
+        _check_lines(table, name, path)
     label = read_labels(_column(table, data.label), path, _FIRST_LINE)
     return Rows(label, {field.name: _values(table, field) for field in fields})
 
@@ -62,7 +66,27 @@ def _read_table(path: Path, delimiter: str) -> Any:
         )
     if len(set(table.column_names)) < len(table.column_names):
         raise InputError(f"{path} line 1: a column comes twice in {', '.join(table.column_names)}")
+    if "" in table.column_names:
+        place = table.column_names.index("") + 1
+        raise InputError(f"{path} line 1: column {place} of {len(table.column_names)} has no name; name every column")
     return table
+
+
+def _without_empty_end(table: Any) -> Any:
+    """The rows without those at the end, such as of empty lines, in which every column is empty."""
+    empty = np.ones(len(table), np.bool_)
+    for name in table.column_names:
+        empty &= pc.equal(table[name], "").to_numpy()
+    return without_empty_end(table, pa.array(empty))
+
+
+def _check_lines(table: Any, name: str, path: Path) -> None:
+    """Refuse a value with a line break: rows would be part of it, mostly for want of a closing quote."""
+    row = pc.index(pc.match_substring(table[name], "\n"), True).as_py()
+    if row >= 0:
+        raise InputError(
+            f"{path} line {row + _FIRST_LINE}: column {name!r} has a value of several lines: close its quote"
+        )
 
 
 def _column(table: Any, name: str) -> Any:

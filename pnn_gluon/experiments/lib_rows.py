@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.experiments.config import DataConfig, DataField
-from pnn_gluon.experiments.rows import FieldValues, Rows, read_labels
+from pnn_gluon.experiments.rows import MINUS_ONE, ONE, ZERO, FieldValues, Rows, read_labels, without_empty_end
 
-_NUMBER = "[0-9]{1,9}"
+_NUMBER = "[0-9]{1,18}"
 _ENTRIES = {"libffm": f"{_NUMBER}:{_NUMBER}", "libsvm": _NUMBER}
 _SHOWN = {"libffm": "field:feature:1", "libsvm": "index:1"}
-_ONE = r"1(?:\.0*)?"
-_LABEL = r"[-+]?[01](?:\.0)?"
+_LABEL = f"(?:{ONE}|{MINUS_ONE}|{ZERO})"
 
 
 class _Entries:
@@ -47,7 +46,7 @@ class _Entries:
         self.label = read_labels(flat.take(pa.array(starts)), path, 1)
         self.rows: NDArray[np.int64] = parents[place > 0].astype(np.int64)
         self.place: NDArray[np.int64] = place[place > 0] - 1
-        self.text = pc.replace_substring_regex(flat.filter(pa.array(place > 0)), f":{_ONE}$", "")
+        self.text = pc.replace_substring_regex(flat.filter(pa.array(place > 0)), f":{ONE}$", "")
 
 
 def read_libffm(path: Path, data: DataConfig, names: Sequence[str] | None = None) -> Rows:
@@ -76,7 +75,8 @@ def read_libffm(path: Path, data: DataConfig, names: Sequence[str] | None = None
 def read_libsvm(path: Path, data: DataConfig, names: Sequence[str] | None = None) -> Rows:
     """Rows of `label index:1 ...`: the fields are ranges of indices if declared, else the places in the line.
 
-    Without declared fields every line has the same number of entries; the n-th has the name `field_n`, from 0.
+    Without declared fields every line has the same number of entries, with rising indices; the n-th has the name
+    `field_n`, from 0.
 
     Args:
         path: The file; `.gz` and others are decompressed.
@@ -84,7 +84,8 @@ def read_libsvm(path: Path, data: DataConfig, names: Sequence[str] | None = None
         names: The fields of train; None if this is train.
 
     Raises:
-        InputError: a malformed line, a value other than 1, an index outside all ranges, a line of another length.
+        InputError: a malformed line, a value other than 1, an index outside all ranges, a line of another length or in
+            another order.
     """
     entries = _Entries(path, "libsvm")
     if data.fields:
@@ -101,9 +102,23 @@ def _by_place(entries: _Entries, expected: int | None) -> Rows:
             f"{entries.path} line {wrong[0] + 1}: expected {length} entries as in the first line of train, "
             f"received {lengths[wrong[0]]}; declare `fields` with ranges of indices if lines may differ"
         )
+    _check_order(entries)
     text = _same_text(entries.text)
     fields = {f"field_{n}": _part(entries.rows, text, entries.place == n, 1) for n in range(length)}
     return Rows(entries.label, fields)
+
+
+def _check_order(entries: _Entries) -> None:
+    """Refuse lines whose indices do not rise: there the place of an entry does not tell its field."""
+    index = entries.text.cast(pa.int64()).to_numpy()
+    wrong = np.flatnonzero((np.diff(index) <= 0) & (np.diff(entries.rows) == 0))
+    if wrong.size:
+        place = wrong[0]
+        raise InputError(
+            f"{entries.path} line {entries.rows[place] + 1}: expected rising indices, received {index[place + 1]} "
+            f"after {index[place]}: the n-th entry of a line is field_n; sort the entries, or declare `fields` with "
+            "ranges of indices"
+        )
 
 
 def _by_range(entries: _Entries, fields: Sequence[DataField]) -> Rows:
@@ -131,18 +146,19 @@ def _part(rows: NDArray[np.int64], text: Any, chosen: NDArray[np.bool_], width: 
 
 
 def _read_lines(path: Path) -> Any:
-    """The lines as an Arrow array of strings."""
+    """The lines as an Arrow array of strings, without empty ones at the end."""
     read = pa.csv.ReadOptions(column_names=["line"])
     parse = pa.csv.ParseOptions(delimiter="\x01", quote_char=False, ignore_empty_lines=False)
     convert = pa.csv.ConvertOptions(column_types={"line": pa.string()}, strings_can_be_null=False)
     try:
-        return pa.csv.read_csv(path, read, parse, convert)["line"].combine_chunks()
+        lines = pa.csv.read_csv(path, read, parse, convert)["line"].combine_chunks()
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: cannot be read as lines of text ({error})") from error
+    return without_empty_end(lines, pc.equal(pc.utf8_trim_whitespace(lines), ""))
 
 
 def _check_lines(lines: Any, path: Path, kind: str) -> None:
-    good = pc.match_substring_regex(lines, rf"^{_LABEL}(?:[ \t]+{_ENTRIES[kind]}:{_ONE})*[ \t]*$")
+    good = pc.match_substring_regex(lines, rf"^[ \t]*{_LABEL}(?:[ \t]+{_ENTRIES[kind]}:{ONE})*[ \t]*$")
     bad = pc.index(good, False).as_py()
     if bad >= 0:
         raise InputError(f"{path} line {bad + 1}: {_what_is_wrong(lines[bad].as_py(), kind)}")
@@ -150,9 +166,9 @@ def _check_lines(lines: Any, path: Path, kind: str) -> None:
 
 def _what_is_wrong(line: str, kind: str) -> str:
     label, *entries = line.split() or [""]
-    if line[:1].isspace() or not re.fullmatch(_LABEL, label):
+    if not re.fullmatch(_LABEL, label):
         return f"expected the label 0 or 1 (or -1 or 1) first, received {label!r}"
-    entry = next(entry for entry in entries if not re.fullmatch(f"{_ENTRIES[kind]}:{_ONE}", entry))
+    entry = next(entry for entry in entries if not re.fullmatch(f"{_ENTRIES[kind]}:{ONE}", entry))
     number = re.fullmatch(f"{_ENTRIES[kind]}:([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)", entry)
     advice = "; put numbers into buckets first, each a feature of value 1" if number else ""
     return f"expected `{_SHOWN[kind]}`, received {entry!r}{advice}"

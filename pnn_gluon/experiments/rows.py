@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pnn_gluon.errors import InputError
 
-POSITIVE, NEGATIVE = ("1", "+1", "1.0", "+1.0"), ("0", "0.0", "-1", "-1.0")
-"""Texts of a label; a file has 0 or -1 for negatives, not both."""
+_UNIT = r"0*1(?:\.0*)?(?:[eE][-+]?0+)?"
+ONE, MINUS_ONE, ZERO = rf"\+?{_UNIT}", f"-{_UNIT}", r"[-+]?0+(?:\.0*)?(?:[eE][-+]?[0-9]+)?"
+"""Ways to write the numbers that a label may be; a file has 0 or -1 for negatives, not both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +59,20 @@ def read_labels(text: Any, path: Path, first_line: int) -> NDArray[np.float32]:
     Raises:
         InputError: a text that is no label, or 0 and -1 both in use.
     """
-    known = pa.array(POSITIVE + NEGATIVE)
-    index = pc.index_in(text, value_set=known)
-    if index.null_count:
-        row = pc.index(index.is_null(), True).as_py()
+    trimmed = pc.utf8_trim_whitespace(text)
+    one, minus, zero = (pc.match_substring_regex(trimmed, f"^{number}$") for number in (ONE, MINUS_ONE, ZERO))
+    row = pc.index(pc.or_(one, pc.or_(minus, zero)), False).as_py()
+    if row >= 0:
         raise InputError(
             f"{path} line {row + first_line}: expected the label 0 or 1 (or -1 or 1), received {text[row].as_py()!r}"
         )
-    code = index.to_numpy()
-    used = {NEGATIVE[k - len(POSITIVE)][0] for k in np.unique(code) if k >= len(POSITIVE)}
-    if len(used) > 1:
+    if pc.any(minus).as_py() and pc.any(zero).as_py():
         raise InputError(f"{path}: expected the labels 0 and 1, or -1 and 1; received 0 and -1 both")
-    label: NDArray[np.float32] = (code < len(POSITIVE)).astype(np.float32)
+    label: NDArray[np.float32] = one.to_numpy(zero_copy_only=False).astype(np.float32)
     return label
+
+
+def without_empty_end(rows: Any, empty: Any) -> Any:
+    """Arrow rows, or a table of them, up to the last one that is not `empty` (rows,)."""
+    filled = np.flatnonzero(~empty.to_numpy(zero_copy_only=False))
+    return rows.slice(0, filled[-1] + 1 if filled.size else 0)

@@ -63,7 +63,9 @@ def test_libffm_rows_written_are_the_rows_read(tmp_path, rows):
 @quick
 @given(
     st.integers(0, 4).flatmap(
-        lambda n: st.lists(st.tuples(label, st.lists(number, min_size=n, max_size=n)), min_size=1, max_size=8)
+        lambda n: st.lists(
+            st.tuples(label, st.sets(number, min_size=n, max_size=n).map(sorted)), min_size=1, max_size=8
+        )
     )
 )
 def test_libsvm_rows_written_are_the_rows_read(tmp_path, rows):
@@ -82,6 +84,41 @@ def test_libsvm_ranges_are_fields_of_one_or_several_values(tmp_path):
 def test_values_of_1_and_spaces_may_be_written_in_several_ways(tmp_path):
     path = write(tmp_path, "+1\t0:007:1.0  1:2:1 ", "-1.0 0:7:1.")
     assert as_lists(read_libffm(path, FFM)) == ([1, 0], {"field_0": [["7"], ["7"]], "field_1": [["2"], []]})
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n \n\r\n"])
+@pytest.mark.parametrize("one", ["1", "1.", "1.000000", "+1", "1e0", "1.0E+00", "01"])
+def test_a_one_is_a_one_however_it_is_written(tmp_path, one, end):
+    path = write(tmp_path, f" {one} 3:{one}\t12345678901:{one}", f"0e0 4:1 5:{one}")
+    path.write_text(path.read_text() + end)
+    found = as_lists(read_libsvm(path, SVM))
+    assert found == ([1, 0], {"field_0": [["3"], ["4"]], "field_1": [["12345678901"], ["5"]]})
+    path = write(tmp_path, f"  {one} 0:7:{one}", "-0.0 0:8:1", "")
+    assert as_lists(read_libffm(path, FFM)) == ([1, 0], {"field_0": [["7"], ["8"]]})
+    path = write(tmp_path, "label,a", f" {one} ,x", "-0.00,y", "", ",")
+    assert as_lists(read_csv(path, csv())) == ([1, 0], {"a": [["x"], ["y"]]})
+
+
+@pytest.mark.parametrize("line", ["1 7:1 3:1", "1 3:1 3:1"])
+def test_indices_that_do_not_rise_are_no_fields_by_place(tmp_path, line):
+    path = write(tmp_path, "0 4:1 8:1", line)
+    received = " after ".join(part[:-2] for part in reversed(line.split()[1:]))
+    with pytest.raises(InputError, match=f"line 2: expected rising indices, received {received}: .* declare `fields`"):
+        read_libsvm(path, SVM)
+
+
+def test_the_order_of_indices_does_not_matter_in_ranges(tmp_path):
+    sorted_, other = (as_lists(read_libsvm(write(tmp_path, line), RANGES)) for line in ("1 3:1 10:1", "1 10:1 3:1"))
+    assert sorted_ == other
+
+
+@pytest.mark.parametrize(
+    "content", ["label,a\r\n1,x\r\n0,y\r\n", "\ufefflabel,a\n1,x\n0,y", '"label","a"\n"1","x"\n0,y\n']
+)
+def test_csv_of_other_programs_is_read(tmp_path, content):
+    path = tmp_path / "rows.csv"
+    path.write_text(content, newline="")
+    assert as_lists(read_csv(path, csv())) == ([1, 0], {"a": [["x"], ["y"]]})
 
 
 def test_compressed_files_are_read(tmp_path):
@@ -105,7 +142,9 @@ def test_compressed_files_are_read(tmp_path):
         (read_libffm, FFM, "1 0:3:1,", "received '0:3:1,'"),
         (read_libffm, FFM, "2 0:3:1", "expected the label 0 or 1 (or -1 or 1) first, received '2'"),
         (read_libffm, FFM, "", "expected the label 0 or 1 (or -1 or 1) first, received ''"),
-        (read_libffm, FFM, " 1 0:3:1", "expected the label 0 or 1"),
+        (read_libffm, FFM, " 0:3:1", "expected the label 0 or 1"),
+        (read_libsvm, SVM, "1 3:0.1e1", "expected `index:1`, received '3:0.1e1'; put numbers into buckets first"),
+        (read_libsvm, SVM, "2e0 3:1", "expected the label 0 or 1 (or -1 or 1) first, received '2e0'"),
         (read_libsvm, SVM, "1 3:2", "expected `index:1`, received '3:2'; put numbers into buckets first"),
         (read_libsvm, SVM, "1 qid:3", "expected `index:1`, received 'qid:3'"),
         (read_libsvm, SVM, "1 4:1 5:1", "expected 1 entries as in the first line of train, received 2"),
@@ -171,6 +210,10 @@ def test_csv_fields_may_be_sets_and_have_other_names(tmp_path):
         (("click,a", "1,2"), " line 1: no column 'label'; there are click, a"),
         (("label,a,a", "1,2,3"), " line 1: a column comes twice in label, a, a"),
         ((), ": cannot be read as CSV with a header"),
+        (("",), " line 1: column 1 of 1 has no name"),
+        (("label,a,", "1,2,3"), " line 1: column 3 of 3 has no name"),
+        (("label,a", "1,2", "", "1,2"), " line 3: expected the label 0 or 1 (or -1 or 1), received ''"),
+        (("label,a", "1,2", '1,"3', "0,4"), " line 3: column 'a' has a value of several lines: close its quote"),
     ],
 )
 def test_a_malformed_csv_gives_file_line_expected_and_received(tmp_path, lines, expected):
