@@ -22,7 +22,7 @@ _KEY_AND_VALUE = re.compile(
 def masked(text: str) -> str:
     """The text with every password in a URI or DSN, and every known secret of the environment, as `***`."""
     values = [value for name in SECRET_VARIABLES if (value := os.environ.get(name))]
-    for secret in sorted({form for value in values for form in secret_forms(value)}, key=len, reverse=True):
+    for secret in sorted({form for value in values for form in _forms_and_pieces(value)}, key=len, reverse=True):
         text = _without(text, secret)
     text = _USER_AND_PASSWORD.sub(rf"\g<before>{HIDDEN}@", text)
     return _KEY_AND_VALUE.sub(rf"\g<before>{HIDDEN}", text)
@@ -30,7 +30,12 @@ def masked(text: str) -> str:
 
 def secret_forms(uri: str) -> set[str]:
     """A URI or DSN and the passwords it may hold, each raw, percent-decoded and percent-encoded."""
-    return {form for part in (uri, *_passwords(uri)) for form in _spellings(part) if form}
+    return _spelt((uri, *_passwords(uri)))
+
+
+def _forms_and_pieces(uri: str) -> set[str]:
+    """Also what an error may quote of a password that is taken for a host or a port."""
+    return secret_forms(uri) | _spelt(piece for password in _passwords(uri) for piece in _pieces(password))
 
 
 def _passwords(uri: str) -> Iterable[str]:
@@ -39,14 +44,20 @@ def _passwords(uri: str) -> Iterable[str]:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     for login in (rest.rpartition("@")[0], authority.rpartition("@")[0]):
         raw = login.partition(":")[2]
-        for password in (raw, unquote(raw)):
-            yield password
-            for cut in re.finditer(r"[@/?#:]", password):  # an error may quote a piece: "invalid port number"
-                yield from (password[: cut.start()], password[cut.end() :])
-            yield from re.split(r"[@/?#:]", password)
+        yield from (raw, unquote(raw))
     for found in _KEY_AND_VALUE.finditer(uri):
         value = found.group()[len(found["before"]) :].strip("'\"")
         yield from (value, re.sub(r"\\(.)", r"\1", value))
+
+
+def _pieces(password: str) -> Iterable[str]:
+    for cut in re.finditer(r"[@/?#:]", password):
+        yield from (password[: cut.start()], password[cut.end() :])
+    yield from re.split(r"[@/?#:]", password)
+
+
+def _spelt(texts: Iterable[str]) -> set[str]:
+    return {form for text in texts for form in _spellings(text) if form}
 
 
 def _spellings(text: str) -> set[str]:
