@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DATABASE = "pnn_gluon"
 CONNECTION_VARIABLE = "PNN_GLUON_SCORES_URI"
 """Where the DAG puts the URI of the Airflow connection that `server = "connection:ID"` names."""
+CONNECT_TIMEOUT = "30"
+"""Seconds for a host that says nothing, unless the URI or the environment gives another."""
 
 _PAIR = re.compile(r"\w+\s*=\s*(?:'(?:\\.|[^'\\])*'|[^\s']\S*|(?=\s|$))")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:/?,]*)(?::[0-9]*)?"
@@ -80,6 +82,7 @@ def server_uri(config: Config) -> str:
             f"environment variable {variable}: {wrong}; it must hold a URI like postgresql://USER:PASSWORD@HOST:5432/"
             "DATABASE, with special characters of the user and the password percent-encoded (@ as %40, / as %2F)"
         )
+    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT)
     return re.sub(r"^postgres://", "postgresql://", uri)
 
 

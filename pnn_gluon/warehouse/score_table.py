@@ -52,6 +52,11 @@ LOCK_WAIT = "600s"
 
 _ISOLATION = "set transaction isolation level read committed"  # whatever the server's default is
 _LOCKED_OUT = {"55P03", "40P01"}  # lock not available, deadlock detected
+_HINTS = {
+    "42501": "The user in the URI must own the table and its partitions, or be allowed to create them in its schema",
+    "25006": "Give the URI of the primary server, and a user whose transactions may write",
+    "57014": "Give the user a longer statement_timeout, or none",
+}
 _UNREACHABLE = ("08", "57P")  # states that begin so: connection, shutdown
 
 
@@ -249,7 +254,8 @@ def _explained(error: Error) -> PnnError:
             "host, port, database and password in its URI hold? Then publish again: the day is the old one or the "
             "new one, whole"
         )
-    return PnnError(f"PostgreSQL refused, and the day is as it was: {said}")
+    hint = _HINTS.get(state)
+    return PnnError(f"PostgreSQL refused, and the day is as it was: {said}" + (f". {hint}" if hint else ""))
 
 
 def _run(connection: adbc.Connection, *statements: str) -> None:

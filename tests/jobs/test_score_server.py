@@ -1,5 +1,7 @@
 """The score server is the one the configuration names, and its URI never stands in a file."""
 
+import socket
+
 import pytest
 
 from jobs.command import guarded
@@ -8,7 +10,7 @@ from jobs.score_server import CONNECTION_VARIABLE, server_uri
 from jobs.status import print_status
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.score_table import standing_run
 from tests.jobs.small_pipeline import DAYS, SCORES_VARIABLE
@@ -136,3 +138,15 @@ def test_status_hides_the_password_of_a_failure_an_earlier_release_kept(
     Store.of(built).record_failure("published", DAYS[-1], "cannot use postgresql://bob:s3cr@t@db/x")
     print_status(built, DAYS[-1:])
     assert "cannot use postgresql://bob:***@db/x" in capfd.readouterr().out
+
+
+def test_a_host_that_says_nothing_is_given_up(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("OTHER_URI", f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x?sslmode=disable")
+        monkeypatch.setattr("jobs.score_server.CONNECT_TIMEOUT", "2")
+        monkeypatch.setenv("PGCONNECT_TIMEOUT", "")
+        monkeypatch.delenv("PGCONNECT_TIMEOUT")
+        with pytest.raises(PnnError, match="timeout expired"):
+            standing_run(server_uri(with_server(built, "env:OTHER_URI")), "scores", DAYS[-1])

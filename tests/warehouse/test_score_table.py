@@ -187,6 +187,15 @@ def test_tables_that_are_not_ours_are_left_alone(uri: str) -> None:
     assert ask(uri, "select count(*) from scores_20260105") == [(0,)]
 
 
+def test_a_user_without_rights_is_told_which_are_needed(uri: str) -> None:
+    publish_scores(uri, "scores", DAY, scores(1, seed=1))
+    ask(uri, "drop role if exists stranger")
+    ask(uri, "create role stranger login password 'x'")
+    ask(uri, "grant usage on schema public to public")
+    with pytest.raises(PnnError, match=r"permission denied .* must own the table"):
+        publish_scores(f"postgresql://stranger:x@{uri.rpartition('@')[2]}", "scores", DAY, scores(2, seed=2))
+
+
 def test_a_server_that_is_away_is_an_error_without_the_password() -> None:
     with pytest.raises(PnnError, match=r"can't be reached.*Is it running") as caught:
         standing_run("postgresql://pnn:s3cret@127.0.0.1:1/none", "scores", DAY)
