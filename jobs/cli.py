@@ -12,6 +12,7 @@ from jobs import bench, compare, count_parameters, fit, score_table, study, tune
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import ConfigError, PnnError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -26,6 +27,9 @@ def main() -> None:
     except PnnError as error:
         report(f"error: {error}")
         sys.exit(error.exit_status)
+    except OSError as error:  # the machine's trouble, not the program's
+        report(f"error: {explained(error)}")
+        sys.exit(1)
     except Exception:
         report(traceback.format_exc().rstrip())
         sys.exit(1)

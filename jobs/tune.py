@@ -1,8 +1,10 @@
 """Search for the options of a model that validate best; one JSON line with the best trial."""
 
 import json
+import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,4 +39,12 @@ def command(
     from pnn_gluon.experiments.search import Search, search
 
     what = Search(settings, name, load_dataset(settings, data), seed)
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, _stop)
     print(json.dumps(summarize_trials(search(what, path, trials, report))))
+
+
+def _stop(number: int, frame: Any) -> None:
+    """End as by Ctrl-C when asked to by a signal, so that the trial is noted as interrupted."""
+    report(f"tune: stopped by {signal.Signals(number).name}; the same command goes on")
+    sys.exit(128 + number)

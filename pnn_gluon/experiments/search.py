@@ -106,8 +106,9 @@ class Search:
 def search(what: Search, journal: Path, trials: int, report: Report) -> Journal:
     """Bring a search to `trials` trials in all, from as many as its journal holds.
 
-    A trial whose process was killed begins again, with the same number and options, so that a search that was
-    interrupted makes the trials of one that was not. One that was begun `ATTEMPTS` times without an end has failed.
+    A trial that was interrupted or whose process was killed begins again, with the same number and options, so that
+    the search makes the trials of one that was not. One that was begun `ATTEMPTS` times and each time ended with its
+    process has failed; being interrupted (KeyboardInterrupt, SystemExit) does not count.
 
     Args:
         what: What is searched.
@@ -152,7 +153,11 @@ def _next(what: Search, journal: Journal) -> Trial:
         reason = f"began {journal.begun} times, and each time its process ended before it did"
         return Trial(number, "failed", proposal.options, None, (), 0.0, reason)
     journal.begin(proposal.options)
-    return _try(what, number, proposal)
+    try:
+        return _try(what, number, proposal)
+    except (KeyboardInterrupt, SystemExit):
+        journal.interrupt()
+        raise
 
 
 def _try(what: Search, number: int, proposal: "Proposal") -> Trial:

@@ -1,7 +1,8 @@
 """The journal of a search: a file of JSON lines that keeps every trial, whatever becomes of the process.
 
 The first line says what is searched, `{"search": {...}}`. Each trial has a line when it begins,
-`{"begun": number, "options": {...}}`, and one when it ends, `{"trial": {...}}`, with the fields of `Trial`.
+`{"begun": number, "options": {...}}`, and one when it ends, `{"trial": {...}}`, with the fields of `Trial`. One that
+somebody interrupted has `{"interrupted": number}` instead: it begins again, and its beginning does not count.
 """
 
 import dataclasses
@@ -55,7 +56,7 @@ class Journal:
         path: The file.
         search: What is searched; empty if there is no file.
         trials: Those that ended, by number.
-        begun: How often the trial after them has begun.
+        begun: How often the trial after them has begun, without being interrupted.
     """
 
     path: Path
@@ -111,6 +112,10 @@ class Journal:
         """Note that the next trial begins."""
         self._write({"begun": len(self.trials), "options": options})
 
+    def interrupt(self) -> None:
+        """Note that somebody interrupted the trial that began."""
+        self._write({"interrupted": len(self.trials)})
+
     def end(self, trial: Trial) -> None:
         """Keep a trial."""
         self._write({"trial": dataclasses.asdict(trial)})
@@ -130,6 +135,9 @@ class Journal:
         elif "begun" in line:
             self._check_number(line["begun"])
             self.begun += 1
+        elif "interrupted" in line:
+            self._check_number(line["interrupted"])
+            self.begun -= 1
         else:
             trial = Trial(**{**line["trial"], "validations": tuple(line["trial"]["validations"])})
             self._check_number(trial.number)

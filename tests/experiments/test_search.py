@@ -13,7 +13,7 @@ import pytest
 from jobs.tune import command
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.experiments import fit
+from pnn_gluon.experiments import dataset, fit
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.dataset import Dataset, Examples
 from pnn_gluon.experiments.search import ATTEMPTS, Search, search
@@ -139,6 +139,40 @@ def test_a_trial_that_ends_its_process_each_time_has_failed(folder, pretend):
     assert [trial.state for trial in found.trials] == ["failed", "complete"]
     assert found.trials[0].options == first.trials[0].options
     assert found.trials[0].reason == "began 3 times, and each time its process ended before it did"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_trial_is_no_attempt(folder, pretend, end):
+    whole = searched(folder, trials=3)
+
+    def interrupted(*given):
+        raise end
+
+    for _ in range(ATTEMPTS + 1):
+        pretend(interrupted)
+        with pytest.raises(end):
+            searched(folder, "b.jsonl", trials=3)
+    assert Journal.read(folder / "b.jsonl").begun == 0
+    pretend()
+    assert kept(searched(folder, "b.jsonl", trials=3)) == kept(whole)
+
+
+def test_a_search_that_is_asked_to_stop_notes_the_interruption(folder, pretend, monkeypatch):
+    def asked(*given):
+        signal.raise_signal(signal.SIGTERM)
+
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
+    pretend(asked)
+    monkeypatch.setattr(dataset, "load_dataset", lambda *given: ROWS)
+    (folder / "fit.toml").write_text(CONFIG)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            command(folder / "fit.toml", model="fnn", journal=folder / "a.jsonl")
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
+            signal.signal(number, handler)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert (folder / "a.jsonl").read_text().splitlines()[-1] == '{"interrupted": 0}'
 
 
 def test_the_journal_is_lines_of_json_with_every_trial(folder, pretend):
