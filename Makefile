@@ -38,8 +38,9 @@ help:
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
+# One process a core, at most four: each has a PostgreSQL server and a small pipeline of its own.
 test: lint types imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 sanitize: .venv/test.stamp
 	@$(BIN)/python -m tests.ops.sanitize
