@@ -27,12 +27,15 @@ _PARTS = re.compile(rf"(?:[^@:/?]*(?::[^@/?]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?]
 
 @contextmanager
 def score_server(config: Config) -> Generator[str, None, None]:
-    """The server's URI while it runs; the embedded server is started if it is down, and then stopped again."""
+    """The server's URI while it runs; the embedded server is started if it is down.
+
+    Of the embedded server it is that of the role that owns the score tables.
+    """
     if config.publish.server != "embedded":
         yield server_uri(config)
         return
     with _embedded(config) as postgres:
-        yield postgres.uri(DATABASE)
+        yield postgres.publisher_uri(DATABASE)
 
 
 @contextmanager
@@ -47,12 +50,12 @@ def reading_server(config: Config) -> Generator[str, None, None]:
 
 @contextmanager
 def _embedded(config: Config) -> Generator["EmbeddedPostgres", None, None]:
-    """The embedded server with its database and its reader."""
+    """The embedded server with its database and its roles."""
     from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
     with EmbeddedPostgres(embedded_folder(config), config.publish.port).running() as postgres:
         postgres.ensure_database(DATABASE)
-        postgres.ensure_reader(DATABASE)
+        postgres.ensure_roles(DATABASE)
         yield postgres
 
 

@@ -39,6 +39,9 @@ from pnn_gluon.file_lock import file_lock
 
 HOST = "127.0.0.1"
 USER = "pnn"
+"""The superuser, for setting up and looking after the server only."""
+PUBLISHER = "pnn_publisher"
+"""The role that owns a database and the score tables in it, and nothing else."""
 READER = "pnn_reader"
 """The role of those who only read: bidders, and the command ``query``."""
 ROOT_RUNS_AS = "nobody"
@@ -52,21 +55,36 @@ DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _OTHER_CLIENTS = (
     "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
 )
-_READER_IS_SET_UP = f"select count(*) = 2 from pg_default_acl where defaclacl::text like '%{READER}=%'"
-_SET_UP_READER = """do $$
-declare space text;
+_ROLES_ARE_SET_UP = (
+    "select count(*) = 4 from pg_default_acl join pg_roles on defaclrole = "
+    f"pg_roles.oid where rolname in ('{USER}', '{PUBLISHER}') and defaclacl::text like '%{READER}=%'"
+)
+_SET_UP_ROLES = """do $$
+declare space text; part text;
 begin
+    if not exists (select from pg_roles where rolname = '{publisher}') then
+        create role {publisher} login;
+    end if;
     if not exists (select from pg_roles where rolname = '{reader}') then
         create role {reader} login;
     end if;
-    alter role {reader} password '{password}';
+    alter role {publisher} password '{publisher_password}';
+    alter role {reader} password '{reader_password}';
     alter role {reader} set default_transaction_read_only = on;
+    alter database {database} owner to {publisher};
     for space in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' loop
+        if exists (select from pg_namespace where nspname = space and nspowner = '{user}'::regrole) then
+            execute format('alter schema %I owner to {publisher}', space);
+        end if;
+        for part in select relname from pg_class join pg_namespace on relnamespace = pg_namespace.oid
+            where nspname = space and relkind in ('r', 'p') and relowner = '{user}'::regrole loop
+            execute format('alter table %I.%I owner to {publisher}', space, part);
+        end loop;
         execute format('grant usage on schema %I to {reader}', space);
         execute format('grant select on all tables in schema %I to {reader}', space);
     end loop;
-    alter default privileges grant usage on schemas to {reader};
-    alter default privileges grant select on tables to {reader};
+    alter default privileges for role {user}, {publisher} grant usage on schemas to {reader};
+    alter default privileges for role {user}, {publisher} grant select on tables to {reader};
 end $$"""  # one transaction: all of it or nothing
 
 
@@ -157,9 +175,16 @@ class EmbeddedPostgres:
         port = self.port
         return f"{driver}://{USER}:{self._password()}@{HOST}:{port}/{_checked(database)}"
 
+    def publisher_uri(self, database: str) -> str:
+        """The address of a database for the role that owns it; see `ensure_roles`."""
+        return self._uri_of(PUBLISHER, database)
+
     def reader_uri(self, database: str) -> str:
-        """The address of a database for the role that can only read; see `ensure_reader`."""
-        return f"postgresql://{READER}:{self._password('reader_password')}@{HOST}:{self.port}/{_checked(database)}"
+        """The address of a database for the role that can only read; see `ensure_roles`."""
+        return self._uri_of(READER, database)
+
+    def _uri_of(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{self._password(f'{role}_password')}@{HOST}:{self.port}/{_checked(database)}"
 
     # -- lifecycle -------------------------------------------------------------------------------
 
@@ -267,14 +292,27 @@ class EmbeddedPostgres:
             if not self._query("postgres", f"select 1 from pg_database where datname = '{name}'"):
                 self._query("postgres", f"create database {name}")
 
-    def ensure_reader(self, database: str) -> None:
-        """Create the role that may select from every table of ours in this database, now and later, and no more."""
+    def ensure_roles(self, database: str) -> None:
+        """Create the role that owns this database and all tables in it, and the one that may select from them.
+
+        Tables made later belong to whoever makes them; the reader may select from them as well.
+        """
         with self._locked():
-            secret = self.base / "reader_password"
-            if not secret.exists() or self._query(_checked(database), _READER_IS_SET_UP) != [(True,)]:
-                _write_secret(secret)
-                password = self._password("reader_password")
-                self._query(database, _SET_UP_READER.format(reader=READER, password=password))
+            files = {role: self.base / f"{role}_password" for role in (PUBLISHER, READER)}
+            ready = all(file.exists() for file in files.values())
+            if ready and self._query(_checked(database), _ROLES_ARE_SET_UP) == [(True,)]:
+                return
+            for file in files.values():
+                _write_secret(file)
+            statement = _SET_UP_ROLES.format(
+                user=USER,
+                publisher=PUBLISHER,
+                reader=READER,
+                database=_checked(database),
+                publisher_password=self._password(files[PUBLISHER].name),
+                reader_password=self._password(files[READER].name),
+            )
+            self._query(database, statement)
 
     def serve(self) -> NoReturn:
         """Become the server: replace this process by it, in the foreground, for a process supervisor."""

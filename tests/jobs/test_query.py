@@ -17,7 +17,7 @@ from tests.jobs.small_pipeline import PIPELINE, SCORES_VARIABLE
 def config(postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A pipeline whose score server is the session's, with a table `kept` that holds 7."""
     postgres.ensure_database("asked")
-    postgres.ensure_reader("asked")
+    postgres.ensure_roles("asked")
     with psycopg.connect(postgres.uri("asked"), autocommit=True) as owner:
         owner.execute("drop table if exists kept")
         owner.execute("create table kept as select 7 as n")
@@ -96,7 +96,7 @@ def test_the_reader_sees_tables_and_schemas_made_before_and_after_it(postgres: E
             owner.execute(f"drop schema if exists {moment} cascade")
             owner.execute(f"create schema {moment}")
             owner.execute(f"create table {moment}.kept as select 7 as n")
-            postgres.ensure_reader("asked_too")
+            postgres.ensure_roles("asked_too")
     with psycopg.connect(postgres.reader_uri("asked_too"), autocommit=True) as reader:
         assert reader.execute("select before.kept.n + after.kept.n from before.kept, after.kept").fetchone() == (14,)
         reader.execute("set default_transaction_read_only = off")

@@ -314,6 +314,16 @@ OLD_TABLE = """create table scores (day date not null, row_id text not null, log
     primary key (day, row_id), check (probability between 0 and 1)) partition by range (day)"""
 
 
+def test_tables_of_the_superuser_go_on_under_the_role_that_publishes(postgres: EmbeddedPostgres, uri: str) -> None:
+    publish_scores(uri, "bidding.scores", DAY, scores(1, seed=1))
+    postgres.ensure_roles("score_table")
+    publisher = postgres.publisher_uri("score_table")
+    publish_scores(publisher, "bidding.scores", DAY, scores(2, seed=2))
+    publish_scores(publisher, "bidding.scores", NEXT, scores(3, seed=3))
+    assert ask(postgres.reader_uri("score_table"), "select count(*) from bidding.scores") == [(5,)]
+    assert ask(publisher, "select rolsuper from pg_roles where rolname = current_user") == [(False,)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
