@@ -2,19 +2,23 @@
 
 import json
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from jobs.command import report
+from jobs.fit_bundle import check_bundle, write_fit_bundle
 from pnn_gluon.errors import ConfigError, PnnError
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.config import Plan
     from pnn_gluon.experiments.dataset import Dataset
     from pnn_gluon.experiments.run import Run
+    from pnn_gluon.models.gbdt import GBDT
+    from pnn_gluon.runtime import HybridBlock
 
 
 def command(
@@ -27,6 +31,7 @@ def command(
         list[str] | None, typer.Option("--set", help="table.key=value over the file, such as training.epochs=3.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Also write A.json, and A.npz with the test scores.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Keep the model in this folder, for score-table.")] = None,
 ) -> None:
     """Train one model on explicit train, validation and test rows; one JSON line on stdout."""
     from pnn_gluon.experiments.classes import undefined_metrics
@@ -40,35 +45,46 @@ def command(
     name = model or settings.model.name
     plan = settings.plan(name)
     rows = load_dataset(settings, data)
+    if bundle is not None:
+        check_bundle(bundle, settings, plan, rows, len(chosen))
     report(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
     for text in undefined_metrics(rows):
         report(f"fit {name}: {text}")
 
-    def summary(runs: list["Run"]) -> dict[str, Any]:
-        return summarize(settings, name, rows, runs, several=seeds is not None)
+    runs: list[Run] = []
 
-    runs, failed = [], []
-    for each in chosen:
-        try:
-            runs.append(_fit(plan, rows, each))
-        except PnnError as error:
-            if len(chosen) == 1:
-                raise
-            _report(name, each, f"failed: {error}")
-            failed.append(each)
-        else:
-            if output is not None:  # after each run, so that what is done is kept whatever comes
-                write_outcome(output, summary(runs), rows, runs)
+    def keep(run: "Run", net: "HybridBlock | GBDT") -> None:
+        runs.append(run)
+        if output is not None:
+            write_outcome(output, summarize(settings, name, rows, runs, seeds is not None), rows, runs)
+        if bundle is not None:
+            write_fit_bundle(bundle, settings, plan, rows, run, cast("HybridBlock", net))
+
+    failed = _fit_each(plan, rows, chosen, keep)
     if runs:
-        print(json.dumps(summary(runs), allow_nan=False), flush=True)
+        print(json.dumps(summarize(settings, name, rows, runs, seeds is not None), allow_nan=False), flush=True)
     if failed:
         raise PnnError(f"fit {name}: of the seeds {seeds} these failed: {', '.join(map(str, failed))}; see above")
 
 
-def _fit(plan: "Plan", rows: "Dataset", seed: int) -> "Run":
+def _fit_each(
+    plan: "Plan", rows: "Dataset", seeds: list[int], keep: "Callable[[Run, HybridBlock | GBDT], None]"
+) -> list[int]:
+    """Fit with each seed and keep what it gave at once, whatever comes after; the seeds that failed."""
     from pnn_gluon.experiments.fit import fit
 
-    return fit(plan, rows, seed, partial(_report, plan.model.name, seed))[0]
+    failed = []
+    for seed in seeds:
+        try:
+            run, net = fit(plan, rows, seed, partial(_report, plan.model.name, seed))
+        except PnnError as error:
+            if len(seeds) == 1:
+                raise
+            _report(plan.model.name, seed, f"failed: {error}")
+            failed.append(seed)
+        else:
+            keep(run, net)
+    return failed
 
 
 def _seeds(seed: int | None, seeds: str | None) -> list[int]:

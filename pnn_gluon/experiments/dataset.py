@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Examples:
 class Dataset:
     """What models are fitted to, chosen by, and measured on; ids are learnt from train alone.
 
-    `other` int32 (N,) holds the *other* id of each field.
+    `other` int32 (N,) holds the *other* id of each field; `ids` says what each id stands for.
     """
 
     layout: FieldLayout
@@ -55,6 +55,7 @@ class Dataset:
     train: Examples
     valid: Examples
     test: Examples
+    ids: IdMap = field(default_factory=lambda: IdMap({}))
 
     @cached_property
     def vocabulary(self) -> tuple[int, ...]:
@@ -95,8 +96,8 @@ def load_dataset(config: FitConfig, folder: Path | None = None) -> Dataset:
     if not parts[0].fields:
         raise InputError(f"{config.path}: data: the train rows have no fields besides the label")
     ids = IdMap.fit(parts[0].fields, data.min_count)
-    encoded = [Examples(ids.encode(rows.fields, len(rows.label)), rows.label) for rows in parts]
-    return Dataset(ids.layout, ids.size, ids.other, *encoded)
+    train, valid, test = (Examples(ids.encode(rows.fields, len(rows.label)), rows.label) for rows in parts)
+    return Dataset(ids.layout, ids.size, ids.other, train, valid, test, ids)
 
 
 def find_folder(config: FitConfig) -> Path:
