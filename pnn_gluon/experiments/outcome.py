@@ -53,7 +53,7 @@ def load_outcome(path: Path) -> Outcome:
             output = tuple(arrays["output"].astype(np.float64)) if "output" in arrays else None
         loss: Loss = summary["config"]["training"].get("loss", "log")  # gbdt has no choice of loss
         logits = output if loss == "log" else None
-        found = Outcome(path, str(summary["model"]), loss, label, seeds, tuple(probability), logits)
+        found = Outcome(path, summary["model"], loss, label, seeds, tuple(probability), logits)
         _check(found, [run["seed"] for run in summary.get("seeds", [summary])])
     except _UNREADABLE as error:
         raise InputError(
@@ -64,6 +64,10 @@ def load_outcome(path: Path) -> Outcome:
 
 def _check(outcome: Outcome, seeds: list[int]) -> None:
     """Raise ValueError unless scores and summary are of the same runs, and labels and probabilities are such."""
+    if not isinstance(outcome.model, str):
+        raise ValueError(f"expected the name of a model, received {outcome.model!r}")
+    if not seeds or not outcome.label.size:
+        raise ValueError(f"{len(seeds)} runs on {outcome.label.size} rows, expected some")
     if seeds != list(outcome.seeds) or len(outcome.runs) != len(seeds):
         raise ValueError(f"seeds {seeds} in it, {list(outcome.seeds)} and {len(outcome.runs)} runs beside it")
     if any(run.shape != outcome.label.shape or not np.all((run >= 0) & (run <= 1)) for run in outcome.runs):

@@ -167,6 +167,22 @@ def test_scores_that_are_not_those_of_the_runs_are_refused(folder, arrays):
     refused(folder / "fm.json")
 
 
+def test_an_outcome_without_rows_is_refused(folder):
+    rewrite(folder / "fm.npz", label=np.zeros(0), probability=np.zeros((2, 0)), output=np.zeros((2, 0)))
+    refused(folder / "fm.json")
+
+
+@pytest.mark.parametrize("value", [None, [], {}, [None], "x", [1]])
+@pytest.mark.parametrize("key", ["model", "config", "seeds"])
+def test_a_summary_with_another_value_is_refused_or_read(folder, key, value):
+    summary = json.loads((folder / "fm.json").read_text())
+    (folder / "fm.json").write_text(json.dumps(summary | {key: value}))
+    if (key, value) == ("model", "x"):
+        assert load_outcome(folder / "fm.json").model == "x"
+    else:
+        refused(folder / "fm.json")
+
+
 def refused(path):
     with pytest.raises(InputError, match="expected a file of `pnn-gluon fit --output") as caught:
         load_outcome(path)

@@ -4,6 +4,7 @@ from sys import executable
 
 import pytest
 
+from jobs.count_parameters import model_options
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.parameter_counts import ParameterCounts, count_parameters, paper_table
 
@@ -76,6 +77,11 @@ def test_command_names_what_is_wrong(arguments, expected):
     done = command(*arguments)
     assert done.returncode == 2
     assert expected in done.stderr
+
+
+def test_sizes_by_the_ids_of_each_field_can_not_be_counted():
+    with pytest.raises(ConfigError, match="--adaptive-c needs the ids of each field: give --embedding-sizes"):
+        model_options("kpnn", ["--embedding-size", "8", "--adaptive-c", "2"])
 
 
 def test_unknown_models_are_refused():
