@@ -26,7 +26,7 @@ def ctr_daily() -> None:
     encode = job("encode", config, depends_on_past=True)
     evaluate = job("evaluate", config, depends_on_past=True, wait_for_downstream=True)
     warm = config.training.warm_start
-    train = job("train", config, depends_on_past=warm, wait_for_downstream=warm, pool="training")
+    train = job("train", config, depends_on_past=warm, wait_for_downstream=warm, max_active_tis_per_dag=1)
     calibrate = job("calibrate", config)
     gate = job("gate", config, depends_on_past=True, wait_for_downstream=True)
     promote = job("promote", config, depends_on_past=True)

@@ -20,7 +20,7 @@ DAY = {"type": "string", "format": "date"}
         "model_day": Param(
             config.first_day.isoformat(), title="Model", description="Day of the model to score with.", **DAY
         ),
-        "rows": Param("logs", title="Rows", enum=["logs", "requests"], type="string"),
+        "rows": Param("requests", title="Rows", enum=["logs", "requests"], type="string"),
         "name": Param(
             "by_hand",
             title="Name",

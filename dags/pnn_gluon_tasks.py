@@ -1,6 +1,5 @@
 """How every DAG of ours runs a step: one shell command, with nothing from Airflow pasted into it."""
 
-import json
 import os
 import sys
 from datetime import timedelta
@@ -8,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import TriggerRule
+from pnn_gluon_job import JobOperator
 
 from pnn_gluon.config import Config, load_config
-
-REFUSED = 4
-"""Exit status of a refused candidate and of a kept day: the task is shown as skipped, and what stood before stays."""
+from pnn_gluon.errors import ConfigError
 
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
@@ -29,8 +26,18 @@ DEFAULTS: dict[str, Any] = {
 
 
 def pipeline_config() -> Config:
-    """The pipeline these DAGs run: the file that PNN_GLUON_CONFIG names."""
-    return load_config(os.environ["PNN_GLUON_CONFIG"])
+    """The pipeline these DAGs run: the file that PNN_GLUON_CONFIG names.
+
+    Raises:
+        ConfigError: when it names none, or one that cannot be read.
+    """
+    path = os.environ.get("PNN_GLUON_CONFIG")
+    if not path:
+        raise ConfigError(
+            "PNN_GLUON_CONFIG is not set: expected the path of the pipeline's TOML file; "
+            "set it for Airflow's scheduler, DAG processor and workers"
+        )
+    return load_config(path)
 
 
 def every_day(config: Config) -> dict[str, Any]:
@@ -53,28 +60,21 @@ def every_day(config: Config) -> dict[str, Any]:
 
 def job(
     step: str, config: Config, arguments: str = '--day "$PNN_GLUON_DAY"', env: dict[str, str] = DAY, **options: Any
-) -> BashOperator:
+) -> JobOperator:
     """A task that runs `python -m jobs.<step>`; its last line, one JSON object, is the task's XCom.
 
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
     anything but text; the job validates it.
     """
-    return BashOperator(
+    return JobOperator(
         task_id=step,
         bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs.{step} {arguments}',
         cwd=str(Path(__file__).parents[1]),
         env={"PNN_GLUON_PYTHON": sys.executable, **env, **_score_server(config)},
         append_env=True,
-        output_processor=last_object,
-        skip_on_exit_code=REFUSED,
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )
-
-
-def last_object(line: str) -> Any:
-    """The job's JSON object."""
-    return json.loads(line)
 
 
 def _score_server(config: Config) -> dict[str, str]:

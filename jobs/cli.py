@@ -4,16 +4,21 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs import bench, compare, count_parameters, fit, score_table, study, tune
 from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
+from jobs.stopping import Stopped, raise_when_stopped
+from jobs.watched import Note, watched
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import ConfigError, PnnError
+
+if TYPE_CHECKING:
+    from jobs.local_airflow import Status
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -22,8 +27,12 @@ DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, 
 
 def main() -> None:
     """Run a command; errors a user can act on end with their own status and no traceback; none shows a password."""
+    raise_when_stopped()
     try:
         app()
+    except Stopped as stop:
+        report("stopped; the same command continues here")
+        sys.exit(stop.exit_status)
     except PnnError as error:
         report(f"error: {error}")
         sys.exit(error.exit_status)
@@ -43,11 +52,18 @@ def run(config: ConfigOption, day: DaysOption, force: ForceOption = False) -> No
     options = load_config(config)
     if options.source.requests is None:
         raise ConfigError(f"{options.path}: source.requests: needed to run a whole day; say where requests lie")
-    for each in parse_days(day):
-        for name in daily_steps(options):
-            status = print_outcome(guarded(partial(step(name).run, options, each, force, report)))
-            if status not in {0, 4}:
-                raise typer.Exit(status)
+    days = parse_days(day)
+
+    def work(note: Note) -> int:
+        for each in days:
+            for name in daily_steps(options):
+                note(f"{name} {each}")
+                status = print_outcome(guarded(partial(step(name).run, options, each, force, report)))
+                if status not in {0, 4}:
+                    return status
+        return 0
+
+    raise typer.Exit(watched(work))
 
 
 @app.command()
@@ -202,36 +218,54 @@ def doctor(
         raise typer.Exit(1)
 
 
+OneConfigOption = Annotated[
+    Path | None, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="Of this pipeline; default: of all.")
+]
+
+
 @app.command()
 def up(
     config: ConfigOption,
-    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 8080,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the UI on 127.0.0.1; default: a free one from 8080.")
+    ] = None,
     user: Annotated[list[str] | None, typer.Option(help="name:role; with it, the UI asks for a login.")] = None,
 ) -> None:
-    """Start the local Airflow with its UI on 127.0.0.1; returns when every part is healthy."""
-    from jobs import local_airflow
+    """Start this pipeline's local Airflow with its UI on 127.0.0.1; returns when every part is healthy."""
+    from jobs import local_airflow as local
 
-    local_airflow.up(config=load_config(config).path, port=port, users=user or ())
-
-
-@app.command()
-def down() -> None:
-    """Stop the local Airflow."""
-    from jobs import local_airflow
-
-    local_airflow.down()
+    path = load_config(config).path
+    home = local.home_of(path)
+    local.up(home, path, local.port_for(home) if port is None else port, users=user or ())
 
 
 @app.command()
-def services() -> None:
-    """How the local Airflow is: its parts, their health, its address."""
-    from jobs import local_airflow
+def down(config: OneConfigOption = None) -> None:
+    """Stop the local Airflow, of one pipeline or of all."""
+    from jobs import local_airflow as local
 
-    found = local_airflow.status()
+    for home in [local.home_of(config)] if config else local.homes():
+        local.down(home)
+
+
+@app.command()
+def services(config: OneConfigOption = None) -> None:
+    """How the local Airflow is, of one pipeline or of all: its parts, their health, its address."""
+    from jobs import local_airflow as local
+
+    chosen = [local.home_of(config)] if config else local.homes()
+    healthy = [_print_services(local.status(home), home) for home in chosen]
+    if not chosen:
+        print("address: none")
+    raise typer.Exit(0 if healthy and all(healthy) else 1)
+
+
+def _print_services(found: "Status", home: Path) -> bool:
+    print(f"home: {home}")
     for name, state in {**found.parts, **{f"health of {part}": word for part, word in found.health.items()}}.items():
         print(f"{name}: {state}")
     print(f"address: {found.address or 'none'}")
-    raise typer.Exit(0 if found.healthy else 1)
+    return found.healthy
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobs.step import Outcome, Step
+from jobs.stopping import Stopped, raise_when_stopped
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import explained
@@ -34,7 +35,12 @@ def main(step: Step) -> None:
         end_with(lambda: step.run(load_config(config), parse_day(day), force, report))
 
     command.__doc__ = sys.modules[step.build.__module__].__doc__
-    typer.run(command)
+    raise_when_stopped()
+    try:
+        typer.run(command)
+    except Stopped as stop:
+        report(f"error: {step.name} was stopped; run it again and it continues")
+        sys.exit(stop.exit_status)
 
 
 def end_with(work: Callable[[], Outcome]) -> None:

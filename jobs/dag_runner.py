@@ -3,7 +3,7 @@
 import datetime
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from pnn_gluon.errors import PnnError
 from pnn_gluon.store.store import Store
 
 DAGS = Path(__file__).parents[1] / "dags"
-POOL = "training"
 
 TaskStarted = Callable[[str], None]
 
@@ -41,17 +40,15 @@ def prepare(home: Path, config: Path) -> None:
 
 
 def load_dag(name: str) -> Any:
-    """A DAG of ours by id, with the database and the pool it needs; `prepare` comes first.
+    """A DAG of ours by id, with the database it needs; `prepare` comes first.
 
     Raises:
         PnnError: when a DAG file does not load.
     """
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.models.pool import Pool
     from airflow.utils.db import initdb
 
     initdb()
-    Pool.create_or_update_pool(POOL, 1, "one training at a time", include_deferred=False)
     bag = DagBag(dag_folder=str(DAGS))
     if bag.import_errors:
         raise PnnError(f"DAG files do not load: {bag.import_errors}")
@@ -70,25 +67,38 @@ def run_days(dag: Any, days: Sequence[datetime.date], on_task: TaskStarted = lam
     plugins.register(listener)
     try:
         for day in days:
-            run_day(dag, day)
+            run_day(dag, day, errors=listener.errors)
     finally:
         plugins.unregister(listener)
 
 
 class _Listener:
-    """Tells of every task that starts."""
+    """Tells of every task that starts, and keeps the last error of each."""
 
     def __init__(self, on_task: TaskStarted) -> None:
         self._on_task = on_task
+        self.errors: dict[str, str] = {}
 
     @pluggy.HookimplMarker("airflow")
     def on_task_instance_running(self, task_instance: Any) -> None:
         """Called by Airflow."""
+        self.errors.pop(task_instance.task_id, None)
         self._on_task(task_instance.task_id)
 
+    @pluggy.HookimplMarker("airflow")
+    def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+        """Called by Airflow."""
+        self.errors[task_instance.task_id] = str(error)
 
-def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) -> None:
-    """One run of a DAG, whose data interval starts on that day."""
+
+def run_day(
+    dag: Any, day: datetime.date, conf: dict[str, Any] | None = None, errors: Mapping[str, str] | None = None
+) -> None:
+    """One run of a DAG, whose data interval starts on that day; `errors` holds what tasks failed with.
+
+    Raises:
+        PnnError: naming the tasks that failed, what each said and the folder of their logs.
+    """
     import pendulum
 
     after = plus(day, 1)  # noon of the next day: the last interval that ended by then is the day's, at any hour
@@ -96,11 +106,13 @@ def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) ->
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
-        raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *_reasons(failed, day)]))
+        logs = Path(os.environ["AIRFLOW_HOME"]) / "logs" / f"dag_id={dag.dag_id}" / f"run_id={run.run_id}"
+        said = _reasons(failed, day, errors or {})
+        raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Logs: {logs}"]))
 
 
-def _reasons(tasks: Sequence[str], day: datetime.date) -> list[str]:
-    """What the failed steps said last."""
+def _reasons(tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:
+    """What the failed steps said last: to Airflow, or else to the store."""
     store = Store.of(load_config(os.environ["PNN_GLUON_CONFIG"]))
     said = {task: store.failure(step(task).table, day) for task in tasks if task in DAILY + NIGHTLY}
-    return [f"{task}: {said.get(task) or 'see the log of the task'}" for task in tasks]
+    return [f"{task}: {errors.get(task) or said.get(task) or 'see its log'}" for task in tasks]

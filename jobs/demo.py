@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from jobs import dag_runner
 from jobs.day_reports import day_reports, write_html
 from jobs.pipeline import daily_steps
+from jobs.stopping import ends_at_once
 from jobs.terminal import console
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
@@ -66,7 +67,7 @@ def run_demo(config: Config, work: Path) -> None:
 def _run(config: Config, work: Path, days: Sequence[datetime.date]) -> None:
     warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
     dag_runner.prepare(work / "airflow", config.path)
-    with _progress() as progress:
+    with ends_at_once("stopped; make demo continues here"), _progress() as progress:
         task = progress.add_task("start Airflow", total=len(days) * len(daily_steps(config)))
         dag = dag_runner.load_dag("ctr_daily")
         for day in days:

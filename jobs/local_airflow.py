@@ -5,7 +5,9 @@ All its files are in one folder, `home`:
 
 - ``postgres/`` the metadata database; ``secrets/`` passwords and keys (0600); ``logs/`` one log per part
 - ``airflow.cfg`` is the user's: settings not made here may be added to it
-- ``environment.sh`` for using the airflow command on it: ``source work/airflow/environment.sh``
+- ``environment.sh`` for using the airflow command on it: ``source work/airflow/.../environment.sh``
+
+Every pipeline, that is every configuration file, has a home of its own below ``work/airflow``.
 
 A part that ends is started again by supervisord; one that lives without a heartbeat is restarted by
 `jobs.local_airflow_watch`.
@@ -43,17 +45,18 @@ from pnn_gluon.file_lock import file_lock
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DEFAULT_HOME = REPOSITORY / "work" / "airflow"
+HOMES = REPOSITORY / "work" / "airflow"
+FIRST_PORT = 8080
 DEFAULT_DAGS = REPOSITORY / "dags"
 HOST = "127.0.0.1"
 DATABASE = "airflow"
-POOL = "training"
 MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
 SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 HEALTH_NAMES = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 90.0
+DEATHS = 2  # ends of a part while it starts, after which it is given up
 SOCKET_PATH_LIMIT = 107
 _PYTHON = (sys.executable, "-P")  # -P: nothing is imported from the folder it runs in
 
@@ -133,10 +136,34 @@ class Status:
         )
 
 
+def home_of(config: Path) -> Path:
+    """The home of a pipeline's Airflow; another configuration file has another one, with days of its own.
+
+    A home made before there was one for each pipeline is kept for the pipeline it was made for.
+    """
+    config = config.resolve()
+    if (HOMES / "settings.json").exists() and _settings(HOMES)["config"] == str(config):
+        return HOMES
+    return HOMES / f"{config.stem}-{hashlib.sha256(os.fsencode(config)).hexdigest()[:8]}"
+
+
+def homes() -> list[Path]:
+    """Every home that an Airflow was started in."""
+    return [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")]) if path.exists()]
+
+
+def port_for(home: Path) -> int:
+    """The port an Airflow had last time if it is up or the port is free, else the first free one from 8080."""
+    last = _settings(home)["port"] if (home / "settings.json").exists() else None
+    if last is not None and (_supervisor_answers(home) or _is_free(last)):
+        return int(last)
+    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if _is_free(port))
+
+
 def up(
-    home: Path = DEFAULT_HOME,
-    config: Path = REPOSITORY / "conf" / "demo.toml",
-    port: int = 8080,
+    home: Path,
+    config: Path,
+    port: int,
     dags: Path = DEFAULT_DAGS,
     users: Sequence[str] = (),
 ) -> str:
@@ -182,7 +209,7 @@ def up(
     return address
 
 
-def down(home: Path = DEFAULT_HOME) -> None:
+def down(home: Path) -> None:
     """Stop every process of the local Airflow, also after a crash; running tasks get 20 seconds."""
     home = home.resolve()
     if not home.exists():
@@ -193,7 +220,7 @@ def down(home: Path = DEFAULT_HOME) -> None:
     print("Airflow is down" if was_up else "Airflow is not up")
 
 
-def status(home: Path = DEFAULT_HOME) -> Status:
+def status(home: Path) -> Status:
     """Ask supervisord and Airflow how each part is; starts nothing, waits for nothing."""
     home = home.resolve()
     if not _supervisor_answers(home):
@@ -321,12 +348,23 @@ def _check_arguments(config: Path, dags: Path, users: Sequence[str]) -> None:
 
 
 def _check_port(port: int) -> None:
+    if not _is_free(port):
+        users = [f"; the Airflow of {_settings(home)['config']} is there" for home in homes() if _uses(home, port)]
+        raise ConfigError(f"port {port} on {HOST} is taken{''.join(users)}; give another with --port, or none at all")
+
+
+def _uses(home: Path, port: int) -> bool:
+    return _settings(home)["port"] == port and _supervisor_answers(home)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
-            raise ConfigError(f"port {port} on {HOST} is taken; give another with --port") from error
+        except OSError:
+            return False
+    return True
 
 
 def _refuse_other_settings(home: Path, wanted: Mapping[str, Any]) -> None:
@@ -360,6 +398,8 @@ def _start(home: Path, wanted: Mapping[str, Any]) -> None:
     """Database, schema, components, DAG files, health: in this order."""
     _write_files(home, wanted)
     variables = _process_environment(home, wanted)
+    database = EmbeddedPostgres(home / "postgres")
+    database.init()
     subprocess.run(
         [*_PYTHON, "-m", "supervisor.supervisord", "-c", "supervisord.conf"],
         cwd=home,
@@ -368,7 +408,6 @@ def _start(home: Path, wanted: Mapping[str, Any]) -> None:
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    database = EmbeddedPostgres(home / "postgres")
     _wait(home, "PostgreSQL", database.is_running)
     database.ensure_database(DATABASE)
     _write_private(home / "secrets" / "database", database.uri(DATABASE, "postgresql+psycopg2"))
@@ -387,19 +426,35 @@ def _wait(home: Path, what: str, ready: Callable[[], bool]) -> None:
     while not ready():
         if not _supervisor_answers(home):
             raise PnnError(f"supervisord ended; see {home / 'logs' / 'supervisord.log'}")
+        _refuse_dead_parts(home)
         if time.monotonic() > deadline:
-            raise PnnError(f"{what} did not come up in {START_TIMEOUT:.0f} s: {status(home)}; see {home / 'logs'}")
+            late = ", ".join(f"{name} {state}" for name, state in {**parts(home), **status(home).health}.items())
+            raise PnnError(f"{what} did not come up in {START_TIMEOUT:.0f} s ({late}); see {home / 'logs'}")
         time.sleep(0.2)
 
 
+def _refuse_dead_parts(home: Path) -> None:
+    """A part that ended again and again while starting will not come up: show the end of its log at once."""
+    for name in [name for name, state in parts(home).items() if state in {"BACKOFF", "FATAL"}]:
+        log = home / "logs" / f"{name}.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if _deaths(home, name) >= DEATHS:
+            tail = "\n".join(text.splitlines()[-15:])
+            raise PnnError(f"{name} ended while starting; the end of {log}:\n{tail}")
+
+
+def _deaths(home: Path, name: str) -> int:
+    """How often supervisord has seen this part end since it was started last."""
+    log = (home / "logs" / "supervisord.log").read_text(errors="replace")
+    return log[log.rfind("supervisord started with pid") :].count(f"exited: {name} (")
+
+
 def _prepare_database(home: Path, variables: Mapping[str, str]) -> None:
-    """Create or upgrade Airflow's tables, once for each version of Airflow, and the pool, once."""
+    """Create or upgrade Airflow's tables, once for each version of Airflow."""
     version, done = importlib.metadata.version("apache-airflow-core"), home / "prepared"
     before = done.read_text().split() if done.exists() else []
     if version not in before:
         _airflow(home, variables, "db", "migrate")
-    if not before:
-        _airflow(home, variables, "pools", "set", POOL, "1", "one training at a time")
     _write_private(done, version)
 
 

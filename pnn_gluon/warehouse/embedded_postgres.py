@@ -339,6 +339,7 @@ class EmbeddedPostgres:
         """Make what is missing; the data folder appears under its name only when it is complete."""
         if (self.data / "PG_VERSION").exists():
             return
+        _check_account(self._identity().uid)
         identity = self._settle_base()
         cluster = self.base / "cluster"
         for folder in (cluster, self.base / "s"):
@@ -525,6 +526,17 @@ class EmbeddedPostgres:
             except PermissionError as error:
                 raise InputError(_foreign(self.root)) from error
             yield
+
+
+def _check_account(uid: int) -> None:
+    """Refuse a user id that the system has no account for: initdb asks for its name."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigError(
+            f"user id {uid} has no account (no line in /etc/passwd), which the embedded PostgreSQL needs once, to make "
+            f"its files: run as a user with one, add one (useradd --uid {uid} pnn), or name a server in publish.server"
+        ) from None
 
 
 def _checked(database: str) -> str:

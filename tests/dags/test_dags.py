@@ -1,5 +1,6 @@
 """The DAGs in real Airflow: they load light, run days in order, and let no value into a shell."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs import dag_runner
+from jobs import dag_runner, export
 from jobs.pipeline import DAILY
 from pnn_gluon.config import Config
-from pnn_gluon.errors import PnnError
+from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.store.store import Store
 from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import build, tree
@@ -43,7 +44,7 @@ def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
     for task in dag.tasks:
         assert task.retries == 2
         assert task.execution_timeout is not None
-    assert dag.get_task("train").pool == "training"
+    assert dag.get_task("train").max_active_tis_per_dag == 1
 
 
 @pytest.mark.parametrize("name", ["feature_map", "evaluate", "gate", "promote"])
@@ -132,3 +133,15 @@ def test_a_hostile_form_is_refused_and_runs_nothing(
         dag_runner.run_day(dags["ctr_export"], LAST, {**base, **values})
     assert not mark.exists()
     assert not Store.of(ran).days("exports_bad")
+
+
+def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) -> None:
+    command = inspect.signature(export.command).parameters
+    assert dags["ctr_export"].params["rows"] == command["rows"].default
+
+
+def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:
+    wanted = export.export_step("none", DAG_DAYS[0].replace(year=2031), "logs")
+    with pytest.raises(InputError, match=rf"--model-day 2031-.*: there is no model .*{LAST}"):
+        wanted.run(ran, LAST)
+    assert not Store.of(ran).days("exports_none")

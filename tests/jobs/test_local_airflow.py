@@ -22,7 +22,7 @@ import pytest
 
 from jobs import local_airflow
 from jobs.local_airflow import MARKER, down, rpc, status, up
-from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -132,12 +132,11 @@ def test_of_two_that_start_at_once_one_starts_and_the_other_finds_it_up(local: L
     assert local.said == (f"Airflow is already up: {address}", f"Airflow is up: {address}")
 
 
-def test_every_part_is_healthy_and_the_dag_and_pool_are_there(local: Local) -> None:
+def test_every_part_is_healthy_and_the_dag_is_there(local: Local) -> None:
     found = status(local.home)
     assert found.healthy, found
     assert found.address == f"http://127.0.0.1:{local.port}"
     assert ask(local, "select dag_id from dag") == [("tiny",)]
-    assert ask(local, "select slots::bigint from slot_pool where pool = 'training'") == [(1,)]
 
 
 def test_only_127_0_0_1_listens(local: Local) -> None:
@@ -251,6 +250,55 @@ def test_missing_files_are_refused(local: Local, missing: str) -> None:
     given = {"config": local.config, "dags": local.dags, missing: local.home / "nowhere"}
     with pytest.raises(ConfigError, match="nowhere"):
         up(local.home, port=local.port, **given)
+
+
+def test_two_configurations_have_airflows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
+    found = {local_airflow.home_of(path / "demo.toml") for path in (Path("/a"), Path("/b"))}
+    assert len(found) == 2
+    assert {home.parent for home in found} == {tmp_path}
+
+
+def test_a_home_of_an_earlier_release_stays_its_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
+    (tmp_path / "settings.json").write_text(json.dumps({"config": "/a/demo.toml", "port": 8080}))
+    assert local_airflow.home_of(Path("/a/demo.toml")) == tmp_path
+    assert local_airflow.home_of(Path("/b/demo.toml")).parent == tmp_path
+    assert local_airflow.homes() == [tmp_path]
+
+
+def test_a_port_in_use_is_passed_over_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(local_airflow, "FIRST_PORT", taken)
+        assert local_airflow.port_for(tmp_path) > taken
+
+
+def test_a_part_that_dies_while_starting_is_said_at_once_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "scheduler.log").write_text("NoSuchExecutor is not known\n")
+    exits = "INFO exited: scheduler (exit status 1; not expected)\n"
+    log = tmp_path / "logs" / "supervisord.log"
+    monkeypatch.setattr(local_airflow, "parts", lambda home: {"scheduler": "BACKOFF"})
+    log.write_text(f"{exits}{exits}INFO supervisord started with pid 7\n{exits}")
+    local_airflow._refuse_dead_parts(tmp_path)  # one end may be bad luck, and earlier starts do not count
+    log.write_text(log.read_text() + exits)
+    with pytest.raises(PnnError, match=r"(?s)scheduler ended while starting.*NoSuchExecutor is not known"):
+        local_airflow._refuse_dead_parts(tmp_path)
+
+
+def test_a_user_without_an_account_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(ConfigError, match=r"user id \d+ has no account"):
+        EmbeddedPostgres(tmp_path / "postgres").init()
+    assert not (tmp_path / "postgres" / "cluster").exists()
 
 
 def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""The operator of every task of ours: it ends as the job ended, and says in the job's own words why."""
+
+import json
+import re
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.standard.hooks.subprocess import SubprocessHook, SubprocessResult
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from pnn_gluon.signals import death_by_signal
+
+USAGE, INPUT, REFUSED = 2, 3, 4
+"""Exit statuses of a job with a meaning of their own: another try would not help, or the champion stays."""
+
+KEPT_LINES = 200
+
+
+class _Listening(SubprocessHook):  # type: ignore[misc]
+    """A subprocess whose last lines are kept, not the very last one only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def run_command(
+        self,
+        command: list[str],
+        env: dict[str, str] | None = None,
+        output_encoding: str = "utf-8",
+        cwd: str | None = None,
+    ) -> SubprocessResult:
+        """Run the command in a session of its own; every line goes to the task's log as it comes.
+
+        Nothing waits for the process when the task is interrupted: Airflow then calls on_kill, which ends it.
+        """
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, env=env, start_new_session=True
+        )
+        self.sub_process = process
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(output_encoding, errors="backslashreplace").rstrip()
+            self.said.append(line)
+            self.log.info("%s", line)
+        status = process.wait()
+        self.log.info("The job ended with status %s", status)
+        return SubprocessResult(exit_code=status, output=self.said[-1] if self.said else "")
+
+
+class JobOperator(BashOperator):  # type: ignore[misc]
+    """A job of ours as a task; the JSON object in its last line is the task's XCom, also when it was refused.
+
+    Status 4 (refused, kept) skips the task with the reason. Statuses 2 (usage, configuration) and 3 (input) fail it
+    at once, since another try would end the same way; anything else, a signal too, fails this try.
+    """
+
+    def execute(self, context: Any) -> Any:
+        """Run the job; how it ended becomes the task's state.
+
+        Raises:
+            AirflowSkipException: for a refused or kept day.
+            AirflowFailException: for an error that only a person can mend.
+            AirflowException: for any other error.
+        """
+        hook = _Listening()
+        self.__dict__["subprocess_hook"] = hook  # the one that on_kill ends
+        result = hook.run_command(["bash", "-c", self.bash_command], self.get_env(context), cwd=self.cwd)
+        if result.exit_code == 0:
+            return json.loads(result.output)
+        if result.exit_code == REFUSED:
+            outcome = json.loads(result.output)
+            context["ti"].xcom_push(key="return_value", value=outcome)
+            raise AirflowSkipException(reason(outcome))
+        text = failure(self.task_id, result.exit_code, list(hook.said))
+        raise (AirflowFailException if result.exit_code in {USAGE, INPUT} else AirflowException)(text)
+
+
+def reason(outcome: dict[str, Any]) -> str:
+    """Why a day was refused or kept: what its details say."""
+    details = outcome.get("details", {})
+    found = details.get("kept") or details.get("reasons") or "see the task's XCom"
+    words = "; ".join(map(str, found)) if isinstance(found, list) else str(found)
+    return f"{outcome['step']} {outcome['day']} {outcome['status']}: {words}"
+
+
+def failure(step: str, status: int, said: Sequence[str]) -> str:
+    """What went wrong: the job's own error with all its lines, or else the end of what it said."""
+    number = -status if status < 0 else status - 128
+    if number in set(signal.Signals):
+        return "\n".join([death_by_signal(step, number), *said[-5:]])
+    starts = [at for at, line in enumerate(said) if re.match(r"(error: |Traceback \(most recent call last\))", line)]
+    lines = said[starts[-1] :] if starts else said[-15:]
+    return "\n".join(lines).removeprefix("error: ") or f"{step} ended with status {status} and said nothing"

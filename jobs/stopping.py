@@ -1,0 +1,82 @@
+"""One Ctrl-C, or SIGTERM, ends a command and all that it started."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import psutil
+
+PATIENCE = 10.0
+"""Seconds that the processes we started get to tidy up."""
+
+
+class Stopped(BaseException):
+    """Somebody asked the command to end; not an error, so that nothing takes it for one and tries again."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = 128 + number
+
+
+def raise_when_stopped() -> None:
+    """From now on SIGINT and SIGTERM raise Stopped, so that what is open is closed; a second one kills."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _default()
+        raise Stopped(number)
+
+    _on_both(stop)
+
+
+@contextmanager
+def ends_at_once(words: str) -> Iterator[None]:
+    """Within the block the first signal ends this process and its children, whatever code would catch an exception."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _default()
+        end_children()
+        _leave(words, 128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    _on_both(stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_children() -> None:
+    """Interrupt every process below this one, wait for it to tidy up, kill what is left."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        _send(child, signal.SIGINT)
+    for child in psutil.wait_procs(children, timeout=PATIENCE)[1]:
+        _send(child, signal.SIGKILL)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _leave(words: str, status: int) -> NoReturn:
+    """End without unwinding: the code between here and the top believes that it may go on."""
+    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a progress bar hides the cursor
+    os.write(2, f"{shown}\n{words}\n".encode())
+    os._exit(status)
+
+
+def _default() -> None:
+    _on_both(signal.SIG_DFL)
+
+
+def _on_both(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)

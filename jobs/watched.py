@@ -1,0 +1,59 @@
+"""Work in a child process, so that its death by a signal can be told: no process can tell its own."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from jobs.stopping import Stopped, end_children
+from pnn_gluon.errors import PnnError
+from pnn_gluon.signals import death_by_signal
+
+Note = Callable[[str], None]
+
+
+def watched(work: Callable[[Note], int]) -> int:
+    """The exit status of some work done in a fork of this process; `work` notes what it is at.
+
+    Call it before anything starts threads.
+
+    Raises:
+        PnnError: when a signal ended the child; it names the last note, the signal and what to set.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _work(work, writer)
+    os.close(writer)
+    try:
+        with os.fdopen(reader) as notes:
+            at = [line.strip() for line in notes][-1:]
+        _, ended = os.waitpid(child, 0)
+    except Stopped:
+        end_children()
+        raise
+    if os.WIFSIGNALED(ended):
+        raise PnnError(death_by_signal(at[0] if at else "the command", os.WTERMSIG(ended)))
+    return os.waitstatus_to_exitcode(ended)
+
+
+def _work(work: Callable[[Note], int], writer: int) -> None:
+    """Do the work and end this process with its status."""
+    status = 1
+    try:
+        status = work(lambda text: _note(writer, text))
+    except PnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = error.exit_status
+    except Stopped as stop:
+        status = stop.exit_status
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _note(writer: int, text: str) -> None:
+    os.write(writer, f"{text}\n".encode())
