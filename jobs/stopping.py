@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,29 +37,53 @@ def raise_when_stopped() -> None:
 
 @contextmanager
 def ends_at_once(words: str) -> Iterator[None]:
-    """Within the block the first signal ends this process and its children, whatever code would catch an exception."""
+    """Within the block the first signal ends this process and its children, whatever code would catch an exception.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        _default()
-        end_children()
-        _leave(words, 128 + number)
-
+    Signals are heard by a thread, since Airflow puts a handler of its own in the place of ours while a task runs.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    _on_both(stop)
+    listens, speaks = socket.socketpair()
+    speaks.setblocking(False)
+    signal.set_wakeup_fd(speaks.fileno(), warn_on_full_buffer=False)
+    _on_both(lambda number, frame: time.sleep(2 * PATIENCE))  # nothing new is begun while the thread ends everything
+    told = threading.Event()
+    thread = threading.Thread(target=_end_when_told, args=(listens, words, told), daemon=True)
+    thread.start()
     try:
         yield
     finally:
+        if told.is_set():
+            thread.join()  # which ends this process: that a child of ours was ended is no failure to report
+        signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
+        speaks.close()
+
+
+def _end_when_told(listens: socket.socket, words: str, told: threading.Event) -> None:
+    """Wait for the number of a signal; return when there will be no more."""
+    while number := listens.recv(1):
+        if number[0] in {signal.SIGINT, signal.SIGTERM}:
+            told.set()
+            end_children()
+            _leave(words, 128 + number[0])
+    listens.close()
 
 
 def end_children() -> None:
-    """Interrupt every process below this one, wait for it to tidy up, kill what is left."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        _send(child, signal.SIGINT)
-    for child in psutil.wait_procs(children, timeout=PATIENCE)[1]:
-        _send(child, signal.SIGKILL)
+    """Interrupt every process below this one, wait for it to tidy up, kill what is left; until there is none."""
+    while children := [child for child in psutil.Process().children(recursive=True) if _lives(child)]:
+        for child in children:
+            _send(child, signal.SIGINT)
+        for child in psutil.wait_procs(children, timeout=PATIENCE)[1]:
+            _send(child, signal.SIGKILL)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

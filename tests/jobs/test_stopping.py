@@ -16,9 +16,10 @@ from pnn_gluon.errors import PnnError
 
 ROOT = Path(__file__).parents[2]
 SWALLOWING = """
-import subprocess, sys
+import signal, subprocess, sys
 from jobs.stopping import ends_at_once
 with ends_at_once("stopped; make demo continues here"):
+    signal.signal(signal.SIGTERM, lambda number, frame: None)  # as Airflow does while a task runs
     for attempt in range(3):
         try:
             child = subprocess.Popen(["sleep", "100"], start_new_session=True)
