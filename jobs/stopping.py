@@ -17,6 +17,10 @@ PATIENCE = 10.0
 """Seconds that the processes we started get to tidy up."""
 
 
+ONE_SIGNAL = 1.0
+"""Seconds within which further signals count as the same one."""
+
+
 class Stopped(BaseException):
     """Somebody asked the command to end; not an error, so that nothing takes it for one and tries again."""
 
@@ -26,11 +30,19 @@ class Stopped(BaseException):
 
 
 def raise_when_stopped() -> None:
-    """From now on SIGINT and SIGTERM raise Stopped, so that what is open is closed; a second one kills."""
+    """From now on SIGINT and SIGTERM raise Stopped, so that what is open is closed; one that comes later kills.
+
+    Senders such as timeout(1) signal a process and then its whole group: a second signal at once is the first again.
+    """
+    heard: list[float] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        _default()
-        raise Stopped(number)
+        heard.append(time.monotonic())
+        if len(heard) == 1:
+            raise Stopped(number)
+        if heard[-1] - heard[0] > ONE_SIGNAL:
+            _default()
+            os.kill(os.getpid(), number)
 
     _on_both(stop)
 

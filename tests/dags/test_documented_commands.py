@@ -27,7 +27,7 @@ def test_a_documented_airflow_command_parses(command: str) -> None:
 
 
 def test_a_command_that_does_not_exist_would_be_seen() -> None:
-    with pytest.raises(SystemExit):
-        from airflow.cli.cli_parser import get_parser
+    from airflow.cli.cli_parser import get_parser
 
-    get_parser().parse_args(["backfills", "create", "--dag-id", "ctr_daily"])
+    with pytest.raises(SystemExit):
+        get_parser().parse_args(["backfills", "create", "--dag-id", "ctr_daily"])

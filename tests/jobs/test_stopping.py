@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def wait():
         print(0, flush=True)
         time.sleep(100)
     finally:
+        time.sleep(0.3)  # so that a second signal would meet the closing
         print("closed", flush=True)
 sys.argv = ["pnn-gluon", "wait"]
 cli.main()
@@ -58,7 +60,7 @@ cli.main()
 """
 
 
-def stopped(code: str, number: int) -> tuple[int, str, str, int]:
+def stopped(code: str, number: int, twice: bool = False) -> tuple[int, str, str, int]:
     """Exit status, output, errors of a program stopped once it had printed a process number, and that number."""
     program = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -66,6 +68,9 @@ def stopped(code: str, number: int) -> tuple[int, str, str, int]:
     assert program.stdout is not None
     child = int(program.stdout.readline())
     program.send_signal(number)
+    if twice:  # as timeout(1) does: the process, then its group
+        time.sleep(0.05)
+        program.send_signal(number)
     out, errors = program.communicate(timeout=30)
     return program.returncode, out, errors, child
 
@@ -80,7 +85,7 @@ def test_one_signal_ends_the_demo_and_its_job_although_airflow_would_try_again(n
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_closes_what_is_open_and_says_how_to_go_on(number: int) -> None:
-    status, out, errors, _ = stopped(UNWINDING, number)
+    status, out, errors, _ = stopped(UNWINDING, number, twice=True)
     assert (status, out) == (128 + number, "closed\n")
     assert errors == "stopped; the same command continues here\n"
 
