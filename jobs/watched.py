@@ -22,16 +22,16 @@ def watched(work: Callable[[Note], int]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _work(work, writer)
-    os.close(writer)
     try:
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            _work(work, writer)
+        os.close(writer)
         with os.fdopen(reader) as notes:
             at = [line.strip() for line in notes][-1:]
         _, ended = os.waitpid(child, 0)
-    except Stopped:
+    except Stopped:  # whenever it comes, as soon as there may be a child
         end_children()
         raise
     if os.WIFSIGNALED(ended):

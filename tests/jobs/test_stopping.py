@@ -17,7 +17,7 @@ from pnn_gluon.errors import PnnError
 
 ROOT = Path(__file__).parents[2]
 SWALLOWING = """
-import signal, subprocess, sys
+import signal, subprocess, sys, time
 from jobs.stopping import ends_at_once
 with ends_at_once("stopped; make demo continues here"):
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # as Airflow does while a task runs
@@ -26,6 +26,7 @@ with ends_at_once("stopped; make demo continues here"):
             child = subprocess.Popen(["sleep", "100"], start_new_session=True)
             print(child.pid, flush=True)
             child.wait()
+            time.sleep(1)  # the delay of a retry
         except BaseException:
             pass
 """
