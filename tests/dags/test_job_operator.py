@@ -63,6 +63,13 @@ def test_a_refused_day_is_skipped_with_its_reason_and_keeps_its_xcom() -> None:
     assert pushed.values == {"return_value": OUTCOME}
 
 
+def test_the_reason_of_a_kept_day_is_said() -> None:
+    from pnn_gluon_job import reason
+
+    outcome = {"step": "train", "day": "2026-11-02", "status": "kept", "details": {"kept": "no clicks"}}
+    assert reason(outcome) == "train 2026-11-02 kept: no clicks"
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
