@@ -2,8 +2,10 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
+from jobs.command import report
 from jobs.stopping import Stopped, end_children
 from pnn_gluon.errors import PnnError
 from pnn_gluon.signals import death_by_signal
@@ -45,10 +47,12 @@ def _work(work: Callable[[Note], int], writer: int) -> None:
     try:
         status = work(lambda text: _note(writer, text))
     except PnnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        report(f"error: {error}")
         status = error.exit_status
     except Stopped as stop:
         status = stop.exit_status
+    except Exception:
+        report(traceback.format_exc().rstrip())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

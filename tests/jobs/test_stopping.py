@@ -114,3 +114,11 @@ def test_a_run_that_dies_by_a_signal_names_its_step_and_what_to_set() -> None:
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_watched_work_keeps_its_exit_status(status: int) -> None:
     assert watched(lambda note: status) == status
+
+
+def test_a_watched_work_that_crashes_shows_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(note: Callable[[str], None]) -> int:
+        raise ValueError("odd")
+
+    assert watched(work) == 1
+    assert "ValueError: odd" in capfd.readouterr().err
