@@ -41,7 +41,9 @@ def five_days(tmp_path_factory: pytest.TempPathFactory, five_days_server: str) -
 @pytest.fixture
 def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """The same raw logs and an empty store."""
-    return _copy(five_days, tmp_path / "pipeline", store=False)
+    copy = _copy(five_days, tmp_path / "pipeline", store=False)
+    _own_the_score_table(copy)
+    return copy
 
 
 @pytest.fixture
