@@ -11,6 +11,7 @@ from typing import Any
 from airflow.providers.standard.hooks.subprocess import SubprocessHook, SubprocessResult
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from pnn_gluon_scores import scores_uri
 
 from pnn_gluon.signals import death_by_signal
 
@@ -58,6 +59,16 @@ class JobOperator(BashOperator):  # type: ignore[misc]
     Status 4 (refused, kept) skips the task with the reason. Statuses 2 (usage, configuration) and 3 (input) fail it
     at once, since another try would end the same way; anything else, a signal too, fails this try.
     """
+
+    def __init__(self, *, scores_connection: str = "", **options: Any) -> None:
+        """`scores_connection` is the id of the Airflow connection whose URI the job gets; "" for none."""
+        super().__init__(**options)
+        self.scores_connection = scores_connection
+
+    def get_env(self, context: Any) -> dict[str, str]:
+        """The job's environment: what the task shows, and what is put in only now, so that nothing shows it."""
+        shown: dict[str, str] = super().get_env(context)
+        return shown | scores_uri(self.scores_connection) if self.scores_connection else shown
 
     def execute(self, context: Any) -> Any:
         """Run the job; how it ended becomes the task's state.

@@ -70,14 +70,15 @@ def job(
         task_id=step,
         bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs.{step} {arguments}',
         cwd=str(Path(__file__).parents[1]),
-        env={"PNN_GLUON_PYTHON": sys.executable, **env, **_score_server(config)},
+        env={"PNN_GLUON_PYTHON": sys.executable, **env},
         append_env=True,
+        scores_connection=_scores_connection(config) if step == "publish" else "",  # no other job needs it
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )
 
 
-def _score_server(config: Config) -> dict[str, str]:
-    """The URI of the score server when it is an Airflow connection, rendered when the task runs."""
+def _scores_connection(config: Config) -> str:
+    """The id of the Airflow connection of the score server; "" where it is none."""
     kind, _, name = config.publish.server.partition(":")
-    return {"PNN_GLUON_SCORES_URI": "{{ conn." + name + ".get_uri() }}"} if kind == "connection" else {}
+    return name if kind == "connection" else ""

@@ -63,14 +63,6 @@ def test_days_begin_with_the_pipelines_first_and_end_with_its_last(
     assert bounds["catchup"] is False
 
 
-def test_an_airflow_connection_is_handed_over_by_name_only(dag_pipeline: Config) -> None:
-    import pnn_gluon_tasks
-
-    publish = dag_pipeline.publish.model_copy(update={"server": "connection:scores"})
-    task = pnn_gluon_tasks.job("publish", dag_pipeline.model_copy(update={"publish": publish}))
-    assert task.env["PNN_GLUON_SCORES_URI"] == "{{ conn.scores.get_uri() }}"
-
-
 def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) -> None:
     """A run that leaves tasks out is an error, not a success."""
     with pytest.raises(PnnError, match="ingest: InputError"):
