@@ -1,6 +1,7 @@
 """The operator of every task of ours: it ends as the job ended, and says in the job's own words why."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -37,6 +38,7 @@ class _Listening(SubprocessHook):  # type: ignore[misc]
     ) -> SubprocessResult:
         """Run the command in a session of its own; every line goes to the task's log as it comes.
 
+        A run without Airflow's own logs, such as the demo's, names a file for them in PNN_GLUON_TASK_LOG.
         Nothing waits for the process when the task is interrupted: Airflow then calls on_kill, which ends it.
         """
         process = subprocess.Popen(
@@ -44,10 +46,12 @@ class _Listening(SubprocessHook):  # type: ignore[misc]
         )
         self.sub_process = process
         assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode(output_encoding, errors="backslashreplace").rstrip()
-            self.said.append(line)
-            self.log.info("%s", line)
+        with open(os.environ.get("PNN_GLUON_TASK_LOG") or os.devnull, "ab", buffering=0) as copy:
+            for raw in process.stdout:
+                copy.write(raw)
+                line = raw.decode(output_encoding, errors="backslashreplace").rstrip()
+                self.said.append(line)
+                self.log.info("%s", line)
         status = process.wait()
         self.log.info("The job ended with status %s", status)
         return SubprocessResult(exit_code=status, output=self.said[-1] if self.said else "")

@@ -34,6 +34,8 @@ def prepare(home: Path, config: Path) -> None:
             "PNN_GLUON_DAG_TEST": "1",
         }
     )
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["PNN_GLUON_TASK_LOG"] = str(home / "tasks.log")
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
     if str(DAGS) not in sys.path:
         sys.path.append(str(DAGS))  # as Airflow's own processes have it
@@ -97,7 +99,7 @@ def run_day(
     """One run of a DAG, whose data interval starts on that day; `errors` holds what tasks failed with.
 
     Raises:
-        PnnError: naming the tasks that failed, what each said and the folder of their logs.
+        PnnError: naming the tasks that failed, what each said and the log.
     """
     import pendulum
 
@@ -106,13 +108,13 @@ def run_day(
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
-        logs = Path(os.environ["AIRFLOW_HOME"]) / "logs" / f"dag_id={dag.dag_id}" / f"run_id={run.run_id}"
         said = _reasons(failed, day, errors or {})
-        raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Logs: {logs}"]))
+        log = os.environ["PNN_GLUON_TASK_LOG"]
+        raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Log: {log}"]))
 
 
 def _reasons(tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:
     """What the failed steps said last: to Airflow, or else to the store."""
     store = Store.of(load_config(os.environ["PNN_GLUON_CONFIG"]))
     said = {task: store.failure(step(task).table, day) for task in tasks if task in DAILY + NIGHTLY}
-    return [f"{task}: {errors.get(task) or said.get(task) or 'see its log'}" for task in tasks]
+    return [f"{task}: {errors.get(task) or said.get(task) or 'see the log'}" for task in tasks]

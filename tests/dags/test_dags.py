@@ -65,7 +65,7 @@ def test_days_begin_with_the_pipelines_first_and_end_with_its_last(
 
 def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) -> None:
     """A run that leaves tasks out is an error, not a success."""
-    with pytest.raises(PnnError, match="ingest: InputError"):
+    with pytest.raises(PnnError, match=r"(?s)ingest: InputError.*Log: .*tasks\.log"):
         dag_runner.run_day(dags["ctr_daily"], ran.last_day)
 
 

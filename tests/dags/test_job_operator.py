@@ -36,6 +36,15 @@ def test_the_last_line_is_the_result() -> None:
     assert run("""echo progress >&2; echo '{"rows": 3}'""")[0] == {"rows": 3}
 
 
+def test_what_a_job_says_is_kept_in_the_log_of_a_run_without_airflows_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNN_GLUON_TASK_LOG", str(tmp_path / "tasks.log"))
+    run("""echo progress >&2; echo '{"rows": 3}'""")
+    run("""echo '{"rows": 4}'""")
+    assert (tmp_path / "tasks.log").read_text() == 'progress\n{"rows": 3}\n{"rows": 4}\n'
+
+
 @pytest.mark.parametrize("status", [2, 3])
 def test_what_only_a_person_can_mend_fails_at_once_with_the_jobs_own_words(status: int) -> None:
     from airflow.sdk.exceptions import AirflowFailException
