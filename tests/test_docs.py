@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 MODELS = (DOCS / "models.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*MODEL_OPTIONS, *(set(ModelConfig.model_fields) - {"name"})])
+@pytest.mark.parametrize("name", [*MODEL_OPTIONS, *sorted(set(ModelConfig.model_fields) - {"name"})])
 def test_every_model_and_option_is_documented(name):
     assert f"`{name}`" in MODELS
 
