@@ -14,8 +14,7 @@ from jobs.reading import Reading
 from jobs.step import Built, Report, Step, kept
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
-from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.store.store import Store
+from pnn_gluon.errors import ConfigError, PnnError
 
 
 def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
@@ -30,7 +29,6 @@ def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
         raise ConfigError(f"rows {rows!r}: expected 'logs' or 'requests'")
 
     def reads(reading: Reading) -> None:
-        _check_model(reading.store, model_day)
         reading.need_bundle(model_day)
         if rows == "logs":
             reading.need("rows")
@@ -41,14 +39,6 @@ def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
         return _score_day(reading, model_day, rows, folder)
 
     return Step("export", f"exports_{name}", ("source", "fields"), reads, build)
-
-
-def _check_model(store: Store, day: datetime.date) -> None:
-    """Refuse a day without a model, naming the days that have one: no step of this export's day could make it."""
-    days = store.days("bundles")
-    if day not in days:
-        found = ", ".join(map(str, days[-10:])) or "none yet; train one first: pnn-gluon run --day D"
-        raise InputError(f"--model-day {day}: there is no model of this day; days with a model, newest last: {found}")
 
 
 def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Path) -> Built:

@@ -70,9 +70,13 @@ class Reading:
         if manifest is not None and kept_reason(manifest.details) is None:
             return manifest
         why = "was never made" if manifest is None else f"was not made: {kept_reason(manifest.details)}"
+        advice = (
+            f", or make it first: pnn-gluon run --config {self.config.path} --day {self.config.first_day}..{day}"
+            if manifest is None and day >= self.config.first_day
+            else ""
+        )
         raise InputError(
-            f"the bundle of {day} {why}. Days with a bundle: {self._days_with_bundle()}. Choose one of them, or make "
-            f"it first: python -m jobs.calibrate --config {self.config.path} --day {day}"
+            f"the bundle of {day} {why}. Days with a bundle: {self._days_with_bundle()}; choose one of them{advice}"
         )
 
     def _days_with_bundle(self) -> str:

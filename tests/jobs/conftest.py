@@ -40,9 +40,9 @@ def five_days(tmp_path_factory: pytest.TempPathFactory, five_days_server: str) -
 
 @pytest.fixture
 def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
-    """The same raw logs and an empty store."""
+    """The same raw logs, an empty store and no score table."""
     copy = _copy(five_days, tmp_path / "pipeline", store=False)
-    _own_the_score_table(copy)
+    _on_the_server("drop table scores cascade", "drop table scores$runs")
     return copy
 
 
@@ -50,7 +50,7 @@ def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config
 def built(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """A copy of the five days that a test may change."""
     copy = _copy(five_days, tmp_path / "built", store=True)
-    _own_the_score_table(copy)
+    _on_the_server(f"update scores$runs set store = '{copy.name} in {copy.store_root}'")  # as by publish --force
     return copy
 
 
@@ -76,7 +76,8 @@ def _copy(config: Config, folder: Path, store: bool) -> Config:
     return load_config(folder / "pipeline.toml")
 
 
-def _own_the_score_table(config: Config) -> None:
-    """The score table of the test's database becomes this copy's, as by publish --force."""
+def _on_the_server(*statements: str) -> None:
+    """Run statements on the database of this test."""
     with adbc.connect(os.environ[SCORES_VARIABLE], autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(f"update scores$runs set store = '{config.name} in {config.store_root}'")
+        for statement in statements:
+            cursor.execute(statement)

@@ -108,7 +108,7 @@ def test_an_export_scores_chosen_days_with_a_chosen_model(built: Config, rows: s
 
 
 def test_an_export_needs_a_model_of_that_day(pipeline: Config) -> None:
-    with pytest.raises(InputError, match=r"python -m jobs\.calibrate"):
+    with pytest.raises(InputError, match=rf"Days with a bundle: none.* pnn-gluon run .*{DAYS[0]}\.\.{DAYS[2]}"):
         export_step("check", DAYS[2], "requests").run(pipeline, DAYS[1])
 
 

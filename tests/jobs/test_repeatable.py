@@ -77,6 +77,10 @@ def kill_step(config: Config, name: str, when: str) -> None:
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
 
 
+TWICE_KILLED = ("ingest", "train", "publish")
+"""Steps with leftovers of their own: spill files, checkpoints, a server. How files are moved is the same for all."""
+
+
 @pytest.mark.parametrize("name", DAILY)
 def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_by_rerunning(
     built: Config, name: str
@@ -85,8 +89,9 @@ def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_b
     manifest = store_of(built) / step(name).table / f"ds={DAYS[2]}.json"
     shutil.rmtree(manifest.with_suffix(""))
     manifest.unlink()
-    kill_step(built, name, "files are made")
-    assert not manifest.with_suffix("").exists()
+    if name in TWICE_KILLED:
+        kill_step(built, name, "files are made")
+        assert not manifest.with_suffix("").exists()
     kill_step(built, name, "manifest is due")
     assert not manifest.exists()
     assert step(name).run(built, DAYS[2]).status == "done"
