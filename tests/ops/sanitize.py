@@ -85,10 +85,13 @@ def environment(build: Build, library: Path) -> dict[str, str]:
     found = {"PNN_GLUON_TEST_LIBRARY": str(library), "XDG_CACHE_HOME": str((FOLDER / "cache").resolve())}
     if build.sanitized:
         runtime = "libasan.so" if build.compiler == "g++" else "libclang_rt.asan-x86_64.so"
-        asked = [build.compiler, f"-print-file-name={runtime}"]
-        found["LD_PRELOAD"] = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-        found["ASAN_OPTIONS"] = "detect_leaks=0:handle_segv=0"
-        found["UBSAN_OPTIONS"] = "print_stacktrace=1"
+        # The library of C++ too, or the sanitizer finds no __cxa_throw when MXNet throws.
+        asked = ([build.compiler, f"-print-file-name={name}"] for name in (runtime, "libstdc++.so.6"))
+        paths = (subprocess.run(each, capture_output=True, text=True, check=True).stdout.strip() for each in asked)
+        found["LD_PRELOAD"] = " ".join(paths)
+        log = f"log_path={library.parent / 'report'}"  # pytest captures what a dying process writes
+        found["ASAN_OPTIONS"] = f"detect_leaks=0:handle_segv=0:{log}"
+        found["UBSAN_OPTIONS"] = f"print_stacktrace=1:{log}"
     return {**os.environ, "PYTHONPATH": f"{os.getcwd()}:{Path(__file__).parent}", **found}
 
 
@@ -102,7 +105,10 @@ def tested(build: Build, library: Path, isa: str) -> str:
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     (library.parent / f"{isa}.log").write_text(done.stdout + done.stderr)
     lines = done.stdout.strip().splitlines() or ["nothing printed"]
-    return lines[-1] if done.returncode in {0, 1} else f"ended with status {done.returncode}: {lines[-1]}"
+    if "passed" in lines[-1]:
+        return lines[-1]
+    reports = ", ".join(str(path) for path in sorted(library.parent.glob("report.*")))
+    return f"ended with status {done.returncode}: {reports or lines[-1]}"
 
 
 def main() -> int:
