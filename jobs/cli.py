@@ -193,7 +193,7 @@ def demo(
     """Generate logs, run the daily DAG from the first to the last day, show what came out."""
     from jobs.demo import run_demo
 
-    run_demo(load_config(config), work)
+    raise typer.Exit(run_demo(load_config(config), work))
 
 
 app.command("bench")(bench.command)

@@ -3,7 +3,8 @@
 import datetime
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,22 @@ DAGS = Path(__file__).parents[1] / "dags"
 TaskStarted = Callable[[str], None]
 
 
-def prepare(home: Path, config: Path) -> None:
-    """Point Airflow at a private home; must happen before anything imports airflow."""
+def prepare(home: Path, config: Path, database: Mapping[str, str] | None = None) -> None:
+    """Point Airflow at a private home; must happen before anything imports airflow.
+
+    `database` holds the variables of an Airflow whose metadata database runs; by default a SQLite file serves.
+    """
+    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+        del os.environ[name]
+    os.environ.update(database or {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db"})
     os.environ.update(
         {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "PNN_GLUON_CONFIG": str(config),
-            "PNN_GLUON_DAG_TEST": "1",
         }
     )
     home.mkdir(parents=True, exist_ok=True)
@@ -96,7 +101,9 @@ class _Listener:
 def run_day(
     dag: Any, day: datetime.date, conf: dict[str, Any] | None = None, errors: Mapping[str, str] | None = None
 ) -> None:
-    """One run of a DAG, whose data interval starts on that day; `errors` holds what tasks failed with.
+    """One run of a DAG, whose data interval starts on that day, in place of the one there may be.
+
+    `errors` holds what tasks failed with.
 
     Raises:
         PnnError: naming the tasks that failed, what each said and the log.
@@ -104,13 +111,38 @@ def run_day(
     import pendulum
 
     after = plus(day, 1)  # noon of the next day: the last interval that ended by then is the day's, at any hour
-    run = dag.test(logical_date=pendulum.datetime(after.year, after.month, after.day, 12), run_conf=conf)
+    noon = pendulum.datetime(after.year, after.month, after.day, 12)
+    with _dated_as_the_scheduler_does():
+        run = dag.test(logical_date=noon, run_after=noon.start_of("day"), run_conf=conf)
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
         said = _reasons(failed, day, errors or {})
         log = os.environ["PNN_GLUON_TASK_LOG"]
         raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Log: {log}"]))
+
+
+@contextmanager
+def _dated_as_the_scheduler_does() -> Iterator[None]:
+    """Within the block dag.test dates a run by the start of its interval, and says truly when it started.
+
+    dag.test takes a run for one by hand, whose logical date comes after its interval. Beside runs of the scheduler
+    and of backfills such dates would mix up which day is the one before.
+    """
+    from airflow.models import dagrun
+    from airflow.sdk import timezone
+
+    create = dagrun.get_or_create_dagrun
+
+    def create_dated(**wanted: Any) -> Any:
+        day = wanted["data_interval"].start
+        return create(**wanted | {"logical_date": day, "start_date": timezone.utcnow()})
+
+    dagrun.get_or_create_dagrun = create_dated
+    try:
+        yield
+    finally:
+        dagrun.get_or_create_dagrun = create
 
 
 def _reasons(tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:

@@ -2,18 +2,19 @@
 
 import datetime
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from jobs import dag_runner
+from jobs import dag_runner, local_airflow
 from jobs.day_reports import day_reports, write_html
 from jobs.pipeline import daily_steps
 from jobs.stopping import ends_at_once
 from jobs.terminal import console
+from jobs.watched import Note, watched
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import day_range, plus
@@ -46,8 +47,12 @@ def _generate_once(options: "SyntheticOptions", days: Sequence[datetime.date], f
         write_atomically(mark, wanted)
 
 
-def run_demo(config: Config, work: Path) -> None:
-    """Generate, run, show. A second run finds everything done."""
+def run_demo(config: Config, work: Path) -> int:
+    """Generate, run, show; the exit status. A second run finds everything done.
+
+    The runs are those of the pipeline's own Airflow, where `up` shows them. They are made by a child: when it is
+    ended, however that happens, this process is there to stop the database.
+    """
     from pnn_gluon.data.synthetic_options import SyntheticOptions
 
     work = work.resolve()
@@ -57,22 +62,32 @@ def run_demo(config: Config, work: Path) -> None:
     options = SyntheticOptions(
         seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
     )
-    _generate_once(options, wanted, work / "raw")
-    _run(config, work, wanted)
-    page = work / "report.html"
-    write_html(config, wanted, page)
-    _show(config, wanted, page)
+    home = local_airflow.home_of(config.path)
+
+    def make(note: Note) -> int:
+        _generate_once(options, wanted, work / "raw")
+        _run(config, home, database, wanted, note)
+        return 0
+
+    with local_airflow.database_only(home, config.path) as database:
+        status = watched(make)
+    if status == 0:
+        page = work / "report.html"
+        write_html(config, wanted, page)
+        _show(config, wanted, page)
+    return status
 
 
-def _run(config: Config, work: Path, days: Sequence[datetime.date]) -> None:
+def _run(config: Config, home: Path, database: Mapping[str, str], days: Sequence[datetime.date], note: Note) -> None:
     warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
-    dag_runner.prepare(work / "airflow", config.path)
+    dag_runner.prepare(home, config.path, database)
     with ends_at_once("stopped; make demo continues here"), _progress() as progress:
         task = progress.add_task("start Airflow", total=len(days) * len(daily_steps(config)))
         dag = dag_runner.load_dag("ctr_daily")
         for day in days:
 
             def started(name: str, day: datetime.date = day) -> None:
+                note(f"{name} {day}")
                 progress.update(task, description=f"{day} {name}", advance=1)
 
             dag_runner.run_days(dag, [day], started)

@@ -32,7 +32,7 @@ import time
 import urllib.request
 import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,36 @@ def status(home: Path) -> Status:
     return Status(address, parts(home), health(address) or {}, 0)
 
 
+@contextmanager
+def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
+    """The variables for work on the metadata database of an Airflow that is not up; nothing is left running.
+
+    ``up`` and ``down`` of this home wait for the end of the block. Call it before anything imports airflow.
+
+    Raises
+    ------
+    ConfigError
+        This Airflow is up: its scheduler could take the same runs in hand.
+    PnnError
+        The database can't be started or prepared; the log to read is named.
+    """
+    home, config = home.resolve(), config.resolve()
+    with _locked(home):
+        if _supervisor_answers(home):
+            raise ConfigError(
+                f"the Airflow of {config} is up, and its scheduler could take the same runs in hand: "
+                f"end it first (make down CONFIG={config}), or backfill these days in its UI"
+            )
+        _end_strays(home)
+        first: dict[str, Any] = {"config": str(config), "port": port_for(home), "dags": str(DEFAULT_DAGS), "users": []}
+        wanted = _settings(home) if (home / "settings.json").exists() else first
+        _write_files(home, wanted)
+        with EmbeddedPostgres(home / "postgres").running() as database:
+            _open_database(home, database)
+            _prepare_database(home, _process_environment(home, wanted))
+            yield environment(home, config, wanted["port"], DEFAULT_DAGS, wanted["users"])
+
+
 def environment(home: Path, config: Path, port: int, dags: Path, users: Sequence[str] = ()) -> dict[str, str]:
     """The variables Airflow runs with here; secrets are named by the command that reads them."""
     folder = home / "secrets"
@@ -409,8 +439,7 @@ def _start(home: Path, wanted: Mapping[str, Any]) -> None:
         check=True,
     )
     _wait(home, "PostgreSQL", database.is_running)
-    database.ensure_database(DATABASE)
-    _write_private(home / "secrets" / "database", database.uri(DATABASE, "postgresql+psycopg2"))
+    _open_database(home, database)
     _prepare_database(home, variables)
     for name in ("api-server", "scheduler", "triggerer"):
         rpc(home).startProcess(f"airflow:{name}", False)
@@ -447,6 +476,12 @@ def _deaths(home: Path, name: str) -> int:
     """How often supervisord has seen this part end since it was started last."""
     log = (home / "logs" / "supervisord.log").read_text(errors="replace")
     return log[log.rfind("supervisord started with pid") :].count(f"exited: {name} (")
+
+
+def _open_database(home: Path, database: EmbeddedPostgres) -> None:
+    """Have Airflow's database in the running server, and its address where the variables say it is."""
+    database.ensure_database(DATABASE)
+    _write_private(home / "secrets" / "database", database.uri(DATABASE, "postgresql+psycopg2"))
 
 
 def _prepare_database(home: Path, variables: Mapping[str, str]) -> None:
@@ -559,9 +594,14 @@ def _write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """One up or down at a time for a home; others wait."""
+    """One up, down or demo at a time for a home; others say that they wait."""
     home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    with file_lock(home / "lock", mode=0o600):
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(home / "lock", wait=False, mode=0o600))
+        except BlockingIOError:
+            print(f"waiting for another up, down or demo that works on {home}", file=sys.stderr)
+            held.enter_context(file_lock(home / "lock", mode=0o600))
         yield
 
 

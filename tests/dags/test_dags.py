@@ -69,6 +69,17 @@ def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) ->
         dag_runner.run_day(dags["ctr_daily"], ran.last_day)
 
 
+def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:
+    """Else a backfill beside it would wait for the wrong day."""
+    from airflow.models.dagrun import DagRun
+
+    def dates() -> list[tuple[str, str]]:
+        runs = sorted(DagRun.find(dag_id="ctr_daily"), key=lambda run: run.logical_date)
+        return [(str(run.logical_date), run.state) for run in runs if run.state == "success"]
+
+    assert dates() == [(f"{day} 00:00:00+00:00", "success") for day in DAG_DAYS]
+
+
 @pytest.mark.parametrize("name", ["evaluate", "gate"])
 def test_tasks_that_read_yesterdays_champion_wait_for_its_promotion(dags: dict[str, Any], name: str) -> None:
     task = dags["ctr_daily"].get_task(name)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -315,3 +316,29 @@ def test_a_long_home_gets_its_socket_in_a_private_folder(tmp_path: Path) -> None
     assert len(os.fsencode(path)) < 107
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert path != local_airflow._socket_path(tmp_path / ("y" * 120))
+
+
+def test_the_database_alone_is_there_for_a_block_and_gone_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="airflow-"))
+    here = place(folder, TINY_DAG)
+    migrated: list[str] = []
+    monkeypatch.setattr(local_airflow, "_airflow", lambda home, variables, *command: migrated.append(command[1]))
+    for _ in range(2):
+        with local_airflow.database_only(here.home, here.config) as variables:
+            assert ask(here, "select 1") == [(1,)]
+            named = shlex.split(variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD"])
+            assert subprocess.check_output(named, text=True) == here.database.uri("airflow", "postgresql+psycopg2")
+        assert not here.database.is_running()
+    assert migrated == ["migrate"]
+    assert variables["PNN_GLUON_CONFIG"] == str(here.config)
+    shutil.rmtree(folder)
+
+
+def test_the_database_alone_is_refused_while_its_airflow_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_airflow, "_supervisor_answers", lambda home: True)
+    with (
+        pytest.raises(ConfigError, match=r"is up.*make down CONFIG=.*demo\.toml"),
+        local_airflow.database_only(tmp_path / "home", tmp_path / "demo.toml"),
+    ):
+        pass
+    assert not (tmp_path / "home" / "postgres").exists()
