@@ -244,7 +244,7 @@ def down(config: OneConfigOption = None) -> None:
     """Stop the local Airflow, of one pipeline or of all."""
     from jobs import local_airflow as local
 
-    for home in [local.home_of(config)] if config else local.homes():
+    for home in [local.home_of_existing(config)] if config else local.homes():
         local.down(home)
 
 
@@ -253,7 +253,7 @@ def services(config: OneConfigOption = None) -> None:
     """How the local Airflow is, of one pipeline or of all: its parts, their health, its address."""
     from jobs import local_airflow as local
 
-    chosen = [local.home_of(config)] if config else local.homes()
+    chosen = [local.home_of_existing(config)] if config else local.homes()
     healthy = [_print_services(local.status(home), home) for home in chosen]
     if not chosen:
         print("address: none")

@@ -147,6 +147,20 @@ def home_of(config: Path) -> Path:
     return HOMES / f"{config.stem}-{hashlib.sha256(os.fsencode(config)).hexdigest()[:8]}"
 
 
+def home_of_existing(config: Path) -> Path:
+    """The home of a pipeline's Airflow, also of one whose file is gone since it was started.
+
+    Raises
+    ------
+    ConfigError
+        There is neither such a file nor a home of one.
+    """
+    home = home_of(config)
+    if not config.is_file() and not home.exists():
+        raise ConfigError(f"{config}: no such configuration file, and no Airflow was ever started for it")
+    return home
+
+
 def homes() -> list[Path]:
     """Every home that an Airflow was started in."""
     return [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")]) if path.exists()]

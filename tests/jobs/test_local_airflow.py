@@ -21,7 +21,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import psutil
 import pytest
 
-from jobs import local_airflow
+from jobs import cli, local_airflow
 from jobs.local_airflow import MARKER, down, rpc, status, up
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
@@ -266,6 +266,17 @@ def test_a_home_of_an_earlier_release_stays_its_pipelines(tmp_path: Path, monkey
     assert local_airflow.home_of(Path("/a/demo.toml")) == tmp_path
     assert local_airflow.home_of(Path("/b/demo.toml")).parent == tmp_path
     assert local_airflow.homes() == [tmp_path]
+
+
+def test_the_airflow_of_a_file_that_never_was_is_an_error_and_of_one_that_is_gone_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
+    with pytest.raises(ConfigError, match=r"wrong\.toml: no such configuration file"):
+        cli.down(tmp_path / "wrong.toml")
+    gone = local_airflow.home_of(tmp_path / "gone.toml")
+    gone.mkdir()
+    assert local_airflow.home_of_existing(tmp_path / "gone.toml") == gone
 
 
 def test_a_port_in_use_is_passed_over_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
