@@ -52,12 +52,9 @@ def test_tasks_that_continue_yesterday_wait_for_yesterday(dags: dict[str, Any], 
     assert dags["ctr_daily"].get_task(name).depends_on_past
 
 
-def test_days_begin_with_the_pipelines_first_and_end_with_its_last(
-    dag_pipeline: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:
     import pnn_gluon_tasks
 
-    monkeypatch.delenv("PNN_GLUON_DAG_TEST", raising=False)
     bounds = pnn_gluon_tasks.every_day(dag_pipeline)
     assert (str(bounds["start_date"].date()), str(bounds["end_date"].date())) == ("2026-11-01", "2026-11-30")
     assert bounds["catchup"] is False
