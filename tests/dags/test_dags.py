@@ -142,6 +142,6 @@ def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) 
 
 def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:
     wanted = export.export_step("none", DAG_DAYS[0].replace(year=2031), "logs")
-    with pytest.raises(InputError, match=rf"--model-day 2031-.*: there is no model .*{LAST}"):
+    with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
         wanted.run(ran, LAST)
     assert not Store.of(ran).days("exports_none")
