@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,38 +25,31 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:/?,]*)(?::[0-9]*)?"
 _PARTS = re.compile(rf"(?:[^@:/?]*(?::[^@/?]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/?]*)?(?:\?(?:\w+=[^&=]*(?:&|$))*)?")
 
 
-@contextmanager
-def score_server(config: Config) -> Generator[str, None, None]:
+def score_server(config: Config) -> AbstractContextManager[str]:
     """The server's URI while it runs; the embedded server is started if it is down.
 
     Of the embedded server it is that of the role that owns the score tables.
     """
-    if config.publish.server != "embedded":
-        yield server_uri(config)
-        return
-    with _embedded(config) as postgres:
-        yield postgres.publisher_uri(DATABASE)
+    return _server(config, lambda postgres: postgres.publisher_uri(DATABASE))
 
 
-@contextmanager
-def reading_server(config: Config) -> Generator[str, None, None]:
+def reading_server(config: Config) -> AbstractContextManager[str]:
     """Like `score_server`; of the embedded server it is the URI of the role that can only read."""
-    if config.publish.server != "embedded":
-        yield server_uri(config)
-        return
-    with _embedded(config) as postgres:
-        yield postgres.reader_uri(DATABASE)
+    return _server(config, lambda postgres: postgres.reader_uri(DATABASE))
 
 
 @contextmanager
-def _embedded(config: Config) -> Generator["EmbeddedPostgres", None, None]:
-    """The embedded server with its database and its roles."""
+def _server(config: Config, uri_of: "Callable[[EmbeddedPostgres], str]") -> Generator[str, None, None]:
+    """The configured URI, or that of the embedded server with its database and its roles."""
+    if config.publish.server != "embedded":
+        yield server_uri(config)
+        return
     from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
     with EmbeddedPostgres(embedded_folder(config), config.publish.port).running() as postgres:
         postgres.ensure_database(DATABASE)
         postgres.ensure_roles(DATABASE)
-        yield postgres
+        yield uri_of(postgres)
 
 
 def embedded_folder(config: Config) -> Path:

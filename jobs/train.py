@@ -74,12 +74,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     if few := few_steps(result.steps):
         report(f"train {reading.day}: {few}")
     export_model(net, folder, feature_map.layout.slots)
+    options = model_options(config.model.name) | chosen
     details = {
-        "model": {
-            "name": config.model.name,
-            "options": model_options(config.model.name) | chosen,
-            "size": feature_map.size,
-        },
+        "model": {"name": config.model.name, "options": options, "size": feature_map.size},
         "fields": dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
         "rate": shards.details["rate"],
         **({} if pretraining is None else {"pretraining": dataclasses.asdict(pretraining)}),
