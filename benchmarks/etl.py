@@ -2,7 +2,7 @@
 
     python -m benchmarks.etl [--rows 2000000] [--work work/benchmark] [--rounds 3]
 
-Each step is a process of its own, `python -m jobs.<step> --force` into an empty store, with 1 GB of engine memory:
+Each step is a process of its own, `pnn-gluon step STEP --force` into an empty store, with 1 GB of engine memory:
 seconds from start to exit, rows of the log a second, and the most memory the process ever held. Beside it, in the same
 rounds and on the same file, the peer: what DeepCTR's examples do, `pandas.read_csv`, a scikit-learn `LabelEncoder` for
 each column, and one int32 matrix, which is left in memory. The peer is installed from the registry into a folder of its
@@ -111,7 +111,7 @@ def run_steps(folder: Path) -> dict[str, Usage]:
     """Every step into an empty store: encode would take over the shards of the round before."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     options = ("--config", str(folder / "etl.toml"), "--day", str(DAY), "--force")
-    return {name: run([sys.executable, "-m", f"jobs.{name}", *options])[0] for name in STEPS}
+    return {name: run([sys.executable, "-m", "jobs", "step", name, *options])[0] for name in STEPS}
 
 
 def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:

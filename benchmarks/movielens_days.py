@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from jobs import dag_runner
+from jobs.airflow import dag_runner
 from jobs.pipeline import DAILY, step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import day_range, plus

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.train import STEP
+from jobs.steps.train import STEP
 from pnn_gluon.config import load_config
 from pnn_gluon.data.feeder import Feeder
 from pnn_gluon.days import parse_day

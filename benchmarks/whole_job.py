@@ -2,7 +2,7 @@
 
     python -m benchmarks.whole_job [--rows 2000000]
 
-A generated Criteo-like day is encoded by the product (untimed). Then `jobs.train` trains one epoch on it, validates,
+A generated Criteo-like day is encoded by the product (untimed). Then the step train trains one epoch on it, validates,
 and exports, in a process of its own with a clock on its parts; before and after it `pnn-gluon bench` measures the pure
 step, on batches in memory of the same rows. The ratio is rows a second of the whole job, from the start of the process
 to its end, by those of the pure step. Ends with one JSON line.

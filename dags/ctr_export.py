@@ -35,7 +35,7 @@ def ctr_export() -> None:
     job(
         "export",
         config,
-        '--days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"'
+        'export --days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"'
         ' --name "$PNN_GLUON_NAME" --rows "$PNN_GLUON_ROWS"',
         env={
             "PNN_GLUON_FIRST": "{{ params.first_day }}",

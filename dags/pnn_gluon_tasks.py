@@ -16,6 +16,9 @@ from pnn_gluon.errors import ConfigError
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
 
+STEP = 'step {} --day "$PNN_GLUON_DAY"'
+"""The command that runs a step."""
+
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=float(os.environ.get("PNN_GLUON_RETRY_SECONDS", "30"))),
@@ -56,21 +59,19 @@ def every_day(config: Config) -> dict[str, Any]:
     }
 
 
-def job(
-    step: str, config: Config, arguments: str = '--day "$PNN_GLUON_DAY"', env: dict[str, str] = DAY, **options: Any
-) -> JobOperator:
-    """A task that runs `python -m jobs.<step>`; its last line, one JSON object, is the task's XCom.
+def job(name: str, config: Config, command: str = "", env: dict[str, str] = DAY, **options: Any) -> JobOperator:
+    """A task that runs a step of that name, or else a command; its last line, one JSON object, is the task's XCom.
 
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
     anything but text; the job validates it.
     """
     return JobOperator(
-        task_id=step,
-        bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs.{step} {arguments}',
+        task_id=name,
+        bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs {command or STEP.format(name)}',
         cwd=str(Path(__file__).parents[1]),
         env={"PNN_GLUON_PYTHON": sys.executable, **env},
         append_env=True,
-        scores_connection=_scores_connection(config) if step == "publish" else "",  # no other job needs it
+        scores_connection=_scores_connection(config) if name == "publish" else "",  # no other job needs it
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )

@@ -1,4 +1,4 @@
-"""The command line shared by all steps: options in, progress on stderr, one JSON object on stdout."""
+"""What commands share: options, progress on stderr, and one JSON object on stdout."""
 
 import dataclasses
 import json
@@ -10,37 +10,23 @@ from typing import Annotated
 
 import typer
 
-from jobs.step import Outcome, Step
-from jobs.stopping import Stopped, raise_when_stopped
-from pnn_gluon.config import load_config
-from pnn_gluon.days import parse_day
+from jobs.step import Outcome
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
 from pnn_gluon.secrets_masking import masked
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
 DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
+DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, YYYY-MM-DD.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if nothing changed.")]
+OneConfigOption = Annotated[
+    Path | None, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="Of this pipeline; default: of all.")
+]
 
 
 def report(text: str) -> None:
     """A line of progress or of what went wrong, without passwords."""
     print(masked(text), file=sys.stderr, flush=True)
-
-
-def main(step: Step) -> None:
-    """Run a step's command and end the process with its exit status."""
-
-    def command(config: ConfigOption, day: DayOption, force: ForceOption = False) -> None:
-        end_with(lambda: step.run(load_config(config), parse_day(day), force, report))
-
-    command.__doc__ = sys.modules[step.build.__module__].__doc__
-    raise_when_stopped()
-    try:
-        typer.run(command)
-    except Stopped as stop:
-        report(f"error: {step.name} was stopped; run it again and it continues")
-        sys.exit(stop.exit_status)
 
 
 def end_with(work: Callable[[], Outcome]) -> None:

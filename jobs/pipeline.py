@@ -42,7 +42,7 @@ State = Literal["done", "kept", "stale", "missing", "failed"]
 
 def step(name: str) -> Step:
     """A step by name."""
-    found: Step = importlib.import_module(f"jobs.{name}").STEP
+    found: Step = importlib.import_module(f"jobs.steps.{name}").STEP
     return found
 
 

@@ -54,7 +54,7 @@ class Reading:
         if manifest is None:
             raise InputError(
                 f"{table} of {day} is missing, needed for {self.day}; make it first: "
-                f"python -m jobs.{MAKERS[table]} --config {self.config.path} --day {day} "
+                f"pnn-gluon step {MAKERS[table]} --config {self.config.path} --day {day} "
                 f"(or all that is missing: pnn-gluon run --config {self.config.path} "
                 f"--day {self.config.first_day}..{self.day})"
             )

@@ -1,7 +1,17 @@
 """Where tables and progress for people go."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 PIPE_WIDTH = 180
@@ -26,3 +36,9 @@ def row_progress() -> Progress:
     """A bar for each task, counted in rows, on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, _RowsPerSecond(), TimeRemainingColumn(), console=Console(stderr=True))
+
+
+def step_progress() -> Progress:
+    """A bar that counts steps, on standard error."""
+    columns = (SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))

@@ -31,7 +31,7 @@ FORMAT = 1
 MAP = "map.h5"
 CALIBRATOR = "calibrator.json"
 CARD = "bundle.json"
-REMEDY = "copy the bundle again, or rebuild it: python -m jobs.calibrate --day ... --force"
+REMEDY = "copy the bundle again, or rebuild it: pnn-gluon step calibrate --day ... --force"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class BundleCard:
             raise InputError(f"{folder}: not a bundle ({error})") from error
         if card.format != FORMAT:
             raise InputError(
-                f"{folder}: bundle format {card.format}, expected {FORMAT}: rebuild it with jobs.calibrate"
+                f"{folder}: bundle format {card.format}, expected {FORMAT}: rebuild it with `pnn-gluon step calibrate`"
             )
         if not whole:
             raise DamagedError(f"{folder / CARD}: its content does not agree with its checksum; {REMEDY}")

@@ -34,5 +34,5 @@ def mending_command(table: str, day: datetime.date, config: Path | None) -> str:
     if maker == "skip_day":
         return f"pnn-gluon skip-day {where}--day {day} --reason ..., with --clear if it was made so"
     if maker is None:
-        return f"the command that made {table} (python -m jobs.export for exports), for {day}, with --force"
-    return f"python -m jobs.{maker} {where}--day {day} --force"
+        return f"the command that made {table} (pnn-gluon export for exports), for {day}, with --force"
+    return f"pnn-gluon step {maker} {where}--day {day} --force"

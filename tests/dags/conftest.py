@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs import dag_runner
+from jobs.airflow import dag_runner
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
 from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, write_raw

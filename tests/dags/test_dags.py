@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from jobs import dag_runner, export
+from jobs.airflow import dag_runner
 from jobs.pipeline import DAILY
+from jobs.steps import export
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.store.store import Store

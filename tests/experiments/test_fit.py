@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from jobs.compare import command as compared
-from jobs.fit import command
+from jobs.commands.compare import command as compared
+from jobs.commands.fit import command
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.experiments import fit as fitting
 from pnn_gluon.experiments.config import load_fit_config

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.fit import command
-from jobs.score_table import command as score
+from jobs.commands.fit import command
+from jobs.commands.score_table import command as score
 from pnn_gluon.errors import ConfigError, DamagedError, PnnError
 
 CONFIG = """

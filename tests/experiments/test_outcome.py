@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from jobs import compare, fit
+from jobs.commands import compare, fit
 from pnn_gluon.errors import InputError
 from pnn_gluon.experiments.outcome import check_comparable, load_outcome
 from pnn_gluon.experiments.significance import compare as compared

@@ -4,7 +4,7 @@ from sys import executable
 
 import pytest
 
-from jobs.count_parameters import model_options
+from jobs.commands.count_parameters import model_options
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.parameter_counts import ParameterCounts, count_parameters, paper_table
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from jobs.tune import command
+from jobs.commands.tune import command
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.experiments import dataset, fit

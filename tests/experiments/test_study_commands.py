@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from jobs import study
+from jobs.commands import study
 
 POLY2_FILES = {"poly2.json", "poly2_sparsity.png", "poly2_convergence.png"}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from jobs.bench import Speed, encoded_subject, generated_subject, loop_ms, measure
 from jobs.cli import app
+from jobs.commands.bench import Speed, encoded_subject, generated_subject, loop_ms, measure
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import PRECISION

@@ -12,7 +12,7 @@ from pnn_gluon.config import Config
 from tests.jobs.small_pipeline import DAYS, FIRST, build
 
 ROOT = Path(__file__).parents[2]
-EXPORT = ("jobs.export", "--config", "PIPELINE", "--days", "2026-11-01")
+EXPORT = ("jobs", "export", "--config", "PIPELINE", "--days", "2026-11-01")
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_step_ends_with_one_json_object_and_does_nothing_the_second_time(pipeline: Config) -> None:
-    words = ("jobs.ingest", "--config", pipeline.path, "--day", FIRST)
+    words = ("jobs", "step", "ingest", "--config", pipeline.path, "--day", FIRST)
     first, second = run(*words), run(*words)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
     outcome = json.loads(first.stdout)
@@ -36,11 +36,11 @@ def test_a_step_ends_with_one_json_object_and_does_nothing_the_second_time(pipel
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("jobs.ingest", "--day", "2026-11-01"), 2, "Missing option '--config'"),
-        (("jobs.ingest", "--config", "PIPELINE", "--day", "yesterday"), 2, "expected a date such as"),
-        (("jobs.ingest", "--config", "none.toml", "--day", "2026-11-01"), 2, "no such configuration file"),
-        (("jobs.ingest", "--config", "PIPELINE", "--day", "2026-12-01"), 3, "2026-12-01"),
-        (("jobs.sample", "--config", "PIPELINE", "--day", "2026-11-01"), 3, "python -m jobs.ingest --config"),
+        (("jobs", "step", "ingest", "--day", "2026-11-01"), 2, "Missing option '--config'"),
+        (("jobs", "step", "ingest", "--config", "PIPELINE", "--day", "yesterday"), 2, "expected a date such as"),
+        (("jobs", "step", "ingest", "--config", "none.toml", "--day", "2026-11-01"), 2, "no such configuration file"),
+        (("jobs", "step", "ingest", "--config", "PIPELINE", "--day", "2026-12-01"), 3, "2026-12-01"),
+        (("jobs", "step", "sample", "--config", "PIPELINE", "--day", "2026-11-01"), 3, "step ingest --config"),
         (("jobs.cli", "rollback", "--config", "PIPELINE", "--day", "2026-11-01", "--reason", "x"), 2, "say either"),
         ((*EXPORT, "--model-day", "2026-11-01", "--name", "A b"), 2, "export name 'A b'"),
     ],
@@ -58,16 +58,16 @@ def test_a_mistake_ends_with_its_status_and_says_what_to_do(
 def test_a_refused_candidate_ends_with_status_4_and_yesterdays_model_keeps_scoring(built: Config) -> None:
     built.path.write_text(built.path.read_text().replace("min_auc = 0.4", "min_auc = 0.99"))
     words = ("--config", built.path, "--day", DAYS[2])
-    gate = run("jobs.gate", *words)
+    gate = run("jobs", "step", "gate", *words)
     assert gate.returncode == 4, gate.stderr
     assert json.loads(gate.stdout)["status"] == "refused"
     assert "0.99" in gate.stderr
-    promote = json.loads(run("jobs.promote", *words).stdout)
+    promote = json.loads(run("jobs", "step", "promote", *words).stdout)
     status = run("jobs.cli", "status", *words).stdout
     assert "refused" in status
     assert "0.99" in status
     assert (promote["details"]["decision"], promote["details"]["model_day"]) == ("kept", str(DAYS[1]))
-    score = run("jobs.score", *words)
+    score = run("jobs", "step", "score", *words)
     assert json.loads(score.stdout)["details"]["model_day"] == str(DAYS[1]), score.stderr
 
 

@@ -44,7 +44,7 @@ def change_last_byte(path: Path) -> None:
 
 
 def mend_as_told(config: Config, message: str) -> str:
-    told = re.search(r"python -m jobs\.(\w+) --config (\S+) --day (\S+) --force", message)
+    told = re.search(r"pnn-gluon step (\w+) --config (\S+) --day (\S+) --force", message)
     assert told is not None, message
     assert (told[2], told[3]) == (str(config.path), str(LAST))
     return step(told[1]).run(config, LAST, force=True).run

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.export import export_step
+from jobs.commands.export import export_step
+from jobs.commands.rollback import roll_back
 from jobs.pipeline import NIGHTLY, day_states, step
-from jobs.rollback import roll_back
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.manifest import Manifest

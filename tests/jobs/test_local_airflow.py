@@ -21,8 +21,9 @@ import adbc_driver_postgresql.dbapi as adbc
 import psutil
 import pytest
 
-from jobs import cli, local_airflow
-from jobs.local_airflow import MARKER, down, rpc, status, up
+from jobs.airflow import local_airflow
+from jobs.airflow.local_airflow import MARKER, down, rpc, status, up
+from jobs.commands import down as down_command
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
@@ -74,7 +75,7 @@ def place(folder: Path, dag: str) -> Local:
 
 def up_command(place: Local) -> list[str]:
     code = (
-        "import sys; from pathlib import Path; from jobs.local_airflow import up; "
+        "import sys; from pathlib import Path; from jobs.airflow.local_airflow import up; "
         "up(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))"
     )
     arguments = (place.home, place.config, place.port, place.dags)
@@ -273,7 +274,7 @@ def test_the_airflow_of_a_file_that_never_was_is_an_error_and_of_one_that_is_gon
 ) -> None:
     monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
     with pytest.raises(ConfigError, match=r"wrong\.toml: no such configuration file"):
-        cli.down(tmp_path / "wrong.toml")
+        down_command.command(tmp_path / "wrong.toml")
     gone = local_airflow.home_of(tmp_path / "gone.toml")
     gone.mkdir()
     assert local_airflow.home_of_existing(tmp_path / "gone.toml") == gone

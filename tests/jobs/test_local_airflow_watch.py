@@ -1,4 +1,4 @@
-from jobs.local_airflow_watch import misses
+from jobs.airflow.local_airflow_watch import misses
 
 RUNNING = dict.fromkeys(("api-server", "scheduler", "dag-processor", "triggerer"), "RUNNING")
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "dag_processor", "triggerer"), "healthy")

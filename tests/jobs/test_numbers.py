@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.day_reports import day_reports, write_html
-from jobs.gate import STEP as GATE
-from jobs.gbdt import _log_loss
 from jobs.pipeline import step
 from jobs.reading import Reading
-from jobs.train import _validation
+from jobs.steps.gate import STEP as GATE
+from jobs.steps.gbdt import _log_loss
+from jobs.steps.train import _validation
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.metrics import ClickMetrics
@@ -136,7 +136,7 @@ def test_a_report_of_days_without_data_is_an_error_and_writes_nothing(five_days:
 
 
 def test_a_gate_without_rows_keeps_the_champion_in_words(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.gate._gate_clicks", lambda *arguments: (0, 0))
+    monkeypatch.setattr("jobs.steps.gate._gate_clicks", lambda *arguments: (0, 0))
     outcome = GATE.run(built, DAY, force=True)
     assert outcome.status == "kept"
     assert outcome.details["reasons"] == ["0 clicks in 0 rows of the gate shares: nothing to judge by"]

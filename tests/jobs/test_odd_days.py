@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.commands.skip_day import skip_day
 from jobs.pipeline import DAILY, NIGHTLY, day_states, step
-from jobs.skip_day import skip_day
 from jobs.step import Outcome
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.feature_map import FeatureMap
@@ -241,7 +241,7 @@ def test_a_validation_day_without_clicks_trains_without_early_stopping_and_says_
     write(config, "logs", 1, text)
     run(config, 1, STEPS[: STEPS.index("train")])
     said: list[str] = []
-    from jobs import training_split
+    from jobs.steps import training_split
 
     monkey = pytest.MonkeyPatch()
     monkey.setattr(training_split, "one_class", lambda paths, share: "none" if share == "calibrate" else "")
@@ -253,8 +253,8 @@ def test_a_validation_day_without_clicks_trains_without_early_stopping_and_says_
 
 
 def test_status_days_and_report_tell_of_a_kept_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from jobs.commands.status import print_status
     from jobs.day_reports import day_reports, write_html
-    from jobs.status import print_status
 
     config = odd_pipeline(tmp_path, 2)
     make_odd(config, "no_rows", 2)

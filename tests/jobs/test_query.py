@@ -5,8 +5,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from jobs import query
-from jobs.query import print_query
+from jobs.commands import query
+from jobs.commands.query import print_query
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres

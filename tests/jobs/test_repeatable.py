@@ -111,7 +111,7 @@ def test_a_day_without_its_parent_is_refused_with_the_command_that_makes_it(pipe
     build(pipeline, DAYS[:2], PARENTLESS)
     with pytest.raises(InputError) as caught:
         step("feature_map").run(pipeline, DAYS[1])
-    command = f"python -m jobs.feature_map --config {pipeline.path} --day {DAYS[0]}"
+    command = f"pnn-gluon step feature_map --config {pipeline.path} --day {DAYS[0]}"
     assert command in str(caught.value)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs import score
-from jobs.export import export_step
+from jobs.commands.export import export_step
+from jobs.commands.rollback import roll_back
 from jobs.pipeline import step
 from jobs.reading import Reading
-from jobs.rollback import roll_back
 from jobs.step import Outcome
+from jobs.steps import score
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.store import Store

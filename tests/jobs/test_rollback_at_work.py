@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.commands.rollback import roll_back
 from jobs.pipeline import step
 from jobs.reading import Reading
-from jobs.rollback import roll_back
 from jobs.step import Built, Outcome, Report, Step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError

@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from jobs.command import guarded
+from jobs.commands.status import print_status
 from jobs.pipeline import day_states, step
 from jobs.score_server import CONNECTION_VARIABLE, server_uri
-from jobs.status import print_status
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, PnnError
@@ -125,7 +125,7 @@ def test_a_traceback_and_a_recorded_failure_hide_the_password(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("cannot use s3cr@word of s3cr%40word at " + server_uri(config))
 
-    monkeypatch.setattr("jobs.publish.score_server", fail)
+    monkeypatch.setattr("jobs.steps.publish.score_server", fail)
     assert guarded(lambda: step("publish").run(config, DAYS[-1], force=True)) == 1
     for text in (capfd.readouterr().err, Store.of(config).failure("published", DAYS[-1]) or ""):
         assert "RuntimeError: cannot use *** of *** at " in text

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.score_table import command
+from jobs.commands.score_table import command
 from pnn_gluon import __version__
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data import encoding

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobs.commands.rollback import roll_back
 from jobs.pipeline import DAILY, step
-from jobs.rollback import roll_back
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
@@ -52,10 +52,10 @@ def _with(path: Path, old: str, new: str) -> Path:
 def test_a_warm_start_without_yesterdays_model_is_refused_with_the_command(warm: Config) -> None:
     before = DAILY[: DAILY.index("evaluate")]
     build(warm, DAYS[:2], before)
-    with pytest.raises(InputError, match=rf"python -m jobs\.promote --config .* --day {DAYS[0]}"):
+    with pytest.raises(InputError, match=rf"pnn-gluon step promote --config .* --day {DAYS[0]}"):
         step("train").run(warm, DAYS[1])
     text = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
-    with pytest.raises(InputError, match=rf"python -m jobs\.train --config .* --day {DAYS[0]}"):
+    with pytest.raises(InputError, match=rf"pnn-gluon step train --config .* --day {DAYS[0]}"):
         step("train").run(load_config(text), DAYS[1])
 
 

@@ -36,7 +36,7 @@ def test_a_damaged_file_is_never_handed_out(store: Store, damage: str) -> None:
         path.with_name("b.txt").write_text("b")
     else:
         path.write_text({"flip": "oNe", "cut": "on", "grow": "one1"}[damage])
-    with pytest.raises(DamagedError, match=r"python -m jobs\.ingest --config conf/p\.toml --day 2026-11-02 --force"):
+    with pytest.raises(DamagedError, match=r"pnn-gluon step ingest --config conf/p\.toml --day 2026-11-02 --force"):
         store.folder(made)
     with pytest.raises(DamagedError, match=r"[ab]\.txt"):
         store.run_folder("rows", DAY, made.run)
@@ -88,7 +88,7 @@ def test_a_manifest_of_another_day_is_not_taken(store: Store) -> None:
 def test_a_broken_manifest_is_an_error_that_names_it(store: Store, content: bytes) -> None:
     make(store, "one")
     manifest_file(store).write_bytes(content)
-    with pytest.raises(DamagedError, match=r"ds=2026-11-02\.json: not a partition manifest .* jobs\.ingest"):
+    with pytest.raises(DamagedError, match=r"ds=2026-11-02\.json: not a partition manifest .* step ingest"):
         store.manifest("rows", DAY)
 
 

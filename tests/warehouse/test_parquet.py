@@ -63,7 +63,7 @@ def test_a_path_that_can_not_be_written_is_named() -> None:
 def test_nothing_opens_parquet_where_folders_become_columns() -> None:
     """`read_parquet` of DuckDB and `read_table` of pyarrow take `name=value` folders for columns."""
     sources = [*(ROOT / "sql").glob("*.sql"), *Path(pnn_gluon.__file__).parent.rglob("*.py")]
-    sources += Path(jobs.__file__).parent.glob("*.py")
+    sources += Path(jobs.__file__).parent.rglob("*.py")
     opened = re.compile(r"read_parquet|parquet_scan|(pq|parquet|pa|ds)\.(read_table|ParquetDataset|dataset)\b|from '")
     found = {path.name for path in sources if opened.search(path.read_text())}
     assert found == {"duckdb_engine.py"}

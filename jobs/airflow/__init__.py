@@ -1,0 +1,1 @@
+"""The local Airflow, its watcher and the runner that needs neither scheduler nor server."""

@@ -1,0 +1,685 @@
+"""The local Airflow: its four components and their database, on 127.0.0.1, kept running by supervisord.
+
+``up`` starts everything and returns when it works, ``status`` says how it is, ``down`` leaves no process.
+All its files are in one folder, `home`:
+
+- ``postgres/`` the metadata database; ``secrets/`` passwords and keys (0600); ``logs/`` one log per part
+- ``airflow.cfg`` is the user's: settings not made here may be added to it
+- ``environment.sh`` for using the airflow command on it: ``source work/airflow/.../environment.sh``
+
+Every pipeline, that is every configuration file, has a home of its own below ``work/airflow``.
+
+A part that ends is started again by supervisord; one that lives without a heartbeat is restarted by
+`jobs.airflow.local_airflow_watch`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import importlib.metadata
+import json
+import os
+import re
+import secrets
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import xmlrpc.client
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pnn_gluon.atomic import write_atomically
+from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.file_lock import file_lock
+from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOMES = REPOSITORY / "work" / "airflow"
+FIRST_PORT = 8080
+DEFAULT_DAGS = REPOSITORY / "dags"
+HOST = "127.0.0.1"
+DATABASE = "airflow"
+MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
+SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
+PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+HEALTH_NAMES = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
+START_TIMEOUT = 240.0
+STOP_TIMEOUT = 90.0
+DEATHS = 2  # ends of a part while it starts, after which it is given up
+SOCKET_PATH_LIMIT = 107
+_PYTHON = (sys.executable, "-P")  # -P: nothing is imported from the folder it runs in
+
+_SUPERVISOR = """\
+[supervisord]
+pidfile = supervisord.pid
+logfile = logs/supervisord.log
+childlogdir = logs
+loglevel = info
+umask = {umask:03o}
+{user}
+[unix_http_server]
+file = %(ENV_{socket})s
+chmod = 0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[program:postgres]
+command = {python} -m pnn_gluon.warehouse.embedded_postgres postgres
+priority = 10
+startsecs = 1
+startretries = 1000000
+autorestart = true
+stopsignal = INT
+stopwaitsecs = 60
+redirect_stderr = true
+stdout_logfile = logs/postgres.log
+"""
+
+_PART = """
+[program:{name}]
+command = {command}
+autostart = false
+autorestart = true
+startsecs = 3
+startretries = 1000000
+stopasgroup = {stop_group}
+killasgroup = true
+stopwaitsecs = 20
+redirect_stderr = true
+stdout_logfile = logs/{name}.log
+"""
+
+_OWN_SETTINGS = """\
+# Airflow settings of your own; those in environment.sh come first.
+[core]
+parallelism = 8
+"""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the local Airflow is.
+
+    Attributes
+    ----------
+    address : where the user interface is, None when not up.
+    parts : supervisord's word on each process (RUNNING, BACKOFF ...).
+    health : Airflow's word on each component (healthy, unhealthy); empty while its server does not answer.
+    strays : processes of an Airflow whose supervisord is gone; ``down`` ends them.
+    """
+
+    address: str | None
+    parts: Mapping[str, str]
+    health: Mapping[str, str]
+    strays: int
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every process runs and every component has a heartbeat."""
+        wanted = {"metadatabase", *HEALTH_NAMES}
+        return (
+            bool(self.parts)
+            and set(self.parts.values()) == {"RUNNING"}
+            and wanted <= {name for name, state in self.health.items() if state == "healthy"}
+        )
+
+
+def home_of(config: Path) -> Path:
+    """The home of a pipeline's Airflow; another configuration file has another one, with days of its own.
+
+    A home made before there was one for each pipeline is kept for the pipeline it was made for.
+    """
+    config = config.resolve()
+    if (HOMES / "settings.json").exists() and _settings(HOMES)["config"] == str(config):
+        return HOMES
+    return HOMES / f"{config.stem}-{hashlib.sha256(os.fsencode(config)).hexdigest()[:8]}"
+
+
+def home_of_existing(config: Path) -> Path:
+    """The home of a pipeline's Airflow, also of one whose file is gone since it was started.
+
+    Raises
+    ------
+    ConfigError
+        There is neither such a file nor a home of one.
+    """
+    home = home_of(config)
+    if not config.is_file() and not home.exists():
+        raise ConfigError(f"{config}: no such configuration file, and no Airflow was ever started for it")
+    return home
+
+
+def homes() -> list[Path]:
+    """Every home that an Airflow was started in."""
+    return [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")]) if path.exists()]
+
+
+def port_for(home: Path) -> int:
+    """The port an Airflow had last time if it is up or the port is free, else the first free one from 8080."""
+    last = _settings(home)["port"] if (home / "settings.json").exists() else None
+    if last is not None and (_supervisor_answers(home) or _is_free(last)):
+        return int(last)
+    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if _is_free(port))
+
+
+def up(
+    home: Path,
+    config: Path,
+    port: int,
+    dags: Path = DEFAULT_DAGS,
+    users: Sequence[str] = (),
+) -> str:
+    """Start the local Airflow, wait until all of it works, print and return its address.
+
+    Parameters
+    ----------
+    home : folder for its files.
+    config : the pipeline's configuration, handed to the DAGs as ``PNN_GLUON_CONFIG``.
+    port : of the user interface on 127.0.0.1.
+    dags : folder of DAG files; every one must load.
+    users : ``name:role`` with role admin, op, user or viewer: logins with generated passwords in
+        ``secrets/passwords.json``. Without users everybody who reaches 127.0.0.1 is an admin.
+
+    Raises
+    ------
+    ConfigError
+        A missing file, a bad user, a taken port, or it is already up with other settings.
+    InputError
+        A DAG file does not load; nothing is left running.
+    PnnError
+        A part did not come up; nothing is left running, the log to read is named.
+    """
+    home, config, dags = home.resolve(), config.resolve(), dags.resolve()
+    _check_arguments(config, dags, users)
+    wanted = {"config": str(config), "port": port, "dags": str(dags), "users": list(users)}
+    address = f"http://{HOST}:{port}"
+    with _locked(home):
+        if _supervisor_answers(home):
+            _refuse_other_settings(home, wanted)
+            print(f"Airflow is already up: {address}")
+            return address
+        _end_strays(home)
+        _check_port(port)
+        try:
+            _start(home, wanted)
+        except BaseException:
+            _stop(home)
+            raise
+    print(f"Airflow is up: {address}")
+    if users:
+        print(f"Passwords: {home / 'secrets' / 'passwords.json'}")
+    return address
+
+
+def down(home: Path) -> None:
+    """Stop every process of the local Airflow, also after a crash; running tasks get 20 seconds."""
+    home = home.resolve()
+    if not home.exists():
+        print("Airflow is not up")
+        return
+    with _locked(home):
+        was_up = _stop(home)
+    print("Airflow is down" if was_up else "Airflow is not up")
+
+
+def status(home: Path) -> Status:
+    """Ask supervisord and Airflow how each part is; starts nothing, waits for nothing."""
+    home = home.resolve()
+    if not _supervisor_answers(home):
+        return Status(None, {}, {}, len(_marked(home)))
+    address = f"http://{HOST}:{_settings(home)['port']}"
+    return Status(address, parts(home), health(address) or {}, 0)
+
+
+@contextmanager
+def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
+    """The variables for work on the metadata database of an Airflow that is not up; nothing is left running.
+
+    ``up`` and ``down`` of this home wait for the end of the block. Call it before anything imports airflow.
+
+    Raises
+    ------
+    ConfigError
+        This Airflow is up: its scheduler could take the same runs in hand.
+    PnnError
+        The database can't be started or prepared; the log to read is named.
+    """
+    home, config = home.resolve(), config.resolve()
+    with _locked(home):
+        if _supervisor_answers(home):
+            raise ConfigError(
+                f"the Airflow of {config} is up, and its scheduler could take the same runs in hand: "
+                f"end it first (make down CONFIG={config}), or backfill these days in its UI"
+            )
+        _end_strays(home)
+        first: dict[str, Any] = {"config": str(config), "port": port_for(home), "dags": str(DEFAULT_DAGS), "users": []}
+        wanted = _settings(home) if (home / "settings.json").exists() else first
+        _write_files(home, wanted)
+        with EmbeddedPostgres(home / "postgres").running() as database:
+            _open_database(home, database)
+            _prepare_database(home, _process_environment(home, wanted))
+            yield environment(home, config, wanted["port"], DEFAULT_DAGS, wanted["users"])
+
+
+def environment(home: Path, config: Path, port: int, dags: Path, users: Sequence[str] = ()) -> dict[str, str]:
+    """The variables Airflow runs with here; secrets are named by the command that reads them."""
+    folder = home / "secrets"
+    secret = {
+        "DATABASE__SQL_ALCHEMY_CONN": "database",
+        "CORE__FERNET_KEY": "fernet",
+        "API_AUTH__JWT_SECRET": "jwt",
+        "API__SECRET_KEY": "session",
+    }
+    airflow = {
+        "CORE__DAGS_FOLDER": str(dags),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(not users),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(users),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "API__HOST": HOST,
+        "API__PORT": str(port),
+        "API__BASE_URL": f"http://{HOST}:{port}",
+        "API__WORKERS": "1",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    commands = {f"{name}_CMD": shlex.join(["cat", str(folder / file)]) for name, file in secret.items()}
+    return {
+        "AIRFLOW_HOME": str(home),
+        **{f"AIRFLOW__{name}": value for name, value in (airflow | commands).items()},
+        "PNN_GLUON_CONFIG": str(config),
+    }
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+def health(address: str) -> dict[str, str] | None:
+    """Airflow's word on its components, None when its server does not answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/api/v2/monitor/health", timeout=5) as answer:
+            report = json.load(answer)
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return {name: str(part["status"]) for name, part in report.items()}
+
+
+def parts(home: Path) -> dict[str, str]:
+    """supervisord's word on each process of this home."""
+    return {process["name"]: process["statename"] for process in rpc(home).getAllProcessInfo()}
+
+
+def rpc(home: Path) -> Any:
+    """A caller of supervisord's functions, e.g. ``rpc(home).stopProcess("airflow:scheduler")``."""
+    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(_socket_path(home)))
+    return proxy.supervisor
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        return _UnixConnection(self._path)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=STOP_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _socket_path(home: Path) -> Path:
+    """In the home if its path is short enough for a socket, else in a private temporary folder."""
+    path = home / "supervisor.sock"
+    # supervisord binds a temporary name, the path with a dot and its process number, first.
+    if len(os.fsencode(path)) + 12 <= SOCKET_PATH_LIMIT:
+        return path
+    folder = Path(tempfile.gettempdir()) / f"pnn_gluon-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():
+        raise ConfigError(f"{folder} must be a folder of ours with mode 0700; remove it or use a shorter home")
+    return folder / f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}.sock"
+
+
+def _supervisor_answers(home: Path) -> bool:
+    try:
+        return bool(rpc(home).getState()["statename"] == "RUNNING")
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return False
+
+
+def _settings(home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((home / "settings.json").read_text())
+    return found
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def _check_arguments(config: Path, dags: Path, users: Sequence[str]) -> None:
+    if not config.is_file():
+        raise ConfigError(f"{config}: no such configuration file")
+    if not dags.is_dir():
+        raise ConfigError(f"{dags}: no such folder of DAG files")
+    for user in users:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+:(admin|op|user|viewer)", user):
+            raise ConfigError(f"user {user!r}: expected name:role with role admin, op, user or viewer")
+
+
+def _check_port(port: int) -> None:
+    if not _is_free(port):
+        users = [f"; the Airflow of {_settings(home)['config']} is there" for home in homes() if _uses(home, port)]
+        raise ConfigError(f"port {port} on {HOST} is taken{''.join(users)}; give another with --port, or none at all")
+
+
+def _uses(home: Path, port: int) -> bool:
+    return _settings(home)["port"] == port and _supervisor_answers(home)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _refuse_other_settings(home: Path, wanted: Mapping[str, Any]) -> None:
+    found = _settings(home)
+    other = [f"{name} {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]
+    if other:
+        raise ConfigError(f"Airflow is already up with {'; '.join(other)}: take it down first")
+
+
+def _check_listeners(home: Path) -> None:
+    """Refuse to go on if any process of ours can be reached from another machine."""
+    root = psutil.Process(_supervisor_pid(home))
+    for process in [root, *root.children(recursive=True)]:
+        for address in _listening(process):
+            if address != HOST:
+                raise PnnError(f"{process.name()} listens on {address}, expected {HOST} alone")
+
+
+def _listening(process: psutil.Process) -> list[str]:
+    try:
+        connections = process.net_connections(kind="tcp")
+    except psutil.NoSuchProcess:
+        return []
+    return [link.laddr.ip for link in connections if link.status == psutil.CONN_LISTEN]
+
+
+# -- starting --------------------------------------------------------------------------------------
+
+
+def _start(home: Path, wanted: Mapping[str, Any]) -> None:
+    """Database, schema, components, DAG files, health: in this order."""
+    _write_files(home, wanted)
+    variables = _process_environment(home, wanted)
+    database = EmbeddedPostgres(home / "postgres")
+    database.init()
+    subprocess.run(
+        [*_PYTHON, "-m", "supervisor.supervisord", "-c", "supervisord.conf"],
+        cwd=home,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    _wait(home, "PostgreSQL", database.is_running)
+    _open_database(home, database)
+    _prepare_database(home, variables)
+    for name in ("api-server", "scheduler", "triggerer"):
+        rpc(home).startProcess(f"airflow:{name}", False)
+    _load_dags(home, variables, database)
+    rpc(home).startProcess("airflow:dag-processor", False)
+    rpc(home).startProcess("watch", False)
+    _wait(home, "Airflow", lambda: status(home).healthy)
+    _check_listeners(home)
+
+
+def _wait(home: Path, what: str, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not ready():
+        if not _supervisor_answers(home):
+            raise PnnError(f"supervisord ended; see {home / 'logs' / 'supervisord.log'}")
+        _refuse_dead_parts(home)
+        if time.monotonic() > deadline:
+            late = ", ".join(f"{name} {state}" for name, state in {**parts(home), **status(home).health}.items())
+            raise PnnError(f"{what} did not come up in {START_TIMEOUT:.0f} s ({late}); see {home / 'logs'}")
+        time.sleep(0.2)
+
+
+def _refuse_dead_parts(home: Path) -> None:
+    """A part that ended again and again while starting will not come up: show the end of its log at once."""
+    for name in [name for name, state in parts(home).items() if state in {"BACKOFF", "FATAL"}]:
+        log = home / "logs" / f"{name}.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if _deaths(home, name) >= DEATHS:
+            tail = "\n".join(text.splitlines()[-15:])
+            raise PnnError(f"{name} ended while starting; the end of {log}:\n{tail}")
+
+
+def _deaths(home: Path, name: str) -> int:
+    """How often supervisord has seen this part end since it was started last."""
+    log = (home / "logs" / "supervisord.log").read_text(errors="replace")
+    return log[log.rfind("supervisord started with pid") :].count(f"exited: {name} (")
+
+
+def _open_database(home: Path, database: EmbeddedPostgres) -> None:
+    """Have Airflow's database in the running server, and its address where the variables say it is."""
+    database.ensure_database(DATABASE)
+    _write_private(home / "secrets" / "database", database.uri(DATABASE, "postgresql+psycopg2"))
+
+
+def _prepare_database(home: Path, variables: Mapping[str, str]) -> None:
+    """Create or upgrade Airflow's tables, once for each version of Airflow."""
+    version, done = importlib.metadata.version("apache-airflow-core"), home / "prepared"
+    before = done.read_text().split() if done.exists() else []
+    if version not in before:
+        _airflow(home, variables, "db", "migrate")
+    _write_private(done, version)
+
+
+def _load_dags(home: Path, variables: Mapping[str, str], database: EmbeddedPostgres) -> None:
+    """Load every DAG file into the database; one that does not load is an error that says why."""
+    import adbc_driver_postgresql.dbapi as adbc
+
+    _airflow(home, variables, "dags", "reserialize")
+    with adbc.connect(database.uri(DATABASE)) as connection, connection.cursor() as cursor:
+        cursor.execute("select filename, stacktrace from import_error order by filename")
+        failed = [f"{name}: {str(trace).strip().splitlines()[-1]}" for name, trace in cursor.fetchall()]
+    if failed:
+        raise InputError("DAG files that do not load; mend them and start again:\n" + "\n".join(failed))
+
+
+def _airflow(home: Path, variables: Mapping[str, str], *command: str) -> None:
+    """Run one airflow command; its output goes to a log, which an error names and quotes."""
+    log = home / "logs" / f"{'-'.join(command[:2])}.log"
+    with log.open("w") as stream:
+        done = subprocess.run(
+            [*_PYTHON, "-m", "airflow", *command],
+            cwd=home,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+        raise PnnError(f"airflow {' '.join(command)} failed, see {log}:\n{tail}")
+
+
+def _process_environment(home: Path, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """The caller's environment without its Airflow settings, with ours, and what marks our processes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    settings = environment(home, Path(wanted["config"]), wanted["port"], Path(wanted["dags"]), wanted["users"])
+    direct = ",".join(filter(None, [kept.get("no_proxy", kept.get("NO_PROXY")), HOST, "localhost"]))
+    return kept | settings | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), kept.get("PYTHONPATH")])),
+        "no_proxy": direct,
+        "NO_PROXY": direct,
+        "SPT_NOENV": "1",  # else process titles overwrite the environment, and with it the marker
+        MARKER: str(home),
+        SOCKET_VARIABLE: str(_socket_path(home)),
+    }  # fmt: skip
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def _write_files(home: Path, wanted: Mapping[str, Any]) -> None:
+    (home / "logs").mkdir(mode=0o700, exist_ok=True)
+    folder = home / "secrets"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _keep_secret(folder / "fernet", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    _keep_secret(folder / "jwt", lambda: secrets.token_urlsafe(64))
+    _keep_secret(folder / "session", lambda: secrets.token_urlsafe(32))
+    _keep_secret(home / "airflow.cfg", lambda: _OWN_SETTINGS)
+    _write_passwords(folder / "passwords.json", wanted["users"])
+    _write_private(home / "supervisord.conf", _supervisor_config())
+    _write_private(home / "settings.json", json.dumps(wanted, indent=1) + "\n")
+    settings = environment(home, Path(wanted["config"]), wanted["port"], Path(wanted["dags"]), wanted["users"])
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
+    _write_private(home / "environment.sh", "".join(lines))
+
+
+def _supervisor_config() -> str:
+    """The supervisord configuration; it runs in the home, so that no path needs quoting in it."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    python = f"{Path(sys.executable).name} -P"
+    user = "user = root\n" if os.geteuid() == 0 else ""
+    commands = {name: f"{python} -m airflow {name}" for name in PARTS}
+    commands["scheduler"] += " --skip-serve-logs"
+    commands["triggerer"] += " --skip-serve-logs"
+    text = _SUPERVISOR.format(umask=umask, user=user, socket=SOCKET_VARIABLE, python=python)
+    for name, command in commands.items():
+        # The scheduler ends its own workers; hit as a group they would die in the middle of a task.
+        text += _PART.format(name=name, command=command, stop_group=str(name != "scheduler").lower())
+    watch = f"{python} -m jobs.airflow.local_airflow_watch"
+    text += _PART.format(name="watch", command=watch, stop_group="true") + "priority = 30\n"
+    return f"{text}\n[group:airflow]\nprograms = {','.join(PARTS)}\npriority = 20\n"
+
+
+def _write_passwords(path: Path, users: Sequence[str]) -> None:
+    """Give every user a generated password; those that have one keep it."""
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    names = [user.split(":")[0] for user in users]
+    _write_private(path, json.dumps({name: known.get(name) or secrets.token_urlsafe(12) for name in names}))
+
+
+def _keep_secret(path: Path, make: Callable[[], str]) -> None:
+    if not path.exists():
+        _write_private(path, make())
+
+
+def _write_private(path: Path, text: str) -> None:
+    write_atomically(path, text.encode(), mode=0o600)
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One up, down or demo at a time for a home; others say that they wait."""
+    home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(home / "lock", wait=False, mode=0o600))
+        except BlockingIOError:
+            print(f"waiting for another up, down or demo that works on {home}", file=sys.stderr)
+            held.enter_context(file_lock(home / "lock", mode=0o600))
+        yield
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def _stop(home: Path) -> bool:
+    """End supervisord, what it started, and whatever a crash left; True if anything was running."""
+    family = _family(home)
+    if _supervisor_answers(home):
+        rpc(home).shutdown()
+        psutil.wait_procs(family[:1], timeout=STOP_TIMEOUT)
+    left = _end_strays(home, family)
+    _socket_path(home).unlink(missing_ok=True)
+    (home / "supervisord.pid").unlink(missing_ok=True)
+    return bool(family) or left
+
+
+def _end_strays(home: Path, known: Sequence[psutil.Process] = ()) -> bool:
+    """End processes that bear the marker of this home or are `known`, first politely; then the database."""
+    strays = {*_marked(home), *(process for process in known if _lives(process))}
+    for process in strays:
+        _signal(process, process.terminate)
+    _, stubborn = psutil.wait_procs([process for process in strays if _lives(process)], timeout=10)
+    for process in {*stubborn, *_marked(home)}:
+        _signal(process, process.kill)
+    psutil.wait_procs(stubborn, timeout=10)
+    EmbeddedPostgres(home / "postgres").stop()
+    return bool(strays)
+
+
+def _signal(process: psutil.Process, send: Callable[[], None]) -> None:
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _supervisor_pid(home: Path) -> int:
+    return int(rpc(home).getPID())
+
+
+def _family(home: Path) -> list[psutil.Process]:
+    """supervisord and all its descendants, supervisord first; empty when it does not answer."""
+    if not _supervisor_answers(home):
+        return []
+    root = psutil.Process(_supervisor_pid(home))
+    return [root, *root.children(recursive=True)]
+
+
+def _marked(home: Path) -> list[psutil.Process]:
+    """Every live process that was started for this home, however far it has strayed."""
+    return [process for process in psutil.process_iter() if _bears_marker(process, str(home))]
+
+
+def _bears_marker(process: psutil.Process, home: str) -> bool:
+    try:
+        return process.environ().get(MARKER) == home and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -1,0 +1,55 @@
+"""Restart parts of the local Airflow that live without a heartbeat; supervisord runs this.
+
+A component may survive a database outage with a dead loop inside: its process runs, so supervisord is
+content, but Airflow calls it unhealthy. Six looks in a row, ten seconds apart, and it is restarted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, health, parts, rpc
+
+INTERVAL = 10.0
+PATIENCE = 6
+
+
+def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mapping[str, str] | None) -> dict[str, int]:
+    """How many looks in a row each part was alive but not well.
+
+    Parameters
+    ----------
+    before : the counts up to the last look.
+    running : supervisord's word on each part.
+    report : Airflow's word on each component, None when its server does not answer.
+
+    While the database is away nobody is to blame for a missing heartbeat, and without an answer only
+    the api-server is.
+    """
+    if report is None:
+        unwell = {"api-server"}
+    elif report.get("metadatabase") != "healthy":
+        unwell = set()
+    else:
+        unwell = {part for name, part in HEALTH_NAMES.items() if report.get(name) != "healthy"}
+    return {part: before.get(part, 0) + 1 for part in unwell if running.get(part) == "RUNNING"}
+
+
+def watch(home: Path, address: str) -> None:
+    """Look at every part, restart the unwell, and again; ends only with its process."""
+    counts: dict[str, int] = {}
+    while True:
+        time.sleep(INTERVAL)
+        counts = misses(counts, parts(home), health(address))
+        for part in [part for part, count in counts.items() if count >= PATIENCE]:
+            print(f"{part} has no heartbeat: restarting it", flush=True)
+            rpc(home).stopProcess(f"airflow:{part}", True)
+            rpc(home).startProcess(f"airflow:{part}", False)
+            del counts[part]
+
+
+if __name__ == "__main__":
+    watch(Path(os.environ[MARKER]), os.environ["AIRFLOW__API__BASE_URL"])
