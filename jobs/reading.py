@@ -131,7 +131,7 @@ class Reading:
         pattern: str | None = getattr(self.config.source, kind)
         if pattern is None:
             raise ConfigError(f"{self.config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
-        files = list_raw_files(self.config, pattern, day)
+        files = list_raw_files(pattern, day, self.config.path.parent)
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read
         for file in files:

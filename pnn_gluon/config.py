@@ -202,6 +202,9 @@ class MultiField(_FieldConfig):
 
 AnyField = Annotated[CategoricalField | NumericField | MultiField, Field(discriminator="kind")]
 
+Fields = Sequence[AnyField]
+"""Fields of a row, in order."""
+
 
 class SamplingConfig(Section):
     """Shares of the rows, split by a hash of the row id, and the rate at which train negatives are kept."""
@@ -631,7 +634,7 @@ class Config(Section):
 
     def resolve(self, path: str) -> str:
         """A path of the configuration: URLs as they are, folders relative to the configuration file."""
-        return path if "://" in path else str((self.path.parent / path).resolve())
+        return located(path, self.path.parent)
 
     @cached_property
     def store_root(self) -> str:
@@ -652,6 +655,11 @@ class Config(Section):
             head, _, option = section.partition(".")
             chosen[section] = whole[head][option] if option else whole[head]
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def located(path: str, base: Path) -> str:
+    """A path with its folders, relative to `base`, resolved; a URL as it is."""
+    return path if "://" in path else str((base / path).resolve())
 
 
 def split_pattern(pattern: str) -> tuple[str, list[str], str]:

@@ -17,7 +17,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.data.counting import count_values
 
     rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
-    result = count_values(reading.config, rows, folder)
+    result = count_values(reading.config.fields, reading.config.engine, rows, folder / "counts.parquet")
     report(f"count {reading.day}: {result.values:,} values")
     return Built(result.values, dataclasses.asdict(result))
 

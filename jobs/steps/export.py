@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step, kept
+from jobs.steps.ingest import raw_lines, targets_in
 from pnn_gluon.errors import ConfigError
 
 
@@ -47,7 +48,8 @@ def _score_day(reading: Reading, model_day: datetime.date, rows: str, folder: Pa
     elif missing := reading.raw_requests(reading.day):
         return kept(missing, **days, rows=rows)
     else:
-        given = ingest_requests(reading.config, reading.day, folder).rows
+        raw, engine = raw_lines(reading.config), reading.config.engine
+        given = ingest_requests(raw, engine, reading.day, targets_in(folder)).rows
         table = folder / "rows.parquet"
     if not given:
         if rows == "requests":

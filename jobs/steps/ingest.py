@@ -12,7 +12,8 @@ from jobs.reading import Reading
 from jobs.step import Built, Report, Step, kept
 
 if TYPE_CHECKING:
-    from pnn_gluon.data.ingest import IngestReport
+    from pnn_gluon.config import Config
+    from pnn_gluon.data.ingest import IngestReport, RawLines, Targets
 
 
 def reads(reading: Reading) -> None:
@@ -33,14 +34,29 @@ def read_day(reading: Reading, day: datetime.date, folder: Path) -> "tuple[Inges
     """The rows and rejects of a day's raw logs in the folder; why there are no rows, if there are none."""
     from pnn_gluon.data.ingest import ingest_logs, no_logs
 
+    config, targets = reading.config, targets_in(folder)
     declared = reading.skipped(day)
     if declared is not None:
-        return no_logs(reading.config, folder), f"declared as skipped: {declared}"
-    result = ingest_logs(reading.config, day, folder)
+        return no_logs(config.fields, targets), f"declared as skipped: {declared}"
+    result = ingest_logs(raw_lines(config), config.engine, day, targets)
     return (
         result,
         None if result.rows else f"the logs of {day} hold no row ({result.lines:,} lines, {result.rejects:,} rejects)",
     )
+
+
+def raw_lines(config: "Config") -> "RawLines":
+    """The raw lines of a pipeline."""
+    from pnn_gluon.data.ingest import RawLines
+
+    return RawLines(config.source, config.fields, config.path.parent)
+
+
+def targets_in(folder: Path) -> "Targets":
+    """The files of rows and rejects in the folder of a run."""
+    from pnn_gluon.data.ingest import Targets
+
+    return Targets(folder / "rows.parquet", folder / "rejects.parquet")
 
 
 STEP = Step("ingest", "rows", ("source", "fields"), reads, build)

@@ -38,8 +38,9 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     rows = _link_first_reading(reading, day, folder)
     if rows is None:
         rows = read_day(reading, day, folder)[0].rows
-    result = sample_rows(reading.config, folder / "rows.parquet", folder)
-    details = {"day": str(day), "rows": rows, "rate": reading.config.sampling.negative_rate}
+    config = reading.config
+    result = sample_rows(config.sampling, config.engine, folder / "rows.parquet", folder / "sample.parquet")
+    details = {"day": str(day), "rows": rows, "rate": config.sampling.negative_rate}
     return Built(result.rows, details) if rows else kept(f"no rows of {day}", **details)
 
 

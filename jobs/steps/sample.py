@@ -17,7 +17,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.data.sampling import sample_rows
 
     rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
-    result = sample_rows(reading.config, rows, folder)
+    result = sample_rows(reading.config.sampling, reading.config.engine, rows, folder / "sample.parquet")
     report(f"sample {reading.day}: {result.train:,} train, {result.calibrate:,} calibrate, {result.gate:,} gate")
     return Built(result.rows, {**dataclasses.asdict(result), "rate": reading.config.sampling.negative_rate})
 

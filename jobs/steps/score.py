@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.reading import Reading
 from jobs.step import Built, Report, Step, kept
+from jobs.steps.ingest import raw_lines, targets_in
 from jobs.steps.serving_model import champion_folder
 from pnn_gluon.days import plus
 
@@ -29,7 +30,7 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
         return kept(f"no model is in force yet: {champion.details['reason']}", score_day=str(score_day))
     if missing is not None:
         return kept(missing, score_day=str(score_day))
-    result = ingest_requests(reading.config, score_day, folder)
+    result = ingest_requests(raw_lines(reading.config), reading.config.engine, score_day, targets_in(folder))
     if not result.rows:
         (folder / "rows.parquet").unlink()
         return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", score_day=str(score_day))

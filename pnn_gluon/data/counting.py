@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pnn_gluon.config import Config
+from pnn_gluon.config import EngineConfig, Fields
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
@@ -33,8 +33,8 @@ class CountReport:
     fields: dict[str, int]
 
 
-def count_values(config: Config, rows: Path, folder: Path) -> CountReport:
-    """Write counts.parquet: field, value, impressions, clicks, by the order of the fields, then by the values' bytes.
+def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path) -> CountReport:
+    """Write field, value, impressions, clicks to a Parquet file, by the order of the fields, then by the values' bytes.
 
     Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
     missing values are not.
@@ -42,15 +42,15 @@ def count_values(config: Config, rows: Path, folder: Path) -> CountReport:
     Raises:
         InputError: the rows are not there or lack a field.
     """
-    fields = [
+    counted = [
         {"position": i, "name": field.name, "kind": field.kind, "separator": getattr(field, "separator", "")}
-        for i, field in enumerate(config.fields)
+        for i, field in enumerate(fields)
         if field.kind != "numeric"
     ]
-    values: Counter[str] = Counter({str(field["name"]): 0 for field in fields})
-    with connect(config.engine) as connection, TableWriter(folder / "counts.parquet", schema=COUNTS) as writer:
-        if fields:
-            for batch in _counted(connection, statement("count", rows=str(rows), fields=fields), rows):
+    values: Counter[str] = Counter({str(field["name"]): 0 for field in counted})
+    with connect(engine) as connection, TableWriter(path, schema=COUNTS) as writer:
+        if counted:
+            for batch in _counted(connection, statement("count", rows=str(rows), fields=counted), rows):
                 writer.write(batch.cast(COUNTS))
                 for pair in pc.value_counts(batch.column("field")).to_pylist():
                     values[pair["values"]] += pair["counts"]

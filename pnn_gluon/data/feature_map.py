@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.config import AnyField, Config, MultiField, NumericField
+from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
 from pnn_gluon.errors import ConfigError, InputError
@@ -246,7 +246,9 @@ class FeatureMap:
 
 def grow_map(
     parent: FeatureMap | None,
-    config: Config,
+    fields: Fields,
+    threshold: int,
+    engine: EngineConfig,
     day: datetime.date,
     counts: Sequence[Path],
     rows: Path | None,
@@ -256,6 +258,9 @@ def grow_map(
 
     Args:
         parent: the map of the day before, None for the first.
+        fields: fields of the rows, those of the parent.
+        threshold: least impressions in the window for a value to get an id.
+        engine: limits of the SQL engine.
         day: last day of the window.
         counts: files of counts (field, value, impressions, clicks) of the days of the window.
         rows: rows of the day, which quantile edges are fitted to; read only while a field has none.
@@ -263,17 +268,13 @@ def grow_map(
 
     Raises:
         InputError: counts or rows are missing, or the fields are not the parent's.
-        ConfigError: ids times embedding size pass the limit of a tensor.
     """
-    base = _skeleton(config, day) if parent is None else _same_lineage(parent, config, day)
-    threshold = config.feature_map.min_impressions
-    with connect(config.engine) as connection:
-        fitted = _fit(connection, base, config, rows) if base.unfitted else base
+    base = _skeleton(fields, threshold, day) if parent is None else _same_lineage(parent, fields, day)
+    with connect(engine) as connection:
+        fitted = _fit(connection, base, fields, rows) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold)
     entries = _with_buckets(fitted.fields, base.unfitted, admitted)
-    grown = _append(fitted, entries, day, threshold, parent_hash)
-    check_tensor_limit(grown.size, config.model.embedding_size or 1)
-    return grown
+    return _append(fitted, entries, day, threshold, parent_hash)
 
 
 def check_tensor_limit(size: int, embedding_size: int) -> None:
@@ -296,15 +297,15 @@ def _reserved(fields: Sequence[MapField]) -> int:
     return 1 + 2 * len(fields)
 
 
-def _skeleton(config: Config, day: datetime.date) -> FeatureMap:
+def _skeleton(fields: Fields, threshold: int, day: datetime.date) -> FeatureMap:
     """A map with padding and reserved ids only."""
-    fields = tuple(MapField.from_config(field) for field in config.fields)
-    size = _reserved(fields)
+    table = tuple(MapField.from_config(field) for field in fields)
+    size = _reserved(table)
     return FeatureMap(
-        fields=fields,
+        fields=table,
         day=day,
         parent_hash="",
-        threshold=config.feature_map.min_impressions,
+        threshold=threshold,
         values=pa.array([""] * size, pa.large_string()),
         field_of=((np.arange(size) + 1) // 2 - 1).astype(np.int16),
         impressions=np.zeros(size, np.int64),
@@ -313,9 +314,9 @@ def _skeleton(config: Config, day: datetime.date) -> FeatureMap:
     )
 
 
-def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, config: Config, rows: Path | None) -> FeatureMap:
+def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields, rows: Path | None) -> FeatureMap:
     """The map with the quantile edges of those fields that had none and have values now."""
-    unfitted = [f for f in config.fields if isinstance(f, NumericField) and f.name in base.unfitted]
+    unfitted = [f for f in fields if isinstance(f, NumericField) and f.name in base.unfitted]
     quantile = [f for f in unfitted if f.bucketing == "quantile"]
     if not quantile:
         return base
@@ -329,11 +330,11 @@ def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, config: Config
     return dataclasses.replace(base, fields=fitted)
 
 
-def _same_lineage(parent: FeatureMap, config: Config, day: datetime.date) -> FeatureMap:
+def _same_lineage(parent: FeatureMap, fields: Fields, day: datetime.date) -> FeatureMap:
     """The parent, if its ids mean what the configuration says and it is of an earlier day."""
     if parent.day >= day:
         raise InputError(f"feature map of {day}: its parent must be of an earlier day, received {parent.day}")
-    ours = [MapField.from_config(field).unfitted for field in config.fields]
+    ours = [MapField.from_config(field).unfitted for field in fields]
     theirs = [field.unfitted for field in parent.fields]
     if ours == theirs:
         return parent

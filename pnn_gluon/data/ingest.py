@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnn_gluon.config import Config
+from pnn_gluon.config import EngineConfig, Fields, SourceConfig
 from pnn_gluon.data.lines import SHOWN_CHARACTERS
 from pnn_gluon.data.log_files import Log, LogBlock, open_log
 from pnn_gluon.data.raw_files import copies, list_raw_files
@@ -71,70 +71,96 @@ class IngestReport:
     conflicts: int = 0
 
 
-def ingest_logs(config: Config, day: datetime.date, folder: Path) -> IngestReport:
-    """Read the logs of a day into rows.parquet and rejects.parquet of the folder.
+@dataclass(frozen=True)
+class RawLines:
+    """Raw lines as configured: where they lie, how they are read, and the fields that they have.
+
+    Attributes:
+        source: the files and their form.
+        fields: what rows are made of.
+        base: folder that relative paths of the source start from.
+    """
+
+    source: SourceConfig
+    fields: Fields
+    base: Path
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Parquet files to write: the good lines as typed rows, and the others with their reason."""
+
+    rows: Path
+    rejects: Path
+
+
+def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
+    """Read the logs of a day into rows and rejects.
 
     Raises:
         InputError: files are missing or damaged, their columns are not the configured ones, more than
             `source.max_reject_share` of the lines are rejects, or an archive of many days has no line of this one.
     """
-    clicks = Stream("clicks", config.source.clicks) if config.source.clicks else None
-    return _ingest(config, day, folder, Stream("logs", config.source.logs), clicks)
+    clicks = Stream("clicks", raw.source.clicks) if raw.source.clicks else None
+    return _ingest(raw, engine, day, targets, Stream("logs", raw.source.logs), clicks)
 
 
-def ingest_requests(config: Config, day: datetime.date, folder: Path) -> IngestReport:
+def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
     """Read the requests of a day, lines like those of the logs but without a label, in the same way.
 
     Raises:
         ConfigError: `source.requests` is not given.
         InputError: as for logs.
     """
-    if config.source.requests is None:
-        raise ConfigError(f"{config.path}: source.requests: needed; say where the requests of a day lie")
-    return _ingest(config, day, folder, Stream("requests", config.source.requests), None)
+    if raw.source.requests is None:
+        raise ConfigError("source.requests: needed; say where the requests of a day lie")
+    return _ingest(raw, engine, day, targets, Stream("requests", raw.source.requests), None)
 
 
-def no_logs(config: Config, folder: Path) -> IngestReport:
-    """What is read of a day without logs: rows.parquet and rejects.parquet without rows."""
-    with TableWriter(folder / "rows.parquet", plain=("row_id",), schema=row_schema(config, labelled=True)):
+def no_logs(fields: Fields, targets: Targets) -> IngestReport:
+    """What is read of a day without logs: files without rows."""
+    with TableWriter(targets.rows, plain=("row_id",), schema=row_schema(fields, labelled=True)):
         pass
-    with TableWriter(folder / "rejects.parquet", plain=("text",), schema=_REJECT_SCHEMA):
+    with TableWriter(targets.rejects, plain=("text",), schema=_REJECT_SCHEMA):
         pass
     return IngestReport(lines=0, rows=0, positives=0, rejects=0, other_days=0, reasons={})
 
 
-def _ingest(config: Config, day: datetime.date, folder: Path, stream: Stream, clicks: Stream | None) -> IngestReport:
-    with connect(config.engine) as connection:
-        reading = _Reading(config, day, connection)
+def _ingest(
+    raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets, stream: Stream, clicks: Stream | None
+) -> IngestReport:
+    with connect(engine) as connection:
+        reading = _Reading(raw, day, connection)
         if clicks:
             reading.read_clicks(clicks)
-        reading.write_rows(stream, folder / "rows.parquet")
-        if config.source.id_column:
-            reading.settle_repeats(stream, folder / "rows.parquet")
+        reading.write_rows(stream, targets.rows)
+        if raw.source.id_column:
+            reading.settle_repeats(stream, targets.rows)
         if clicks:
-            reading.settle_clicks(clicks, folder / "rows.parquet")
-        report = reading.report(folder / "rows.parquet", labelled=stream.kind == "logs")
-        _refuse_bad_day(config, stream, day, report, reading.examples())
-        reading.write_rejects(folder / "rejects.parquet")
+            reading.settle_clicks(clicks, targets.rows)
+        report = reading.report(targets.rows, labelled=stream.kind == "logs")
+        _refuse_bad_day(raw.source, stream, day, report, reading.examples())
+        reading.write_rejects(targets.rejects)
     return report
 
 
 class _Reading:
     """One reading of a day: its connection, with the tables of rejects and clicks, and its sums."""
 
-    def __init__(self, config: Config, day: datetime.date, connection: duckdb.DuckDBPyConnection) -> None:
-        self.config, self.day, self.connection = config, day, connection
+    def __init__(self, raw: RawLines, day: datetime.date, connection: duckdb.DuckDBPyConnection) -> None:
+        self.source, self.fields, self.base = raw.source, raw.fields, raw.base
+        self.day, self.connection = day, connection
         self.lines = self.headers = self.other_days = self.clicks = self.joined = self.conflicts = 0
         connection.execute(_REJECTS)
         connection.execute(_CLICKS)
         self._check_time_format()
 
     def _check_time_format(self) -> None:
-        form = self.config.source.time_format
+        form = self.source.time_format
         try:
             self.connection.execute("select try_time('', $1)", [form]).fetchall()
         except duckdb.Error as error:
-            raise ConfigError(f"{self.config.path}: source.time_format: {form!r}: {error}") from error
+            raise ConfigError(f"source.time_format: {form!r}: {error}") from error
 
     def read_clicks(self, stream: Stream) -> None:
         """Put the good click lines into the table clicks."""
@@ -148,7 +174,7 @@ class _Reading:
 
     def write_rows(self, stream: Stream, path: Path) -> None:
         """Write the good lines, in order."""
-        schema = row_schema(self.config, labelled=stream.kind == "logs")
+        schema = row_schema(self.fields, labelled=stream.kind == "logs")
         with TableWriter(path, plain=("row_id",), schema=schema) as writer:
             self._read(stream, lambda table: _write(writer, table.select(schema.names).cast(schema)))
 
@@ -156,15 +182,15 @@ class _Reading:
         logs = self._logs(stream)
         _refuse_copies(logs)
         for log in logs:
-            query = rows_statement(self.config, stream, log, self.day)
+            query = rows_statement(self.source, self.fields, stream, log, self.day)
             self.headers += log.headers
             for block in log.blocks():
                 sink(self._good_lines(block, query, log))
 
     def _logs(self, stream: Stream) -> list[Log]:
-        wanted = wanted_columns(self.config, stream)
-        files = list_raw_files(self.config, stream.pattern, self.day)
-        return [open_log(self.config, file, wanted) for file in files]
+        wanted = wanted_columns(self.source, self.fields, stream)
+        files = list_raw_files(stream.pattern, self.day, self.base)
+        return [open_log(self.source, file, wanted) for file in files]
 
     def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
         """The typed rows of a block; its bad lines go to the rejects."""
@@ -193,7 +219,7 @@ class _Reading:
     def settle_repeats(self, stream: Stream, path: Path) -> None:
         """Leave one row, or none, of those that share an id, as `source.on_repeat` says; set the others aside."""
         label = "label" if stream.kind == "logs" else "0"
-        rule = self.config.source.on_repeat
+        rule = self.source.on_repeat
         self.connection.execute(statement("ingest_repeats", rows=str(path), label=label, on_repeat=rule))
         query = "select position, file, line, verdict from repeats where verdict <> 'kept' order by position"
         changed = self.connection.sql(query).to_arrow_table()
@@ -213,12 +239,12 @@ class _Reading:
             lines = repeats["line"].filter(pc.equal(repeats["file"], log.raw.name))
             for block in log.blocks() if len(lines) else ():
                 found = block.lines.filter(pc.is_in(block.lines["line"], lines))
-                reason = pa.repeat(f"{self.config.source.id_column}: repeated id", found.num_rows)
+                reason = pa.repeat(f"{self.source.id_column}: repeated id", found.num_rows)
                 self._reject(found.select(["file", "line", "text"]).add_column(2, "reason", reason))
 
     def settle_clicks(self, stream: Stream, path: Path) -> None:
         """Count the clicks that were joined to rows, and set aside those that could not be."""
-        archive = stream.archive and self.config.source.time_column is not None
+        archive = stream.archive and self.source.time_column is not None
         query = statement("ingest_clicks", rows=str(path), archive=archive, day=self.day.isoformat())
         self.connection.execute(query)
         verdicts = self.connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
@@ -307,20 +333,20 @@ def _marked(positions: Any, start: int, rows: int) -> Any:
 
 
 def _refuse_bad_day(
-    config: Config, stream: Stream, day: datetime.date, report: IngestReport, examples: list[tuple[str, int, str]]
+    source: SourceConfig, stream: Stream, day: datetime.date, report: IngestReport, examples: list[tuple[str, int, str]]
 ) -> None:
     said = "; ".join(f"{reason} ({count:,}, such as {where})" for reason, count, where in examples[:_COMMONEST])
-    if report.rejects > config.source.max_reject_share * report.lines:
+    if report.rejects > source.max_reject_share * report.lines:
         raise InputError(
             f"{stream.kind} of {day}: {report.rejects:,} of {report.lines:,} lines are rejects, more than "
-            f"source.max_reject_share = {config.source.max_reject_share:g} allows: {said}; "
+            f"source.max_reject_share = {source.max_reject_share:g} allows: {said}; "
             f"correct [source] or the files, or allow more{_outage_advice(stream)}"
         )
-    ids = report.rows + (report.conflicts if config.source.on_repeat == "reject" else 0)
-    if report.conflicts > config.source.max_conflict_share * ids:
+    ids = report.rows + (report.conflicts if source.on_repeat == "reject" else 0)
+    if report.conflicts > source.max_conflict_share * ids:
         raise InputError(
             f"{stream.kind} of {day}: the lines of {report.conflicts:,} of {ids:,} ids do not agree on the label, more "
-            f"than source.max_conflict_share = {config.source.max_conflict_share:g} allows; are the ids those of "
+            f"than source.max_conflict_share = {source.max_conflict_share:g} allows; are the ids those of "
             "impressions? correct source.id_column or the files, or allow more"
         )
     if not report.rows and report.other_days:

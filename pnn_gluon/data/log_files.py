@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnn_gluon.config import Config
+from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, LineBlock, read_lines
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
@@ -179,19 +179,18 @@ class ParquetLog:
 Log = DelimitedLog | ParquetLog
 
 
-def open_log(config: Config, raw: RawFile, wanted: Wanted) -> Log:
+def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
     """The log in a file, its columns checked.
 
     Raises:
         InputError: the file's columns are not those that are needed, naming the differences.
     """
-    if config.source.kind == "parquet":
+    if source.kind == "parquet":
         with _open_parquet(raw) as file:
             types = {field.name.strip().lower(): field.type for field in file.schema_arrow}
             names = tuple(name.strip().lower() for name in file.schema_arrow.names)
         _check_columns(raw, names, wanted)
         return ParquetLog(raw, names, wanted, frozenset(name for name in types if is_time(types[name])))
-    source = config.source
     if not source.header:
         return DelimitedLog(raw, wanted.declared, source.delimiter, source.quote, 0)
     header = _header(raw, source.delimiter, source.quote)

@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
 
-from pnn_gluon.config import Config, day_path, split_pattern
+from pnn_gluon.config import day_path, located, split_pattern
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.filesystem import open_filesystem
 
@@ -58,10 +59,10 @@ class RawFile:
         return next((codec for suffix, codec in COMPRESSIONS.items() if self.name.endswith(suffix)), None)
 
 
-def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[RawFile, ...]:
+def list_raw_files(pattern: str, day: datetime.date, base: Path) -> tuple[RawFile, ...]:
     """The files of a day, sorted by name.
 
-    The pattern is a path of the configuration: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
+    The pattern is a path, relative to `base`, or a URL: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
     `[...]` stand for characters within one folder or file name; names that begin with a dot or an
     underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
     A pattern that ends in a folder means the files directly in it.
@@ -71,10 +72,10 @@ def list_raw_files(config: Config, pattern: str, day: datetime.date) -> tuple[Ra
         InputError: a file is there twice, compressed in two ways.
     """
     folder, parts, query = split_pattern(pattern)
-    folder = config.resolve(folder)
-    filesystem, base = _open_folder(folder + query)
+    folder = located(folder, base)
+    filesystem, root = _open_folder(folder + query)
     wanted = [day_path(part, day) for part in parts]
-    found = sorted(_matches(filesystem, base, wanted), key=lambda named: named[0])
+    found = sorted(_matches(filesystem, root, wanted), key=lambda named: named[0])
     files = tuple(
         RawFile(name, f"{folder}/{name}{query}", int(info.size), folder + query, info.mtime_ns) for name, info in found
     )

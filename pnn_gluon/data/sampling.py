@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnn_gluon.config import Config, SamplingConfig
+from pnn_gluon.config import EngineConfig, SamplingConfig
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
@@ -43,8 +43,8 @@ class SampleReport:
     dropped: int
 
 
-def sample_rows(config: Config, rows: Path, folder: Path) -> SampleReport:
-    """Write sample.parquet: the rows kept, in order, with `share` and `rate`.
+def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Path, path: Path) -> SampleReport:
+    """Write the rows kept to a Parquet file, in order, with `share` and `rate`.
 
     `rate` is the probability with which a negative of the row's share was kept: `negative_rate` in the train
     share, 1 in the others.
@@ -54,10 +54,10 @@ def sample_rows(config: Config, rows: Path, folder: Path) -> SampleReport:
     """
     shares: Counter[str] = Counter()
     positives = 0
-    total, query = _query(config.sampling, rows)
-    with connect(config.engine) as connection:
+    total, query = _query(sampling, rows)
+    with connect(engine) as connection:
         reader = connection.sql(query).to_arrow_reader(GROUP_ROWS)
-        with TableWriter(folder / "sample.parquet", plain=("row_id",), schema=reader.schema) as writer:
+        with TableWriter(path, plain=("row_id",), schema=reader.schema) as writer:
             for batch in reader:
                 writer.write(batch)
                 positives += pc.sum(batch.column("label")).as_py() or 0

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import Config
+from pnn_gluon.data.feature_map import grow_map
 
 FIRST = datetime.date(2026, 11, 1)
 COUNTS = pa.schema({"field": pa.string(), "value": pa.string(), "impressions": pa.int64(), "clicks": pa.int64()})
@@ -29,6 +30,12 @@ def config_of(fields, threshold=1, threads=1, model=None, window_days=7):
             "path": Path("/nowhere/pipeline.toml"),
         }
     )
+
+
+def grow(parent, config, day, counts, rows, parent_hash):
+    """The map of a day of a pipeline."""
+    threshold = config.feature_map.min_impressions
+    return grow_map(parent, config.fields, threshold, config.engine, day, counts, rows, parent_hash)
 
 
 def day_number(number):

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipelines import CSV, FIELDS, pipeline
+from pipelines import pipeline
 
+from pnn_gluon.config import EngineConfig, NumericField
 from pnn_gluon.data.counting import CountReport, count_values, merge_counts
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -51,8 +52,8 @@ def count(folder: Path, rows: list[Row], threads: int = 2) -> tuple[CountReport,
         "weekday": text,
     }
     pq.write_table(pa.Table.from_pylist(rows, pa.schema(types)), folder / "rows.parquet")
-    config = pipeline(folder, CSV, FIELDS, f"[engine]\nthreads = {threads}")
-    report = count_values(config, folder / "rows.parquet", folder)
+    fields, engine = pipeline(folder).fields, EngineConfig(threads=threads)
+    report = count_values(fields, engine, folder / "rows.parquet", folder / "counts.parquet")
     found = [tuple(each.values()) for each in pq.read_table(folder / "counts.parquet").to_pylist()]
     assert report.values == len(found) == sum(report.fields.values())
     return report, found
@@ -81,10 +82,11 @@ def test_a_value_counts_once_for_a_row_however_often_the_row_has_it(tmp_path: Pa
 
 
 def test_types_are_whole_numbers_also_without_values(tmp_path: Path) -> None:
-    fields = 'fields = [{ name = "price", kind = "numeric" }]'
+    fields = [NumericField(name="price", kind="numeric")]
+    counts = tmp_path / "counts.parquet"
     pq.write_table(pa.table({"label": [1], "price": [1.5]}), tmp_path / "rows.parquet")
-    report = count_values(pipeline(tmp_path, CSV, fields), tmp_path / "rows.parquet", tmp_path)
-    schema = pq.read_schema(tmp_path / "counts.parquet")
+    report = count_values(fields, EngineConfig(), tmp_path / "rows.parquet", counts)
+    schema = pq.read_schema(counts)
     assert [(name, str(schema.field(name).type)) for name in schema.names] == [
         ("field", "string"),
         ("value", "string"),
@@ -119,8 +121,9 @@ def test_merged_counts_of_days_are_the_counts_of_all_their_rows(tmp_path: Path) 
 
 
 def test_rows_that_are_missing_or_lack_a_field_are_refused(tmp_path: Path) -> None:
+    fields, paths = pipeline(tmp_path).fields, (tmp_path / "rows.parquet", tmp_path / "counts.parquet")
     with pytest.raises(InputError, match=r"rows\.parquet: can't be counted"):
-        count_values(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)
+        count_values(fields, EngineConfig(), *paths)
     pq.write_table(pa.table({"label": [1], "site": ["a"]}), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match=r"(?s)tags.*ingest the day"):
-        count_values(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)
+        count_values(fields, EngineConfig(), *paths)

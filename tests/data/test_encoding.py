@@ -3,13 +3,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_map_oracle import config_of, day_number, encoded_row, write_counts
+from feature_map_oracle import config_of, day_number, encoded_row, grow, write_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data.encoding import clip_to_map, encode_rows, register_map, write_shard
-from pnn_gluon.data.feature_map import grow_map
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect
 
@@ -38,7 +37,7 @@ def write_rows(path, rows, fields=FIELDS, **more):
 def map_of(folder, values, fields=FIELDS, parent=None, day=0):
     """A map that knows these (field, value)."""
     counts = write_counts(folder / f"counts-{day}.parquet", dict.fromkeys(values, (1, 0)))
-    return grow_map(parent, config_of(fields), day_number(day), [counts], None, "")
+    return grow(parent, config_of(fields), day_number(day), [counts], None, "")
 
 
 def ids_by_value(feature_map):
@@ -90,7 +89,7 @@ def test_rows_encode_as_dictionaries_say(tmp_path_factory, rows, known, later, t
 def test_rare_unseen_and_missing_values_have_ids_of_their_own(tmp_path):
     fields = [{"name": "site"}]
     counts = write_counts(tmp_path / "counts.parquet", {("site", "known"): (2, 0), ("site", "rare"): (1, 0)})
-    feature_map = grow_map(None, config_of(fields, threshold=2), day_number(0), [counts], None, "")
+    feature_map = grow(None, config_of(fields, threshold=2), day_number(0), [counts], None, "")
     rows = [{"site": value} for value in ("known", "rare", "unseen", None)]
     assert encode(feature_map, write_rows(tmp_path / "rows.parquet", rows, fields)).tolist() == [[3], [2], [2], [1]]
 
@@ -115,7 +114,7 @@ def test_sets_are_trimmed_deduplicated_cut_and_padded(tmp_path, text, expected):
     fields = [FIELDS[0]]
     counts = {("tags", "a"): (3, 0), ("tags", "b"): (2, 0), ("tags", "c"): (1, 0)}
     path = write_counts(tmp_path / "counts.parquet", counts)
-    feature_map = grow_map(None, config_of(fields), day_number(0), [path], None, "")
+    feature_map = grow(None, config_of(fields), day_number(0), [path], None, "")
     assert encode(feature_map, write_rows(tmp_path / "rows.parquet", [{"tags": text}], fields)).tolist() == [expected]
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_map_oracle import config_of, day_number, grown_entries, h60, write_counts
+from feature_map_oracle import config_of, day_number, grow, grown_entries, h60, write_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.data import feature_map as feature_map_module
-from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit, grow_map
+from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit
 from pnn_gluon.errors import ConfigError, InputError
 
 FIELDS = [
@@ -36,7 +36,7 @@ def grow_over(folder, config, counts, window=2):
     maps = [None]
     for day in range(len(paths)):
         files = paths[max(0, day + 1 - window) : day + 1]
-        maps.append(grow_map(maps[-1], config, day_number(day), files, None, f"hash of {day - 1}" if day else ""))
+        maps.append(grow(maps[-1], config, day_number(day), files, None, f"hash of {day - 1}" if day else ""))
     return maps[1:]
 
 
@@ -88,7 +88,7 @@ def test_ties_of_counts_are_broken_by_h60(tmp_path):
 
 def test_vocabulary_counts_the_ids_of_each_field(tmp_path):
     counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (10, 0), ("site", "b"): (10, 0)})]
-    grown = grow_map(None, config_of(FIELDS), day_number(0), counts, None, "")
+    grown = grow(None, config_of(FIELDS), day_number(0), counts, None, "")
     assert grown.vocabulary == tuple(int((grown.field_of == field).sum()) for field in range(len(grown.fields)))
     assert sum(grown.vocabulary) == grown.size - 1
 
@@ -116,8 +116,8 @@ def test_threads_and_the_time_of_writing_leave_no_trace_in_the_file(tmp_path):
     content = []
     for threads in (1, 2):
         config = config_of(fields, 5, threads)
-        first = grow_map(None, config, day_number(0), counts[:1], rows, "")
-        grow_map(first, config, day_number(1), counts, None, "parent").save(tmp_path / f"{threads}.h5")
+        first = grow(None, config, day_number(0), counts[:1], rows, "")
+        grow(first, config, day_number(1), counts, None, "parent").save(tmp_path / f"{threads}.h5")
         content.append((tmp_path / f"{threads}.h5").read_bytes())
         time.sleep(1.1)  # HDF5 keeps times in whole seconds
     assert content[0] == content[1]
@@ -148,7 +148,7 @@ def test_a_saved_map_loads_as_it_was(two_days, tmp_path):
 def test_a_map_grown_from_a_loaded_parent_equals_one_grown_in_memory(two_days, tmp_path):
     two_days[0].save(tmp_path / "parent.h5")
     parent = FeatureMap.load(tmp_path / "parent.h5")
-    again = grow_map(
+    again = grow(
         parent, config_of(FIELDS, 2), day_number(1), [tmp_path / "0.parquet", tmp_path / "1.parquet"], None, ""
     )
     assert again.fingerprint == two_days[1].fingerprint
@@ -174,8 +174,8 @@ def test_edges_are_fitted_once_and_then_kept(tmp_path):
     counts = [write_counts(tmp_path / "counts.parquet", {})]
     for name, factor in (("first", 1.0), ("later", 100.0)):
         pq.write_table(pa.table({"bid": np.arange(1, 9) * factor}), tmp_path / f"{name}.parquet")
-    first = grow_map(None, config, day_number(0), counts, tmp_path / "first.parquet", "")
-    later = grow_map(first, config, day_number(1), counts, tmp_path / "later.parquet", "")
+    first = grow(None, config, day_number(0), counts, tmp_path / "first.parquet", "")
+    later = grow(first, config, day_number(1), counts, tmp_path / "later.parquet", "")
     assert later.fields[0].edges == first.fields[0].edges == (2.0, 4.0, 6.0)
     assert later.size == first.size == 3 + 4
 
@@ -195,7 +195,7 @@ def test_edges_are_fitted_once_and_then_kept(tmp_path):
 def test_other_fields_than_the_parents_are_a_new_lineage(two_days, tmp_path, position, change, expected, received):
     fields = [{**field, **change} if n == position else field for n, field in enumerate(FIELDS)]
     with pytest.raises(InputError, match="new lineage") as error:
-        grow_map(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
+        grow(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
     message = str(error.value)
     assert expected in message.split("received")[0]
     assert received in message.split("received")[1]
@@ -204,35 +204,35 @@ def test_other_fields_than_the_parents_are_a_new_lineage(two_days, tmp_path, pos
 @pytest.mark.parametrize("fields", [FIELDS[:-1], [*FIELDS, {"name": "extra"}], FIELDS[::-1]])
 def test_fewer_more_or_reordered_fields_are_refused(two_days, tmp_path, fields):
     with pytest.raises(InputError, match="not those of its parent"):
-        grow_map(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
+        grow(two_days[1], config_of(fields), day_number(2), [tmp_path / "1.parquet"], None, "")
 
 
 def test_another_source_column_or_threshold_keeps_the_lineage(two_days, tmp_path):
     fields = [{**FIELDS[0], "column": "renamed"}, *FIELDS[1:]]
-    grown = grow_map(two_days[1], config_of(fields, 1), day_number(2), [tmp_path / "1.parquet"], None, "")
+    grown = grow(two_days[1], config_of(fields, 1), day_number(2), [tmp_path / "1.parquet"], None, "")
     assert grown.threshold == 1
 
 
 def test_a_parent_of_the_same_or_a_later_day_is_refused(two_days, tmp_path):
     with pytest.raises(InputError, match=r"earlier day, received 2026-11-02"):
-        grow_map(two_days[1], config_of(FIELDS), day_number(1), [tmp_path / "1.parquet"], None, "")
+        grow(two_days[1], config_of(FIELDS), day_number(1), [tmp_path / "1.parquet"], None, "")
 
 
 def test_counts_of_a_field_that_is_not_configured_are_refused(tmp_path):
     path = write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0), ("gone", "b"): (1, 0)})
     with pytest.raises(InputError, match=r"'gone'.*count"):
-        grow_map(None, config_of(FIELDS), day_number(0), [path], None, "")
+        grow(None, config_of(FIELDS), day_number(0), [path], None, "")
 
 
 def test_missing_inputs_are_named(tmp_path):
     quantile = [{"name": "bid", "kind": "numeric"}]
     counts = write_counts(tmp_path / "counts.parquet", {})
     with pytest.raises(InputError, match=r"(?s)absent\.parquet.*run count"):
-        grow_map(None, config_of(FIELDS), day_number(0), [tmp_path / "absent.parquet"], None, "")
+        grow(None, config_of(FIELDS), day_number(0), [tmp_path / "absent.parquet"], None, "")
     with pytest.raises(InputError, match="run count"):
-        grow_map(None, config_of(FIELDS), day_number(0), [], None, "")
+        grow(None, config_of(FIELDS), day_number(0), [], None, "")
     with pytest.raises(InputError, match=r"'bid' has quantile buckets.*run ingest for 2026-11-01"):
-        grow_map(None, config_of(quantile), day_number(0), [counts], None, "")
+        grow(None, config_of(quantile), day_number(0), [counts], None, "")
 
 
 def test_files_that_are_no_feature_map_are_refused(two_days, tmp_path, monkeypatch):
@@ -255,13 +255,3 @@ def test_embeddings_of_two_to_the_31_numbers_are_refused():
         check_tensor_limit(214_748_365, 10)
     with pytest.raises(ConfigError, match="min_impressions"):
         check_tensor_limit(2**30, 2)
-
-
-def test_growing_checks_the_limit_with_the_models_embedding(tmp_path, monkeypatch):
-    counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0)})]  # 13 ids in all
-    monkeypatch.setattr(feature_map_module, "TENSOR_LIMIT", 130)
-    with pytest.raises(ConfigError, match=r"13 ids x embedding size 10"):
-        grow_map(None, config_of(FIELDS, model={"name": "fm", "embedding_size": 10}), day_number(0), counts, None, "")
-    small = {"name": "fm", "embedding_size": 9}
-    assert grow_map(None, config_of(FIELDS, model=small), day_number(0), counts, None, "").size == 13
-    assert grow_map(None, config_of(FIELDS, model={"name": "lr"}), day_number(0), counts, None, "").size == 13

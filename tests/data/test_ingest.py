@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipelines import CSV, FIELDS, changed, pipeline
 
 from pnn_gluon.config import Config
-from pnn_gluon.data.ingest import IngestReport, ingest_logs, ingest_requests
+from pnn_gluon.data.ingest import IngestReport, RawLines, Targets, ingest_logs, ingest_requests
 from pnn_gluon.errors import ConfigError, InputError
 
 DAY = datetime.date(2026, 11, 2)
@@ -31,10 +31,18 @@ def deliver(folder: Path, lines: list[str], name: str = "logs/2026-11-02/a.csv")
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
+def read_into(folder: Path, config: Config, read: Any = ingest_logs, day: datetime.date = DAY) -> IngestReport:
+    """What was read of a day, its rows and rejects in the folder."""
+    raw = RawLines(config.source, config.fields, config.path.parent)
+    targets = Targets(folder / "rows.parquet", folder / "rejects.parquet")
+    report: IngestReport = read(raw, config.engine, day, targets)
+    return report
+
+
 def ingest(config: Config, read: Any = ingest_logs) -> tuple[IngestReport, list[Row], list[Row]]:
     """The report, the rows and the rejects of the day; every line is accounted for."""
     with tempfile.TemporaryDirectory() as folder:
-        report = read(config, DAY, Path(folder))
+        report = read_into(Path(folder), config, read)
         assert sorted(path.name for path in Path(folder).iterdir()) == ["rejects.parquet", "rows.parquet"]
         rows = pq.read_table(Path(folder) / "rows.parquet").to_pylist()
         rejects = pq.read_table(Path(folder) / "rejects.parquet").to_pylist()
@@ -71,7 +79,7 @@ def test_a_good_line_becomes_a_typed_row(tmp_path: Path) -> None:
 
 def test_columns_have_the_documented_types(tmp_path: Path) -> None:
     deliver(tmp_path, [GOOD])
-    ingest_logs(pipeline(tmp_path), DAY, tmp_path)
+    read_into(tmp_path, pipeline(tmp_path))
     schema = pq.read_schema(tmp_path / "rows.parquet")
     assert [str(schema.field(name).type) for name in ("row_id", "file", "line", "label")] == [
         "string",
@@ -210,7 +218,7 @@ def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
         config = pipeline(tmp_path, more=f"[engine]\nthreads = {threads}")
         folder = tmp_path / str(threads)
         folder.mkdir()
-        ingest_logs(config, DAY, folder)
+        read_into(folder, config)
         digests.append([(folder / name).read_bytes() for name in ("rows.parquet", "rejects.parquet")])
     assert digests[0] == digests[1]
 
@@ -219,7 +227,7 @@ def test_too_many_rejects_refuse_the_day_with_the_commonest_reasons(tmp_path: Pa
     bad = [",".join("x" * n) for n in (7, 8, 9, 10, 11, 12) for _ in range(n)]
     deliver(tmp_path, [GOOD, *bad])
     with pytest.raises(InputError) as refused:
-        ingest_logs(pipeline(tmp_path, changed(CSV, max_reject_share="0.9")), DAY, tmp_path)
+        read_into(tmp_path, pipeline(tmp_path, changed(CSV, max_reject_share="0.9")))
     said = str(refused.value)
     assert "57 of 58 lines are rejects" in said
     assert "max_reject_share = 0.9" in said
@@ -356,7 +364,7 @@ def test_without_an_id_column_the_place_of_a_line_is_its_id(tmp_path: Path) -> N
 
 def test_requests_without_a_path_are_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"source\.requests"):
-        ingest_requests(pipeline(tmp_path, CSV.replace('requests = "requests/{day}/*"', "")), DAY, tmp_path)
+        read_into(tmp_path, pipeline(tmp_path, CSV.replace('requests = "requests/{day}/*"', "")), ingest_requests)
 
 
 def test_a_field_that_reads_the_label_is_a_configuration_error(tmp_path: Path) -> None:
@@ -493,7 +501,7 @@ Find = Callable[[str], Path]
 def real(folder: Path, preset: str, day: str, paths: dict[str, Path], more: str = "") -> IngestReport:
     logs = "\n".join(f"{key} = {str(path)!r}" for key, path in paths.items())
     config = pipeline(folder, f'preset = "{preset}"\n{logs}\n{more}', "last_day = 2026-11-01")
-    report = ingest_logs(config, datetime.date.fromisoformat(day), folder)
+    report = read_into(folder, config, day=datetime.date.fromisoformat(day))
     assert report.lines == report.rows + report.joined + report.rejects + report.other_days
     return dataclasses.replace(report, reasons={})
 

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pipelines import CSV, FIELDS, pipeline
 
+from pnn_gluon.config import EngineConfig, SamplingConfig
 from pnn_gluon.data.sampling import SampleReport, sample_rows
 from pnn_gluon.errors import InputError
 
@@ -41,7 +42,7 @@ def sample(
 ) -> tuple[SampleReport, Rows]:
     config = pipeline(folder, CSV, FIELDS, f"[sampling]\n{sampling}\n[engine]\n{engine}")
     pq.write_table(pa.table({"row_id": ids, "label": pa.array(labels, pa.int8())}), folder / "rows.parquet")
-    report = sample_rows(config, folder / "rows.parquet", folder)
+    report = sample_rows(config.sampling, config.engine, folder / "rows.parquet", folder / "sample.parquet")
     rows: Rows = pq.read_table(folder / "sample.parquet").to_pylist()
     counted = {share: sum(row["share"] == share for row in rows) for share in ("train", "calibrate", "gate")}
     assert dataclasses.asdict(report) == {
@@ -107,7 +108,7 @@ def test_order_is_kept_and_bytes_do_not_depend_on_threads(tmp_path: Path) -> Non
 def test_all_columns_of_the_rows_are_carried(tmp_path: Path) -> None:
     table = pa.table({"row_id": ["a"], "file": ["f"], "line": [1], "label": pa.array([1], pa.int8()), "site": [None]})
     pq.write_table(table.cast(table.schema.set(4, pa.field("site", pa.string()))), tmp_path / "rows.parquet")
-    sample_rows(pipeline(tmp_path), tmp_path / "rows.parquet", tmp_path)
+    sample_rows(SamplingConfig(), EngineConfig(), tmp_path / "rows.parquet", tmp_path / "sample.parquet")
     schema = pq.read_schema(tmp_path / "sample.parquet")
     assert schema.names == ["row_id", "file", "line", "label", "site", "share", "rate"]
     assert [str(schema.field(name).type) for name in ("label", "site", "share", "rate")] == [
@@ -119,9 +120,9 @@ def test_all_columns_of_the_rows_are_carried(tmp_path: Path) -> None:
 
 
 def test_rows_without_labels_or_without_a_file_are_refused(tmp_path: Path) -> None:
-    config = pipeline(tmp_path)
+    paths = tmp_path / "rows.parquet", tmp_path / "sample.parquet"
     with pytest.raises(InputError, match=r"rows\.parquet: can't be read as rows"):
-        sample_rows(config, tmp_path / "rows.parquet", tmp_path)
+        sample_rows(SamplingConfig(), EngineConfig(), *paths)
     pq.write_table(pa.table({"row_id": ["a"]}), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match="expected the columns row_id and label"):
-        sample_rows(config, tmp_path / "rows.parquet", tmp_path)
+        sample_rows(SamplingConfig(), EngineConfig(), *paths)

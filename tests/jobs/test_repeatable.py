@@ -14,7 +14,7 @@ from jobs.pipeline import DAILY, day_states, step
 from pnn_gluon.config import Config
 from pnn_gluon.data.synthetic import write_day
 from pnn_gluon.days import day_range, plus
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import ConfigError, InputError
 from tests.jobs.small_pipeline import DAYS, FIRST, build, raw_options, tree
 
 PARENTLESS = ("ingest", "sample", "count")
@@ -115,6 +115,15 @@ def test_a_day_without_its_parent_is_refused_with_the_command_that_makes_it(pipe
     assert command in str(caught.value)
 
 
+def test_a_map_is_refused_whose_embeddings_of_the_model_no_tensor_holds(
+    pipeline: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(pipeline, DAYS[:1], PARENTLESS)
+    monkeypatch.setattr("pnn_gluon.data.feature_map.TENSOR_LIMIT", 1000)
+    with pytest.raises(ConfigError, match=r"ids x embedding size 4"):
+        step("feature_map").run(pipeline, DAYS[0])
+
+
 def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_mends_them(built: Config) -> None:
     late = built.path.parent / "late"
     write_day(raw_options(), plus(FIRST, 20), late)
@@ -161,8 +170,6 @@ def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: 
 
 
 def test_days_before_the_first_are_refused(pipeline: Config) -> None:
-    from pnn_gluon.errors import ConfigError
-
     with pytest.raises(ConfigError, match="before the pipeline's first day"):
         step("ingest").run(pipeline, plus(FIRST, -1))
 

@@ -68,11 +68,11 @@ def test_a_rollback_while_the_day_is_scored_waits_and_scores_again(
 ) -> None:
     inside, promoted = threading.Event(), threading.Event()
 
-    def slow(config: Config, *rest: object) -> object:
+    def slow(*given: object) -> object:
         if not inside.is_set():
             inside.set()
             assert promoted.wait(60)
-        return original(config, *rest)
+        return original(*given)
 
     from pnn_gluon.data import ingest
 

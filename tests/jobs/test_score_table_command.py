@@ -19,7 +19,7 @@ from pnn_gluon import __version__
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data import encoding
 from pnn_gluon.data.encoding import EncodedBatch
-from pnn_gluon.data.feature_map import FeatureMap, grow_map
+from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.evaluation.calibration import PlattCalibration
 from pnn_gluon.file_hash import sha256_of
@@ -30,7 +30,7 @@ from pnn_gluon.serving import bundle as serving
 from pnn_gluon.serving.bundle import Bundle, BundleCard, write_bundle
 from pnn_gluon.training.export import export_model, predict_logits
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.data.feature_map_oracle import config_of, day_number, encoded_row, write_counts
+from tests.data.feature_map_oracle import config_of, day_number, encoded_row, grow, write_counts
 
 ROOT = Path(__file__).parents[2]
 FIELDS = [
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = [("site", f"s{i}") for i in range(9)] + [("tags", f"t{i}") for i in range(7)]
     values += [("hour", f"{i}") for i in range(24)]
     counts = write_counts(folder / "counts.parquet", dict.fromkeys(values, (1, 0)))
-    feature_map = grow_map(None, config_of(FIELDS), day_number(0), [counts], None, "")
+    feature_map = grow(None, config_of(FIELDS), day_number(0), [counts], None, "")
     (folder / "bundle").mkdir()
     feature_map.save(folder / "bundle" / "map.h5")
     export_model(network(feature_map), folder / "bundle", feature_map.layout.slots)
