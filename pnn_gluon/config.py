@@ -12,19 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_model_options, idle_training_options
+from pnn_gluon.section import Section
 from pnn_gluon.training.options import (
     GBDT_NAME,
-    Device,
-    KVStore,
-    OptimizerName,
-    PrecisionName,
-    ScheduleName,
+    BatchSize,
+    FittingOptions,
+    PretrainEpochs,
+    Seed,
     TrainingOptions,
+    UnseenShare,
 )
 
 PRESETS = Path(__file__).parent / "presets"
@@ -56,12 +57,6 @@ def _no_number(day: Any) -> Any:
     if isinstance(day, int | float):
         raise ValueError("expected a day such as 2026-11-01")
     return day
-
-
-class Section(BaseModel):
-    """A frozen table of options; keys it does not know are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StoreConfig(Section):
@@ -390,7 +385,7 @@ class ModelConfig(ModelOptions):
         return {name for name in named if name} | {name for cross in self.crosses or () for name in cross}
 
 
-class TrainingConfig(Section):
+class TrainingConfig(FittingOptions):
     """The training window, the optimizer and how training stops, checkpoints and spreads over devices.
 
     `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
@@ -398,47 +393,23 @@ class TrainingConfig(Section):
     `warm_start_from`: the model in force, or yesterday's, even one that the gate refused.
     `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
     options is, for so many epochs, and the model starts from its tables. `unseen_share`: the share of rows in
-    which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. The options of `TrainingOptions` are
-    checked by it.
+    which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. Whether the options of the library go
+    together is checked by `TrainingOptions`.
     """
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
     warm_start_from: Literal["champion", "yesterday"] = "champion"
-    pretrain_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
-    unseen_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    epochs: Annotated[int, Field(ge=1, le=1000)] = TrainingOptions.epochs
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    optimizer: OptimizerName = TrainingOptions.optimizer
-    learning_rate: Annotated[float, Field(gt=0)] = TrainingOptions.learning_rate
-    schedule: ScheduleName = TrainingOptions.schedule
-    final_rate_share: Annotated[float, Field(ge=0, lt=1)] = TrainingOptions.final_rate_share
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] | None = TrainingOptions.plateau_factor
-    warmup_steps: Annotated[int, Field(ge=0)] = TrainingOptions.warmup_steps
-    lazy_update: bool = TrainingOptions.lazy_update
-    epsilon: Annotated[float, Field(gt=0)] | None = TrainingOptions.epsilon
-    l1: Annotated[float, Field(ge=0)] = TrainingOptions.l1
-    embedding_l2: Annotated[float, Field(ge=0)] = TrainingOptions.embedding_l2
-    weight_decay: Annotated[float, Field(ge=0)] = TrainingOptions.weight_decay
-    attention_l2: Annotated[float, Field(ge=0)] | None = TrainingOptions.attention_l2
-    decoupled: bool = TrainingOptions.decoupled
-    catch_up_decay: bool = TrainingOptions.catch_up_decay
-    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = TrainingOptions.average_decay
-    clip_norm: Annotated[float, Field(gt=0)] | None = TrainingOptions.clip_norm
+    pretrain_epochs: PretrainEpochs = 0
+    unseen_share: UnseenShare = 0.05
+    batch_size: BatchSize = 1000
     validation: Literal["held_out", "last_day", "none"] = "held_out"
-    patience: Annotated[int, Field(ge=1)] = TrainingOptions.patience
-    checkpoint_every: Annotated[int, Field(ge=1, lt=2**31)] = TrainingOptions.checkpoint_every
-    devices: Annotated[int, Field(ge=1, le=64)] = TrainingOptions.devices
-    device: Device = TrainingOptions.device
-    kvstore: KVStore = TrainingOptions.kvstore
-    precision: PrecisionName = TrainingOptions.precision
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = TrainingOptions.seed
+    seed: Seed = 1
 
     @property
     def options(self) -> TrainingOptions:
         """The library's options."""
-        ours = {"window_days", "warm_start", "warm_start_from", "pretrain_epochs", "unseen_share"}
-        return TrainingOptions(**self.model_dump(exclude={*ours, "batch_size", "validation"}))
+        return TrainingOptions(**self.model_dump(include=set(TrainingOptions.model_fields)))
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:

@@ -206,8 +206,7 @@ def loop_ms(subject: Subject, batches: int) -> float:
     """Milliseconds of a batch of the training loop with its feeder, without checkpoints and validation."""
     from pnn_gluon.training.loop import train
 
-    options = dataclasses.replace(
-        subject.training,
+    options = subject.training.replaced(
         epochs=1,
         checkpoint_every=WARM_UP,
         schedule="constant",  # the others ask for more epochs or for validation

@@ -1,6 +1,5 @@
 """The configuration of paper mode: one table of data, models with options of their own, checked once."""
 
-import dataclasses
 import hashlib
 import json
 import tomllib
@@ -18,7 +17,6 @@ from pnn_gluon.config import (
     ModelConfig,
     ModelOptions,
     Name,
-    Section,
     Share,
     Symbol,
     explain,
@@ -29,9 +27,9 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
 from pnn_gluon.idle_options import idle_model_options, idle_training_options
-from pnn_gluon.training.options import GBDT_NAME, TrainingOptions
+from pnn_gluon.section import Section
+from pnn_gluon.training.options import GBDT_NAME, Seed, TrainingOptions
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _TREES_PATIENCE = 10
 FileName = Annotated[FilePath, Field(min_length=1)]
 Index = Annotated[int, Field(ge=0)]
@@ -148,7 +146,7 @@ class Plan:
 
     def summary(self) -> dict[str, Any]:
         """All options by table, fit for JSON."""
-        training = {name: value for name, value in dataclasses.asdict(self.training).items() if name != "seed"}
+        training = self.training.model_dump(exclude={"seed"})
         own: dict[str, Any] = {
             "batch_size": self.batch_size,
             "metric": self.metric,

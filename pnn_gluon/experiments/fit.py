@@ -1,6 +1,5 @@
 """One run of paper mode: train on train, stop by validation, measure on test."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,7 +109,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
     from pnn_gluon.training.history import few_steps
     from pnn_gluon.training.loop import Progress, train
 
-    options = dataclasses.replace(plan.training, seed=seed)
+    options = plan.training.replaced(seed=seed)
     net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.vocabulary))
     batches = MemoryBatches(data.train, plan.batch_size, seed, _unseen(data, plan.unseen_share, seed))
     if plan.pretrain_epochs:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 
-from pnn_gluon.config import MODEL_OPTIONS, ModelOptions, Section, options_of
+from pnn_gluon.config import MODEL_OPTIONS, ModelOptions, options_of
 from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
+from pnn_gluon.section import Section
 from pnn_gluon.training.options import GBDT_NAME
 
 _DECIDE_THE_VALUE = {"metric", "loss"}

@@ -1,11 +1,12 @@
-"""What decides a training run, checked once."""
+"""What decides a training run: every option once, for the library, the daily pipeline and paper mode."""
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.section import Section
 
 OptimizerName = Literal["adam", "adagrad", "ftrl", "groupadagrad", "sgd"]
 LossName = Literal["log", "squared"]
@@ -14,30 +15,26 @@ Device = Literal["cpu", "gpu"]
 KVStore = Literal["device", "local", "none"]
 PrecisionName = Literal["auto", "f32", "x3", "bf16"]
 
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+PretrainEpochs = Annotated[int, Field(ge=0, le=1000)]
+UnseenShare = Annotated[float, Field(ge=0, le=0.5)]
+
+_Positive = Annotated[float, Field(gt=0)]
+_Strength = Annotated[float, Field(ge=0)]
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
 GBDT_NAME = "gbdt"
 """The one model that is not a network and takes trees for epochs."""
 
-_CHOICES = {
-    "optimizer": OptimizerName,
-    "loss": LossName,
-    "schedule": ScheduleName,
-    "device": Device,
-    "kvstore": KVStore,
-    "precision": PrecisionName,
-}
 _WITH_EPSILON = ("adam", "adagrad", "groupadagrad")
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a network is fitted. The batch size belongs to whatever yields the batches.
-
-    Equal options, batches and thread count give equal bytes.
+class FittingOptions(Section):
+    """How a network is fitted: what the library, `[training]` of a pipeline and of paper mode have in common.
 
     Attributes:
         epochs: Largest number of passes.
-        loss: `log` (log loss of the probability) or `squared` (of the output, labels -1 and 1); see
-            `pnn_gluon.training.loss`.
         optimizer: `adam`, `adagrad`, `ftrl` (FTRL-Proximal), `groupadagrad` (AdaGrad with one number a row) or `sgd`;
             see `pnn_gluon.training.optimizer`.
         learning_rate: Step size; FTRL's alpha.
@@ -74,61 +71,68 @@ class TrainingOptions:
         precision: How dense layers multiply, with the native operators: `f32`, `x3` (as good as float32), `bf16`
             (bfloat16, sums in float32), or `auto`: x3 where the processor has AMX, else f32. See
             `pnn_gluon.ops.PRECISIONS`.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    optimizer: OptimizerName = "adam"
+    learning_rate: _Positive = 1e-3
+    schedule: ScheduleName = "constant"
+    final_rate_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    plateau_factor: _Share | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    lazy_update: bool = True
+    epsilon: _Positive | None = None
+    l1: _Strength = 0.0
+    embedding_l2: _Strength = 0.0
+    weight_decay: _Strength = 0.0
+    attention_l2: _Strength | None = None
+    decoupled: bool = False
+    catch_up_decay: bool = False
+    average_decay: _Share | None = None
+    clip_norm: _Positive | None = None
+    patience: Annotated[int, Field(ge=1)] = 1
+    checkpoint_every: Annotated[int, Field(ge=1, lt=2**31)] = 2000
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    device: Device = "cpu"
+    kvstore: KVStore = "device"
+    precision: PrecisionName = "auto"
+
+
+class TrainingOptions(FittingOptions):
+    """All that `pnn_gluon.training.loop.train` asks about. The batch size belongs to whatever yields the batches.
+
+    Equal options, batches and thread count give equal bytes.
+
+    Attributes:
+        loss: `log` (log loss of the probability) or `squared` (of the output, labels -1 and 1); see
+            `pnn_gluon.training.loss`.
         seed: Decides starting values and dropout.
 
     Raises:
         ConfigError: a value out of range, or one that the others leave without effect.
     """
 
-    epochs: int = 10
     loss: LossName = "log"
-    optimizer: OptimizerName = "adam"
-    learning_rate: float = 1e-3
-    schedule: ScheduleName = "constant"
-    final_rate_share: float = 0.0
-    plateau_factor: float | None = None
-    warmup_steps: int = 0
-    lazy_update: bool = True
-    epsilon: float | None = None
-    l1: float = 0.0
-    embedding_l2: float = 0.0
-    weight_decay: float = 0.0
-    attention_l2: float | None = None
-    decoupled: bool = False
-    catch_up_decay: bool = False
-    average_decay: float | None = None
-    clip_norm: float | None = None
-    patience: int = 1
-    checkpoint_every: int = 2000
-    devices: int = 1
-    device: Device = "cpu"
-    kvstore: KVStore = "device"
-    precision: PrecisionName = "auto"
-    seed: int = 1
+    seed: Seed = 1
 
-    def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in get_args(choices):
-                raise ConfigError(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(self, name)!r}")
-        self._check_ranges()
+    def replaced(self, **options: Any) -> Self:
+        """These options with some replaced, checked again."""
+        return type(self)(**{**self.model_dump(), **options})
+
+    @model_validator(mode="after")
+    def _options_go_together(self) -> Self:
         for wrong, message in (*self._optimizer_rules(), *self._decay_rules(), *self._schedule_rules()):
             if wrong:
-                raise ConfigError(message)
+                raise ValueError(message)
+        return self
 
-    def _check_ranges(self) -> None:
-        self._check(lambda v: v >= 1, "1 or more", "epochs", "patience", "checkpoint_every", "devices")
-        self._check(lambda v: 0 < v < math.inf, "above 0 and finite", "learning_rate", "epsilon", "clip_norm")
-        strengths = ("l1", "embedding_l2", "weight_decay", "attention_l2")
-        self._check(lambda v: 0 <= v < math.inf, "0 or more and finite", *strengths, "warmup_steps")
-        self._check(lambda v: 0 < v < 1, "above 0 and below 1", "plateau_factor", "average_decay")
-        self._check(lambda v: 0 <= v < 1, "in [0, 1)", "final_rate_share")
-        self._check(lambda v: 0 <= v < 2**31, "in [0, 2^31)", "seed")
-
-    def _check(self, holds: Callable[[Any], bool], expected: str, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and not holds(value):
-                raise ConfigError(f"{name} must be {expected}, not {value}")
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refused_as_configuration(cls, given: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise ConfigError("; ".join(map(_said, error.errors()))) from None
 
     def _optimizer_rules(self) -> Iterator[tuple[bool, str]]:
         """What options of the optimizer must not say together, each with its message."""
@@ -197,3 +201,9 @@ class TrainingOptions:
             f"schedule 'plateau' has no effect with patience {self.patience} and {self.epochs} epochs: training ends "
             "before an epoch with a lower rate; set patience to 2 and epochs to 3 or more",
         )
+
+
+def _said(error: Any) -> str:
+    """One thing that is wrong: the option, what was expected and what came; the message alone if it names both."""
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{error['loc'][0]}: {text} (received {error['input']!r})" if error["loc"] else text

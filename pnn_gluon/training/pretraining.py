@@ -1,6 +1,5 @@
 """Pre-training: a network starts from the tables of a factorization machine trained on the same rows."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,8 +92,7 @@ def _shared(net: HybridBlock, fm: HybridBlock) -> list[str]:
 
 def _options(options: TrainingOptions, epochs: int) -> TrainingOptions:
     """For the FM: no schedule that ends with the network's run, no attention."""
-    return dataclasses.replace(
-        options,
+    return options.replaced(
         epochs=epochs,
         schedule="constant",
         final_rate_share=0.0,

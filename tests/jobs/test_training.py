@@ -1,7 +1,5 @@
 """Training options of the configuration reach training: devices, validation, optimizers."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,14 @@ from jobs.pipeline import DAILY, step
 from pnn_gluon.config import Config, TrainingConfig, load_config
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.experiments.training_table import TrainingTable
 from pnn_gluon.store.store import Store
 from pnn_gluon.training.export import load_exported, predict_logits
-from pnn_gluon.training.options import TrainingOptions
+from pnn_gluon.training.options import FittingOptions, TrainingOptions
 from tests.jobs.small_pipeline import DAYS, build
 
 DAY = DAYS[2]
-DEFAULTS = dataclasses.asdict(TrainingOptions())
+DEFAULTS = TrainingOptions()
 
 
 def with_training(config: Config, lines: str) -> Config:
@@ -118,12 +117,18 @@ def test_pretraining_of_a_model_without_embedding_is_refused(built: Config) -> N
 
 def test_every_option_of_training_is_passed_on(built: Config) -> None:
     ours = {"window_days", "warm_start", "warm_start_from", "pretrain_epochs", "unseen_share", "batch_size"}
-    names = {field.name for field in dataclasses.fields(TrainingOptions)}
+    names = set(TrainingOptions.model_fields)
     of_pipeline = set(TrainingConfig.model_fields) - {*ours, "validation"}
     assert of_pipeline == names - {"loss"}  # a pipeline's outputs are logits
     options = with_training(built, "embedding_l2 = 0.5\nclip_norm = 2.0\ndevices = 2").training.options
     assert (options.embedding_l2, options.clip_norm, options.devices) == (0.5, 2.0, 2)
 
 
+@pytest.mark.parametrize("table", [TrainingOptions, TrainingConfig, TrainingTable])
+def test_options_that_library_pipeline_and_paper_mode_share_are_declared_once(table: type[FittingOptions]) -> None:
+    assert FittingOptions.model_fields.keys() <= table.model_fields.keys()
+    assert not FittingOptions.model_fields.keys() & table.__annotations__.keys()
+
+
 def test_defaults_are_the_librarys() -> None:
-    assert dataclasses.asdict(TrainingConfig().options) == DEFAULTS
+    assert TrainingConfig().options == DEFAULTS

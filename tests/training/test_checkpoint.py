@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +60,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stop_after):
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "groupadagrad", "ftrl"])
 @pytest.mark.parametrize("devices", [1, 2])
 def test_states_of_every_optimizer_are_resumed(tmp_path, optimizer, devices):
-    options = replace(OPTIONS, optimizer=optimizer, devices=devices, embedding_l2=0.01, clip_norm=0.5)
+    options = OPTIONS.replaced(optimizer=optimizer, devices=devices, embedding_l2=0.01, clip_norm=0.5)
     undisturbed, _ = run(tmp_path / "undisturbed", options=options)
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", 14, options)
@@ -87,7 +86,7 @@ DECOUPLED = {"decoupled": True, "embedding_l2": 0.5}
     ids=str,
 )
 def test_a_stopped_run_goes_on_to_the_same_bytes_with_each_option(tmp_path, choice):
-    options, judge = replace(OPTIONS, **choice), worse_and_worse if "plateau_factor" in choice else validate
+    options, judge = OPTIONS.replaced(**choice), worse_and_worse if "plateau_factor" in choice else validate
     undisturbed, expected = run(tmp_path / "undisturbed", None, options, judge)
     assert expected != run(None, judge=judge)[1]
     for stop_after in (4, 14):
@@ -109,7 +108,7 @@ def test_means_are_resumed_without_validation(tmp_path):
                     yield batch
 
         net = model()
-        train(net, Breaking(*problem(320)), replace(OPTIONS, average_decay=0.9), checkpoint_dir=folder)
+        train(net, Breaking(*problem(320)), OPTIONS.replaced(average_decay=0.9), checkpoint_dir=folder)
         return values_of(net)
 
     undisturbed = run_without(None)
@@ -149,7 +148,7 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
 def test_a_checkpoint_of_other_options_is_refused(tmp_path, change):
     run(tmp_path)
     with pytest.raises(ConfigError, match="other training options or data"):
-        run(tmp_path, options=replace(OPTIONS, **change))
+        run(tmp_path, options=OPTIONS.replaced(**change))
 
 
 def test_a_checkpoint_of_other_data_is_refused(tmp_path):
@@ -169,7 +168,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["net.params", "optimizer.params", "means.params", "state.json", "best"])
 @pytest.mark.parametrize("damage", ["flip", "remove"])
 def test_a_damaged_checkpoint_is_left_out_and_training_ends_with_the_same_bytes(tmp_path, name, damage):
-    options = replace(OPTIONS, average_decay=0.9)
+    options = OPTIONS.replaced(average_decay=0.9)
     undisturbed, expected = run(tmp_path, options=options)
     (newest,) = tmp_path.glob("epoch-*")
     (best,) = tmp_path.glob("best-*")

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from training_cases import SIZE, Source, model, problem, same, source, values_of
@@ -26,7 +24,7 @@ def log_loss(net, ids, label):
 )
 def test_training_lowers_the_log_loss_of_unseen_rows(name, share):
     net = model(name)
-    train(net, source(6000, 60), replace(FAST, epochs=4, seed=3))
+    train(net, source(6000, 60), FAST.replaced(epochs=4, seed=3))
     ids, label = problem(1000, seed=9)
     base = label.mean()
     constant = -(base * np.log(base) + (1 - base) * np.log(1 - base))
@@ -48,7 +46,7 @@ def test_history_counts_steps_examples_and_the_mean_loss():
 def test_equal_seeds_give_equal_bytes_and_other_seeds_others():
     def run(**options):
         net = model(dropout=0.3)
-        train(net, source(), replace(FAST, **options))
+        train(net, source(), FAST.replaced(**options))
         return values_of(net)
 
     assert same(run(), run())
@@ -76,7 +74,7 @@ def test_two_devices_equal_one(optimizer, kvstore):
 def test_one_device_without_kvstore_equals_one_with():
     first, second = model(), model()
     train(first, source(), FAST)
-    train(second, source(), replace(FAST, kvstore="none"))
+    train(second, source(), FAST.replaced(kvstore="none"))
     assert same(values_of(first), values_of(second))
 
 
@@ -88,7 +86,7 @@ def test_early_stopping_keeps_the_best_epoch():
         return next(judged)
 
     net = model()
-    result = train(net, source(), replace(FAST, epochs=9, patience=2), validate=validate)
+    result = train(net, source(), FAST.replaced(epochs=9, patience=2), validate=validate)
     assert [r.validation for r in result.history] == [3.0, 1.0, 2.0, 1.0]
     assert result.best_epoch == 1
     assert same(values_of(net), kept[1])
@@ -107,7 +105,7 @@ def test_divergence_is_an_error_that_says_where(clip):
     net.initialize()
     net.embedding.embedding_weight.data()[:] = float("inf")
     with pytest.raises(PnnError, match=r"diverged in epoch 0 at batch 1: the loss is nan; lower learning_rate"):
-        train(net, Source(ids, label), replace(FAST, clip_norm=clip))
+        train(net, Source(ids, label), FAST.replaced(clip_norm=clip))
 
 
 def test_a_parameter_that_became_infinite_in_the_last_step_is_an_error():

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from training_cases import LAYOUT, SIZE, model, same, source, values_of
@@ -17,7 +15,7 @@ TABLE = "embedding.embedding_weight"
 
 def trained_fm(**options):
     fm = model("fm")
-    train(fm, source(), replace(OPTIONS, epochs=2, **options))
+    train(fm, source(), OPTIONS.replaced(epochs=2, **options))
     return values_of(fm)
 
 
@@ -49,14 +47,14 @@ def test_training_goes_on_from_the_tables():
         net = model("fnn")
         if epochs:
             pretrain(net, model("fm"), source(), OPTIONS, epochs)
-        histories.append(train(net, source(), replace(OPTIONS, learning_rate=1e-3)).history)
+        histories.append(train(net, source(), OPTIONS.replaced(learning_rate=1e-3)).history)
     without, with_tables = histories
     assert with_tables[0].loss != without[0].loss
 
 
 def test_options_that_end_with_the_networks_run_are_not_the_fms():
     net = model("fnn")
-    plan = replace(OPTIONS, schedule="plateau", patience=2, attention_l2=0.1, decoupled=True)
+    plan = OPTIONS.replaced(schedule="plateau", patience=2, attention_l2=0.1, decoupled=True)
     pretrain(net, model("fm"), source(), plan, 2)
     np.testing.assert_array_equal(values_of(net)[TABLE], trained_fm()[TABLE])
 
@@ -69,7 +67,7 @@ def test_a_stopped_pretraining_goes_on_to_the_same_bytes(tmp_path):
         if progress.epoch == 1:
             raise StoppedError
 
-    plan, whole, stopped = replace(OPTIONS, checkpoint_every=3), model("ipnn"), model("ipnn")
+    plan, whole, stopped = OPTIONS.replaced(checkpoint_every=3), model("ipnn"), model("ipnn")
     pretrain(whole, model("fm"), source(), plan, 3)
     with pytest.raises(StoppedError):
         pretrain(stopped, model("fm"), source(), plan, 3, checkpoint_dir=tmp_path, progress=stop)

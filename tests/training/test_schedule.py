@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,9 +23,9 @@ def epochs(*validations, steps=10):
 @pytest.mark.parametrize("final", [0.0, 0.2])
 def test_linear_and_cosine_go_from_the_rate_to_its_final_share(done, batch, share, final):
     history = epochs(*[None] * done)
-    linear = learning_rate(replace(PLAN, schedule="linear", final_rate_share=final), history, batch, 10)
+    linear = learning_rate(PLAN.replaced(schedule="linear", final_rate_share=final), history, batch, 10)
     assert linear == pytest.approx(RATE + (RATE * final - RATE) * share)
-    cosine = learning_rate(replace(PLAN, schedule="cosine", final_rate_share=final), history, batch, 10)
+    cosine = learning_rate(PLAN.replaced(schedule="cosine", final_rate_share=final), history, batch, 10)
     assert cosine == pytest.approx(RATE * final + RATE * (1 - final) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
@@ -35,25 +34,25 @@ def test_linear_and_cosine_go_from_the_rate_to_its_final_share(done, batch, shar
     [((), 0), ((3.0,), 0), ((3.0, 2.0, 1.0), 0), ((3.0, 3.0), 1), ((1.0, 2.0, 1.5), 2), ((2.0, 3.0, 1.0, 1.5), 2)],
 )
 def test_plateau_lowers_the_rate_after_each_epoch_that_is_not_the_best(validations, drops):
-    options = replace(PLAN, schedule="plateau", patience=9)
+    options = PLAN.replaced(schedule="plateau", patience=9)
     history = epochs(*validations)
     assert learning_rate(options, history, 3, None) == pytest.approx(RATE * 0.1**drops)
-    assert learning_rate(replace(options, plateau_factor=0.5), history, 3, None) == RATE * 0.5**drops
+    assert learning_rate(options.replaced(plateau_factor=0.5), history, 3, None) == RATE * 0.5**drops
 
 
 def test_warm_up_rises_over_the_first_steps_of_the_run_across_epochs():
-    options = replace(PLAN, warmup_steps=4)
+    options = PLAN.replaced(warmup_steps=4)
     rates = [learning_rate(options, epochs(*[None] * done, steps=3), b, None) for done in range(2) for b in range(3)]
     np.testing.assert_allclose(rates, RATE * np.array([0.25, 0.5, 0.75, 1, 1, 1]))
 
 
 def test_warm_up_multiplies_the_schedule():
-    options = replace(PLAN, schedule="linear", warmup_steps=10)
+    options = PLAN.replaced(schedule="linear", warmup_steps=10)
     assert learning_rate(options, [], 4, 10) == pytest.approx(RATE * 0.5 * 0.9)
 
 
 def test_without_schedule_or_warm_up_the_rate_is_the_option_to_the_bit():
-    assert learning_rate(replace(PLAN, learning_rate=0.1), epochs(1.0, 2.0), 7, None) == 0.1
+    assert learning_rate(PLAN.replaced(learning_rate=0.1), epochs(1.0, 2.0), 7, None) == 0.1
 
 
 def rates_of(options, validate=None, rows=96):
