@@ -29,7 +29,7 @@ from benchmarks.peer import peer_python
 from benchmarks.usage import Usage, run
 from jobs.terminal import console
 from pnn_gluon.config import load_config
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
 
 DAY = datetime.date(2026, 11, 1)
 STEPS = ("ingest", "sample", "count", "feature_map", "encode")
@@ -122,7 +122,7 @@ def encoded_rows(folder: Path) -> int:
     """Rows of the log that went into the store, 0 as long as the day is not encoded."""
     if not (folder / "etl.toml").exists():
         return 0
-    store = Store.of(load_config(folder / "etl.toml"))
+    store = open_store(load_config(folder / "etl.toml"))
     rows, shards = store.manifest("rows", DAY), store.manifest("shards", DAY)
     return 0 if rows is None or shards is None else rows.rows
 

@@ -33,7 +33,7 @@ import typer
 from rich.table import Table
 
 from jobs.command import report
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.synthetic import write_day, write_requests
@@ -41,8 +41,11 @@ from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, parse_day, plus
 from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
 from pnn_gluon.evaluation.metrics import ClickMetrics
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
+from tests.jobs.small_pipeline import DAILY
 
 FIRST = datetime.date(2026, 11, 1)
 UPSTREAM = ("ingest", "sample", "count", "feature_map", "encode")
@@ -195,13 +198,13 @@ def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) ->
     steps = tuple(steps)
     for day in days:
         for name in steps:
-            outcome = step(name).run(config, day)
+            outcome = run_step(step(name), config, day)
             report(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
 
 
 def _measured(config: Config, raw: Path, days: list[datetime.date], rate: float) -> Iterator[Figures]:
     """Figures of the log of every day but the first, and of the scores of the requests of every next day."""
-    store = Store.of(config)
+    store = open_store(config)
     for day in days[1:]:
         made, rows = _manifest(store, "evaluations", day), _manifest(store, "rows", day)
         values = {

@@ -22,11 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.airflow import dag_runner
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.metrics import Auc
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.store import Store
+from tests.jobs.small_pipeline import DAILY
 
 START = datetime.date(1997, 11, 5)
 CONFIG = Path(__file__).parents[1] / "conf" / "movielens.toml"
@@ -48,10 +51,10 @@ def main(
     _write_requests(data, [plus(day, 1) for day in before + wanted], work / "raw" / "requests")
     for day in before:
         for name in DAILY[:-2]:
-            step(name).run(config, day)
+            run_step(step(name), config, day)
     dag_runner.prepare(work.resolve() / "airflow", path)
     dag_runner.run_days(dag_runner.load_dag("ctr_daily"), wanted, lambda task: None)
-    _compare(Store.of(config), data, wanted)
+    _compare(open_store(config), data, wanted)
 
 
 def _write_requests(data: Path, days: list[datetime.date], folder: Path) -> None:

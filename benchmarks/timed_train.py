@@ -15,10 +15,11 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.steps.train import STEP
+from jobs.running import run_step
 from pnn_gluon.config import load_config
 from pnn_gluon.data.feeder import Feeder
 from pnn_gluon.days import parse_day
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training import export, loop
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
@@ -88,7 +89,7 @@ def main() -> None:
             setattr(owner, name, clock.timed(part, getattr(owner, name)))
     setattr(Feeder, "batches", clock.timed_batches(Feeder.batches))  # noqa: B010
     with clock.part("other"):
-        outcome = STEP.run(load_config(Path(config)), parse_day(day), force=True)
+        outcome = run_step(step("train"), load_config(Path(config)), parse_day(day), force=True)
     parts = {name: round(seconds, 3) for name, seconds in clock.seconds.items()}
     steps = outcome.details["steps"]
     print(json.dumps({"rows": outcome.rows, "steps": steps, "parts": parts}))

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.generated_days import UPSTREAM
 from jobs.command import report
-from jobs.pipeline import step
+from jobs.running import run_step
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.feature_map import FeatureMap
@@ -30,8 +30,9 @@ from pnn_gluon.data.synthetic import write_day
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.metrics import ClickMetrics
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
-from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
 
 FIRST = datetime.date(2026, 11, 1)
@@ -101,7 +102,7 @@ def _config(folder: Path, store: str, model: str, share: str) -> Config:
 def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) -> None:
     for day in days:
         for name in steps:
-            outcome = step(name).run(config, day)
+            outcome = run_step(step(name), config, day)
             report(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
 
 
@@ -132,7 +133,7 @@ def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
     """Labels, logits and probabilities of the next day's rows, and how many of their values are *other*."""
     from pnn_gluon.data.encoding import encode_rows
 
-    store = Store.of(config)
+    store = open_store(config)
     bundle_day, rows_day = store.manifest("bundles", day), store.manifest("rows", plus(day, 1))
     if bundle_day is None or rows_day is None:
         raise RuntimeError(f"{day} was not made")

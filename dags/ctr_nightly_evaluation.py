@@ -1,7 +1,9 @@
 """Once labels have matured: measure the model that was in force again, and refit its calibrator. No retraining."""
 
 from airflow.sdk import CronDataIntervalTimetable, dag
-from pnn_gluon_tasks import every_day, job, pipeline_config
+from pnn_gluon_tasks import every_day, pipeline_config, steps_as_tasks
+
+from pnn_gluon.pipeline.steps import nightly_steps
 
 config = pipeline_config()
 
@@ -14,9 +16,7 @@ config = pipeline_config()
 )
 def ctr_nightly_evaluation() -> None:
     """Describe the night."""
-    measured = [job("reevaluate", config), job("recalibrate", config)]
-    if not config.calibration.maturity_days:  # else the day itself has read the matured labels
-        job("mature", config) >> measured
+    steps_as_tasks(config, nightly_steps(config))
 
 
 ctr_nightly_evaluation()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from pnn_gluon_job import JobOperator
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.pipeline.graph import tasks
+from pnn_gluon.pipeline.step import Step
 
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
@@ -75,6 +78,23 @@ def job(name: str, config: Config, command: str = "", env: dict[str, str] = DAY,
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )
+
+
+def steps_as_tasks(config: Config, steps: Sequence[Step]) -> None:
+    """A task for each of these steps, joined as the steps' inputs ask for."""
+    made: dict[str, JobOperator] = {}
+    for task in tasks(config, steps):
+        alone = {"max_active_tis_per_dag": 1} if task.step.alone else {}
+        made[task.step.name] = job(
+            task.step.name,
+            config,
+            depends_on_past=task.waits_for_itself,
+            wait_for_downstream=task.waits_for_next,
+            **alone,
+        )
+    for task in tasks(config, steps):
+        for name in task.after:
+            made[name] >> made[task.step.name]
 
 
 def _scores_connection(config: Config) -> str:

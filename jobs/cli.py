@@ -34,6 +34,7 @@ from jobs.commands import (
 from jobs.commands import (
     report as report_page,
 )
+from jobs.logs import show_on_stderr
 from jobs.stopping import Stopped, raise_when_stopped
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
@@ -73,6 +74,7 @@ app.command("count-parameters", context_settings=count_parameters.CONTEXT)(count
 def main() -> None:
     """Run a command; errors a user can act on end with their own status and no traceback; none shows a password."""
     raise_when_stopped()
+    show_on_stderr()
     try:
         app()
     except Stopped as stop:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.step import Outcome
+from jobs.running import Outcome
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
 from pnn_gluon.secrets_masking import masked
@@ -27,11 +27,6 @@ OneConfigOption = Annotated[
 def report(text: str) -> None:
     """A line of progress or of what went wrong, without passwords."""
     print(masked(text), file=sys.stderr, flush=True)
-
-
-def end_with(work: Callable[[], Outcome]) -> None:
-    """Print the outcome of some work as one JSON line and end the process with the status it stands for."""
-    raise typer.Exit(print_outcome(guarded(work)))
 
 
 def print_outcome(outcome: "Outcome | int") -> int:

@@ -4,13 +4,15 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.reading import kept_reason
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.report import DayReport, render_report
-from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.pipeline.details import BundleDetails, EvaluationDetails, GateDetails
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import Partition, open_partition
+from pnn_gluon.pipeline.tables import BUNDLES, EVALUATIONS, GATES, REEVALUATIONS, ROWS
 from pnn_gluon.store.store import Store
 
 
@@ -20,7 +22,7 @@ def day_reports(config: Config, days: Sequence[datetime.date]) -> list[DayReport
     Raises:
         InputError: none of the days was.
     """
-    store, late = Store.of(config), config.calibration.maturity_days
+    store, late = open_store(config), config.calibration.maturity_days
     reports = [report for day in days if (report := _day_report(store, day, late)) is not None]
     if not reports:
         raise InputError(
@@ -31,48 +33,52 @@ def day_reports(config: Config, days: Sequence[datetime.date]) -> list[DayReport
 
 
 def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None:
-    evaluation, gate, rows = (store.manifest(table, day) for table in ("evaluations", "gates", "rows"))
+    evaluation, rows = open_partition(store, EVALUATIONS, day), open_partition(store, ROWS, day)
     if evaluation is None or rows is None:
         return None
-    bundle, details = store.manifest("bundles", day), evaluation.details
-    counts = {"rows": rows.rows, "positives": rows.details["positives"]}
-    new_values = details.get("new_values") or {}  # stores of earlier releases have no such slice and no notes
+    gate, bundle, details = open_partition(store, GATES, day), open_partition(store, BUNDLES, day), evaluation.details
+    counts = {"rows": rows.rows, "positives": rows.details.positives}
+    new_values = details.new_values or {}  # stores of earlier releases have no such slice and no notes
     new = {f"new_{name}": new_values.get(name) for name in ("rows", "pcoc")}
     return DayReport(
         day=str(day),
-        model_day=evaluation.details["model_day"],
-        summary={**(details["summary"] or counts), **new, "matured_pcoc": _matured_pcoc(store, day, late)},
-        reliability=evaluation.details["reliability"],
+        model_day=details.model_day,
+        summary={**(details.summary or counts), **new, "matured_pcoc": _matured_pcoc(store, day, late)},
+        reliability=details.reliability,
         gate=_word(gate),
-        reasons=() if gate is None else gate.details["reasons"],
+        reasons=() if gate is None else gate.details.reasons,
         notes=_notes(evaluation, bundle, gate),
     )
 
 
 def _matured_pcoc(store: Store, day: datetime.date, late: int) -> float | None:
     """PCOC of the same model on the same day by the labels that came up to `late` days later; None until they did."""
-    again = store.manifest("reevaluations", plus(day, late)) if late else None
-    if again is None or again.details["day"] != str(day) or again.details["summary"] is None:
+    again = open_partition(store, REEVALUATIONS, plus(day, late)) if late else None
+    if again is None or again.details.day != str(day) or again.details.summary is None:
         return None
-    pcoc: float | None = again.details["summary"]["pcoc"]
+    pcoc: float | None = again.details.summary["pcoc"]
     return pcoc
 
 
-def _notes(evaluation: Manifest, bundle: Manifest | None, gate: Manifest | None) -> list[str]:
+def _notes(
+    evaluation: Partition[EvaluationDetails],
+    bundle: Partition[BundleDetails] | None,
+    gate: Partition[GateDetails] | None,
+) -> list[str]:
     found = {
-        "evaluate": evaluation.details.get("notes", ()),
-        "calibrate": () if bundle is None else bundle.details.get("notes", ()),
-        "gate": () if gate is None else gate.details.get("measures", {}).get("notes", ()),
+        "evaluate": evaluation.details.notes or (),
+        "calibrate": () if bundle is None or bundle.kept is not None else bundle.details.notes,
+        "gate": () if gate is None else gate.details.measures.get("notes", ()),
     }
     return [f"{step}: {note}" for step, notes in found.items() for note in notes]
 
 
-def _word(gate: Manifest | None) -> str:
+def _word(gate: Partition[GateDetails] | None) -> str:
     if gate is None:
         return ""
-    if kept_reason(gate.details) is not None:
+    if gate.kept is not None:
         return "kept"
-    return "accepted" if gate.details["accepted"] else "refused"
+    return "accepted" if gate.details.accepted else "refused"
 
 
 def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from jobs.command import guarded
-from jobs.step import Outcome
+from jobs.running import Outcome
 from pnn_gluon.disk_errors import ADVICE, explained, naming
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pluggy
 
-from jobs.pipeline import DAILY, NIGHTLY, step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import PnnError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import STEPS
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -147,6 +147,6 @@ def _dated_as_the_scheduler_does() -> Iterator[None]:
 
 def _reasons(tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:
     """What the failed steps said last: to Airflow, or else to the store."""
-    store = Store.of(load_config(os.environ["PNN_GLUON_CONFIG"]))
-    said = {task: store.failure(step(task).table, day) for task in tasks if task in DAILY + NIGHTLY}
+    store = open_store(load_config(os.environ["PNN_GLUON_CONFIG"]))
+    said = {step.name: store.failure(step.table.name, day) for step in STEPS if step.name in tasks}
     return [f"{task}: {errors.get(task) or said.get(task) or 'see the log'}" for task in tasks]

@@ -17,11 +17,15 @@ import typer
 from rich.table import Table
 
 from jobs.command import ConfigOption, report
-from jobs.reading import Reading
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError, InputError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARDS
+from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.training.options import GBDT_NAME, TrainingOptions
 
 if TYPE_CHECKING:
@@ -110,16 +114,16 @@ def command(
 
 def encoded_subject(config: Config) -> Subject | None:
     """The newest encoded shards of the store under the map that encoded them; None when there are none."""
-    store = Store.of(config)
-    days = store.days("shards")
+    store = open_store(config)
+    days = store.days(SHARDS.name)
     if not days:
         return None
     from jobs.steps.train import network_options, training_feeder
     from pnn_gluon.data.feature_map import FeatureMap
 
-    reading = Reading(config, store, days[-1])
-    feature_map = FeatureMap.load(store.folder(reading.need("maps")) / "map.h5")
-    chosen, feeder = network_options(reading, feature_map, None), training_feeder(reading, feature_map)
+    inputs = Inputs.read(step("train"), Reading(config, store, days[-1]))
+    feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
+    chosen, feeder = network_options(inputs, feature_map, None), training_feeder(inputs, feature_map)
     return _subject(config, chosen, feature_map.layout, feature_map.size, feeder, f"shards of {days[-1]}")
 
 

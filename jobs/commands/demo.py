@@ -11,7 +11,6 @@ import typer
 from jobs.airflow import dag_runner, local_airflow
 from jobs.day_reports import day_reports, write_html
 from jobs.generated_logs import generate
-from jobs.pipeline import daily_steps
 from jobs.stopping import ends_at_once
 from jobs.terminal import console, step_progress
 from jobs.watched import Note, watched
@@ -20,6 +19,7 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.evaluation.day_table import render_day_table
+from pnn_gluon.pipeline.steps import daily_steps
 
 if TYPE_CHECKING:
     from pnn_gluon.data.synthetic_options import SyntheticOptions

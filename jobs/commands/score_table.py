@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -127,34 +127,26 @@ def _score(
 
     from jobs.terminal import row_progress
     from pnn_gluon.atomic import written_atomically
-    from pnn_gluon.serving.bundle import scored_batches
-    from pnn_gluon.store.tables import TableWriter
-    from pnn_gluon.warehouse.duckdb_engine import connect
+    from pnn_gluon.serving.scoring import write_scores
 
     try:
-        with (
-            connect(engine) as connection,
-            written_atomically(output) as unfinished,
-            TableWriter(unfinished, schema=_schema(connection, table, carried)) as writer,
-            row_progress() as progress,
-            closing(scored_batches(bundle.score(connection, table, carried))) as batches,
-        ):
+        schema = _schema(engine, table, carried)
+        with written_atomically(output) as unfinished, row_progress() as progress:
             task = progress.add_task("score", total=rows)
-            for batch in batches:
-                writer.write(batch)
-                progress.advance(task, batch.num_rows)
+            write_scores(bundle, engine, table, unfinished, carried, schema, on_rows=partial(progress.advance, task))
     except (duckdb.Error, pa.ArrowException) as error:
         raise InputError(
             f"{table}: cannot be scored: {error}; is the file whole, and --memory-limit enough?"
         ) from error
 
 
-def _schema(connection: Any, table: Path, carried: tuple[str, ...]) -> Any:
+def _schema(engine: "EngineConfig", table: Path, carried: tuple[str, ...]) -> Any:
     """What is written: the carried columns as the SQL engine gives them, and the scores."""
     import pyarrow as pa
 
-    from pnn_gluon.warehouse.duckdb_engine import identifier, parquet
+    from pnn_gluon.warehouse.duckdb_engine import connect, identifier, parquet
 
     chosen = ", ".join([*(identifier(name) for name in carried), *(f"0.0::double as {name}" for name in SCORES)])
     query = f"select {chosen} from {parquet(table)} limit 0"
-    return pa.schema(list(connection.sql(query).to_arrow_reader().schema))
+    with connect(engine) as connection:
+        return pa.schema(list(connection.sql(query).to_arrow_reader().schema))

@@ -1,16 +1,21 @@
-"""What stands in the store: days by steps."""
+"""What stands in the store: days by steps, and why something does not."""
 
 import datetime
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
 from jobs.command import ConfigOption, DaysOption
-from jobs.pipeline import daily_steps, day_states, step
-from jobs.reading import kept_reason
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.days import parse_days
+from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import open_partition
+from pnn_gluon.pipeline.states import State, day_states
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
+from pnn_gluon.pipeline.tables import CHAMPIONS, GATES
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -21,38 +26,67 @@ MARKS = {
     "missing": "[dim]–[/]",
     "failed": "[red]failed[/]",
 }
+REFUSED = "[yellow]refused[/]"
 
 
-def command(config: ConfigOption, day: DaysOption) -> None:
+def command(
+    config: ConfigOption,
+    day: DaysOption,
+    why: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="A day and a step: why it stands as it does.", metavar="DAY STEP"),
+    ] = None,
+) -> None:
     """Days by steps: done, stale, missing or failed, and which model is in force."""
-    print_status(load_config(config), parse_days(day))
+    options = load_config(config)
+    if why is not None:
+        print_why(options, parse_day(why[0]), why[1])
+    else:
+        print_status(options, parse_days(day))
+
+
+def print_why(config: Config, day: datetime.date, name: str) -> None:
+    """Print how one step of a day stands, and every reason for it."""
+    state, out = day_states(config, [day])[day][step(name).name], console()
+    out.print(f"{name} {day}: {state.word}")
+    for reason in state.reasons:
+        out.print(f"  {masked(reason)}", markup=False, soft_wrap=True)
 
 
 def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     """Print the state of every step on every day, the model in force, and why: refusals, kept days, failures."""
-    states, store, names = day_states(config, days), Store.of(config), daily_steps(config)
-    gates = {day: store.manifest("gates", day) for day in days}
-    reasons = {
-        day: gate.details["reasons"] if gate and kept_reason(gate.details) is None else ()
-        for day, gate in gates.items()
-    }
+    states, store, out = day_states(config, days), open_store(config), console()
+    names = [step.name for step in (*daily_steps(config), *nightly_steps(config))]
+    refusals = {day: _refusals(store, day) for day in days}
     table = Table("day", *names, "model in force")
     for day, steps in states.items():
-        champion = store.manifest("champions", day)
-        model_day = champion.details["model_day"] if champion else None
-        marks = {name: MARKS[steps[name]] for name in names}
-        if reasons[day] and steps["gate"] == "done":
-            marks["gate"] = "[yellow]refused[/]"
-        table.add_row(str(day), *marks.values(), model_day or "–")
-    out = console()
+        marks = {name: MARKS[steps[name].word] for name in names}
+        if refusals[day] and steps["gate"].word == "done":
+            marks["gate"] = REFUSED
+        table.add_row(str(day), *marks.values(), _model_in_force(store, day) or "–")
     out.print(table)
     for day, steps in states.items():
-        for reason in reasons[day]:
+        for reason in refusals[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
-        for name in (name for name in names if steps[name] == "kept"):
-            kept_day = store.manifest(step(name).table, day)
-            reason = kept_reason(kept_day.details) if kept_day else ""
-            out.print(f"{name} {day} kept: {reason}", markup=False, soft_wrap=True)
-        for name in (name for name in names if steps[name] == "failed"):
-            failure = masked(store.failure(step(name).table, day) or "")  # earlier releases kept it as it was
-            out.print(f"{name} {day}: {failure}", markup=False)
+        for name, state in steps.items():
+            for line in _explained(name, day, state):
+                out.print(line, markup=False, soft_wrap=True)
+
+
+def _explained(name: str, day: datetime.date, state: State) -> list[str]:
+    """Lines on what is not done; of a stale step only what is not another step's fault."""
+    reasons = [masked(reason) for reason in state.reasons]  # earlier releases kept failures as they were
+    if state.word == "failed":
+        return [f"{name} {day}: {reason}" for reason in reasons]
+    own = [reason for reason in reasons if not reason.startswith("upstream:")]
+    return [f"{name} {day} {state.word}: {reason}" for reason in own]
+
+
+def _refusals(store: Store, day: datetime.date) -> Sequence[str]:
+    gate = open_partition(store, GATES, day)
+    return gate.details.reasons if gate is not None and gate.kept is None else ()
+
+
+def _model_in_force(store: Store, day: datetime.date) -> str | None:
+    champion = open_partition(store, CHAMPIONS, day)
+    return None if champion is None else champion.details.pointer.model_day

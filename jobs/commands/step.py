@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
-from jobs.command import ConfigOption, DayOption, ForceOption, end_with, report
+from jobs.command import ConfigOption, DayOption, ForceOption, guarded, print_outcome
+from jobs.running import run_step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.pipeline.steps import step
 
 
 def command(
@@ -16,7 +19,8 @@ def command(
     force: ForceOption = False,
 ) -> None:
     """One step of one day: progress on stderr, one JSON object on stdout."""
-    from jobs.pipeline import step
-
-    this = step(name)
-    end_with(lambda: this.run(load_config(config), parse_day(day), force, report))
+    chosen = step(name)
+    if chosen.by_hand:
+        raise ConfigError(f"step {name} runs by its own command; see pnn-gluon --help")
+    options, when = load_config(config), parse_day(day)
+    raise typer.Exit(print_outcome(guarded(lambda: run_step(chosen, options, when, force))))

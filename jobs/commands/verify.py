@@ -9,12 +9,15 @@ import typer
 from rich.table import Table
 
 from jobs.command import ConfigOption
-from jobs.steps.serving_model import champion_folder
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_days
 from pnn_gluon.errors import InputError
-from pnn_gluon.store.makers import MAKERS, mending_command
+from pnn_gluon.pipeline.bundles import bundle_folder
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import Partition
+from pnn_gluon.pipeline.steps import STEPS
+from pnn_gluon.pipeline.tables import CHAMPIONS
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 
@@ -43,7 +46,7 @@ def command(
 
 def print_verdict(config: Config, days: Sequence[datetime.date] | None) -> bool:
     """Check these days of every table, or all, and print what was found; whether everything is whole."""
-    store, out = Store.of(config), console()
+    store, out = open_store(config), console()
     checks = list(verify(store, days))
     shown = Table("table", "days", "files", "MB", "damaged days")
     for check in checks:
@@ -61,7 +64,7 @@ def print_verdict(config: Config, days: Sequence[datetime.date] | None) -> bool:
 
 def verify(store: Store, days: Sequence[datetime.date] | None) -> Iterator[TableCheck]:
     """Check every table of a store in the order of the pipeline, so that what is named first is mended first."""
-    order = {table: place for place, table in enumerate(MAKERS)}
+    order = {step.table.name: place for place, step in enumerate(STEPS)}
     for table in sorted(store.tables(), key=lambda table: (order.get(table, len(order)), table)):
         check = TableCheck(table)
         for day in store.days(table):
@@ -85,7 +88,7 @@ def _check_day(store: Store, check: TableCheck, day: datetime.date) -> None:
         check.files += len(manifest.files)
         check.size += sum(file.size for file in manifest.files)
         store.verify(manifest)
-        if check.table == "champions":
+        if check.table == CHAMPIONS.name:
             _check_pointer(store, manifest)
     except InputError as error:
         check.damages.append(str(error))
@@ -96,9 +99,9 @@ def _check_pointer(store: Store, champion: Manifest) -> None:
     from pnn_gluon.serving.bundle import BundleCard
 
     try:
-        folder = champion_folder(store, champion)
+        folder = bundle_folder(store, Partition(store, CHAMPIONS, champion).details.pointer)
         if folder is not None:
             BundleCard.read(folder).verify(folder)
     except InputError as error:
-        remedy = mending_command("champions", champion.day, store.config)
+        remedy = store.mend(CHAMPIONS.name, champion.day)
         raise InputError(f"champions {champion.day}: {error}; or, to take what is there: {remedy}") from error

@@ -1,13 +1,17 @@
 """The day's model, its sampling correction and a calibrator fitted on the calibrate share -> the candidate bundle."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.reading import Reading, kept_reason
-from jobs.step import Built, Report, Step, kept
 from pnn_gluon import __version__
-from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.pipeline.details import BundleDetails, ModelDetails, Summary
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.partition import Partition
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, MODELS, SHARD_SUFFIX, SHARDS
+from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
 if TYPE_CHECKING:
@@ -16,17 +20,10 @@ if TYPE_CHECKING:
 
     from pnn_gluon.serving.bundle import BundleCard
 
-SECTIONS = ("source", "fields", "sampling", "feature_map", "model", "training", "calibration")
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """The model, its map, and the encoded calibrate shares."""
-    reading.need("models")
-    reading.need("maps")
-    reading.need("shards")
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Fit the calibrator at the natural rate and put the bundle together."""
     from pnn_gluon.evaluation.calibration import (
         calibration_note,
@@ -38,46 +35,44 @@ def build(reading: Reading, folder: Path, report: Report) -> Built:
     from pnn_gluon.serving.bundle import write_bundle
     from pnn_gluon.training.scorer import last_bits
 
-    config, store, model = reading.config, reading.store, reading.need("models")
-    if (reason := kept_reason(model.details)) is not None:
-        return kept(f"no model: {reason}")
-    days, label = _calibrate_share(reading)
-    method, min_clicks = config.calibration.method, config.calibration.min_clicks
-    if not len(label):
-        return kept("no rows in the calibrate shares")
-    if reason := uncalibratable(method, label):
+    calibration, model = inputs.config.calibration, inputs[Need(MODELS)]
+    if model.kept is not None:
+        return kept(f"no model: {model.kept}")
+    days, label = _calibrate_share(inputs)
+    if reason := uncalibratable(calibration.method, label) if len(label) else "no rows in the calibrate shares":
         return kept(reason)
-    for file in model.files:
-        link_file(store.folder(model) / file.name, folder / file.name)
-    link_file(store.folder(reading.need("maps")) / "map.h5", folder / "map.h5")
-    logit = _scored(folder, model.details["model"], days)
-    corrected = correct_sampling(logit, model.details["rate"])
-    calibrator = fit_calibrator(method, corrected, label, min_clicks)
-    probability = calibrator.probability(corrected)
-    metrics = ClickMetrics().update(label, logit, probability, calibrator.logit(corrected))
+    for file in model.manifest.files:
+        link_file(model.file(file.name), folder / file.name)
+    link_file(inputs[Need(MAPS)].file(MAP_FILE), folder / MAP_FILE)
+    logit = _scored(folder, model.details.model, days)
+    corrected = correct_sampling(logit, model.details.rate)
+    calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)
+    metrics = ClickMetrics().update(label, logit, calibrator.probability(corrected), calibrator.logit(corrected))
     summary = metrics.summary()
-    write_bundle(folder, _card(reading, model, summary), calibrator)
-    report(f"calibrate {reading.day}: {method} on {len(label):,} rows: {summary}")
-    notes = [note for note in (calibration_note(method, label, min_clicks), *metrics.warnings()) if note]
+    write_bundle(folder, _card(inputs, model, summary), calibrator)
+    log.info("calibrate %s: %s on %s rows: %s", inputs.day, calibration.method, f"{len(label):,}", summary)
+    note = calibration_note(calibration.method, label, calibration.min_clicks)
+    notes = [each for each in (note, *metrics.warnings()) if each]
     for note in notes:
-        report(f"calibrate {reading.day}: {note}")
-    details = {"summary": summary, "notes": notes, "model_day": str(reading.day), "map_day": str(reading.day)}
-    return Built(len(label), details, last_bits(model.details["model"]["name"]))
+        log.info("calibrate %s: %s", inputs.day, note)
+    details = BundleDetails(summary=summary, notes=notes, model_day=str(inputs.day), map_day=str(inputs.day))
+    return Built(len(label), details, last_bits(model.details.model["name"]))
 
 
-def _calibrate_share(reading: Reading) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
+def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
     """Ids, day by day, and labels of the calibrate shares of the calibration window."""
     import numpy as np
 
     from pnn_gluon.data.shards import open_shard
 
-    shards = reading.store.folder(reading.need("shards"))
-    days = sorted(reading.need("shards").details["samples"])[-reading.config.calibration.window_days :]
+    shards = inputs[Need(SHARDS)]
+    days = sorted(shards.details.samples)[-inputs.config.calibration.window_days :]
     parts = []
     for day in days:
-        with open_shard(shards / f"{day}.h5") as shard:
+        with open_shard(shards.file(f"{day}{SHARD_SUFFIX}")) as shard:
             parts.append(shard.read("calibrate"))
-    return [ids for ids, _ in parts if len(ids)], np.concatenate([label for _, label in parts])
+    labels = [label for _, label in parts] or [np.empty(0, np.uint8)]
+    return [ids for ids, _ in parts if len(ids)], np.concatenate(labels)
 
 
 def _scored(folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32]]") -> "NDArray[np.float32]":
@@ -87,27 +82,23 @@ def _scored(folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.training.scorer import load_scorer
 
-    scorer = load_scorer(folder, model, FeatureMap.load(folder / "map.h5").layout)
+    scorer = load_scorer(folder, model, FeatureMap.load(folder / MAP_FILE).layout)
     return np.concatenate([scorer.logits(ids) for ids in days])
 
 
-def _card(reading: Reading, model: Manifest, summary: Mapping[str, object]) -> "BundleCard":
-    from pnn_gluon.serving.bundle import MAP, BundleCard
+def _card(inputs: Inputs, model: Partition[ModelDetails], summary: Summary) -> "BundleCard":
+    from pnn_gluon.serving.bundle import BundleCard
     from pnn_gluon.training.scorer import parameters_file
 
-    feature_map, parameters = reading.need("maps"), parameters_file(model.details["model"]["name"])
-    whole = reading.config.model_dump(mode="json")
+    feature_map = inputs[Need(MAPS)]
     return BundleCard(
-        model=model.details["model"],
-        model_day=str(reading.day),
+        model=model.details.model,
+        model_day=str(inputs.day),
         map_day=str(feature_map.day),
-        map_sha256=next(file.sha256 for file in feature_map.files if file.name == MAP),
-        parameters_sha256=next(file.sha256 for file in model.files if file.name == parameters),
-        rate=model.details["rate"],
+        map_sha256=feature_map.sha256(MAP_FILE),
+        parameters_sha256=model.sha256(parameters_file(model.details.model["name"])),
+        rate=model.details.rate,
         metrics=summary,
-        config={section: whole[section] for section in SECTIONS},
+        config=inputs.options,
         pnn_gluon=__version__,
     )
-
-
-STEP = Step("calibrate", "bundles", SECTIONS, reads, build)

@@ -1,25 +1,24 @@
 """Rows of the day -> impressions and clicks of every value of every field."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from pnn_gluon.pipeline.details import CountDetails
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.step import Built
+from pnn_gluon.pipeline.tables import COUNTS_FILE, ROWS, ROWS_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """The rows of the day."""
-    reading.need("rows")
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Count; a window of days is a sum of such counts."""
     from pnn_gluon.data.counting import count_values
 
-    rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
-    result = count_values(reading.config.fields, reading.config.engine, rows, folder / "counts.parquet")
-    report(f"count {reading.day}: {result.values:,} values")
-    return Built(result.values, dataclasses.asdict(result))
-
-
-STEP = Step("count", "counts", ("fields",), reads, build)
+    result = count_values(
+        inputs.config.fields, inputs.config.engine, inputs[Need(ROWS)].file(ROWS_FILE), folder / COUNTS_FILE
+    )
+    log.info("count %s: %s values", inputs.day, f"{result.values:,}")
+    return Built(result.values, CountDetails(**dataclasses.asdict(result)))

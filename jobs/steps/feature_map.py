@@ -1,42 +1,35 @@
 """Yesterday's feature map and the window's counts -> today's map; no id ever moves."""
 
+import logging
 from pathlib import Path
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from pnn_gluon.pipeline.details import MapDetails
+from pnn_gluon.pipeline.inputs import Over, Parent
+from pnn_gluon.pipeline.step import Built
+from pnn_gluon.pipeline.steps import ROWS_TO_FIT
+from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, MAP_FILE, MAPS, ROWS_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """The parent map, the counts of the window and, while bucket edges are to be fitted, the rows of the day."""
-    parent = reading.parent("maps")
-    reading.over("counts", reading.config.feature_map.window_days)
-    if parent is None or parent.details.get("unfitted"):
-        reading.need("rows")
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Grow the map by the values that passed the threshold."""
     from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit, grow_map
 
-    config, store, parent = reading.config, reading.store, reading.parent("maps")
-    counts = reading.over("counts", config.feature_map.window_days)
-    fits = parent is None or parent.details.get("unfitted")
+    parent, rows = inputs[Parent(MAPS)], inputs[ROWS_TO_FIT]
     grown = grow_map(
-        FeatureMap.load(store.folder(parent) / "map.h5") if parent else None,
-        config.fields,
-        config.feature_map.min_impressions,
-        config.engine,
-        reading.day,
-        [store.folder(manifest) / "counts.parquet" for manifest in counts.values()],
-        store.folder(reading.need("rows")) / "rows.parquet" if fits else None,
-        parent.files[0].sha256 if parent else "",
+        FeatureMap.load(parent.file(MAP_FILE)) if parent else None,
+        inputs.config.fields,
+        inputs.config.feature_map.min_impressions,
+        inputs.config.engine,
+        inputs.day,
+        [counts.file(COUNTS_FILE) for counts in inputs[Over(COUNTS, "feature_map.window_days")].values()],
+        rows.file(ROWS_FILE) if rows else None,
+        parent.sha256(MAP_FILE) if parent else "",
     )
-    check_tensor_limit(grown.size, config.model.embedding_size or 1)
-    grown.save(folder / "map.h5")
-    before = parent.rows if parent else 0
-    report(f"feature_map {reading.day}: {grown.size:,} ids, {grown.size - before:,} new")
-    unfitted = {"unfitted": grown.unfitted} if grown.unfitted else {}
-    return Built(grown.size, {"new_ids": grown.size - before, **unfitted})
-
-
-STEP = Step("feature_map", "maps", ("first_day", "fields", "feature_map", "model.embedding_size"), reads, build)
+    check_tensor_limit(grown.size, inputs.config.model.embedding_size or 1)
+    grown.save(folder / MAP_FILE)
+    new = grown.size - (parent.rows if parent else 0)
+    log.info("feature_map %s: %s ids, %s new", inputs.day, f"{grown.size:,}", f"{new:,}")
+    return Built(grown.size, MapDetails(new_ids=new, unfitted=grown.unfitted or None))

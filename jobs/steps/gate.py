@@ -1,109 +1,93 @@
 """The candidate against the champion and absolute limits, on the gate share that neither has seen."""
 
-import datetime
+import dataclasses
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.reading import Reading, kept_reason
-from jobs.step import Built, Report, Step, kept
-from jobs.steps.serving_model import champion_folder
-from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.pipeline.details import GateDetails
+from pnn_gluon.pipeline.inputs import LabelledOver, Need, Parent
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, SAMPLE_FILE
+from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pnn_gluon.evaluation.gate import GateRules, Scores
 
-
-def reads(reading: Reading) -> None:
-    """The candidate, the champion of yesterday and the samples of the gate's window."""
-    reading.need("bundles")
-    reading.parent("champions")
-    _samples(reading)
+log = logging.getLogger(__name__)
 
 
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Judge, and keep the numbers and the reasons."""
-    import dataclasses
-
     from pnn_gluon.evaluation.gate import judge
 
-    if reason := _unjudged(reading):
-        return kept(reason, accepted=False, reasons=[reason], measures={})
-    rows, candidate, made_by = _scored(reading, reading.store.folder(reading.need("bundles")))
-    champion_bundle, champion = champion_folder(reading.store, reading.parent("champions")), None
+    if reason := _unjudged(inputs):
+        return kept(reason, GateDetails(accepted=False, reasons=[reason], measures={}))
+    rows, candidate, made_by = _scored(inputs, inputs[Need(BUNDLES)].folder)
+    champion_bundle, champion = inputs.bundle_in_force(inputs[Parent(CHAMPIONS)]), None
     if champion_bundle is not None:
-        _, champion, champion_made_by = _scored(reading, champion_bundle)
+        _, champion, champion_made_by = _scored(inputs, champion_bundle)
         made_by = champion_made_by | made_by
-    slices = {name: rows[name].to_numpy(zero_copy_only=False) for name in reading.config.gate.slices}
-    decision = judge(_rules(reading), rows["label"].to_numpy(), candidate, champion, slices)
+    slices = {name: rows[name].to_numpy(zero_copy_only=False) for name in inputs.config.gate.slices}
+    decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices)
     for note in decision.measures["notes"]:
-        report(f"gate {reading.day}: {note}")
+        log.info("gate %s: %s", inputs.day, note)
     for reason in decision.reasons:
-        report(f"gate {reading.day}: refused: {reason}")
-    return Built(rows.num_rows, dataclasses.asdict(decision), made_by)
+        log.info("gate %s: refused: %s", inputs.day, reason)
+    return Built(rows.num_rows, GateDetails(**dataclasses.asdict(decision)), made_by)
 
 
-def _unjudged(reading: Reading) -> str:
+def _samples(inputs: Inputs) -> list[Path]:
+    return [sample.partition.file(SAMPLE_FILE) for sample in inputs[LabelledOver("gate.window_days")].values()]
+
+
+def _unjudged(inputs: Inputs) -> str:
     """Why there is nothing to judge, or nothing to judge it by; empty when there is."""
-    if (reason := kept_reason(reading.need("bundles").details)) is not None:
+    if (reason := inputs[Need(BUNDLES)].kept) is not None:
         return f"no candidate: {reason}"
-    counts = [_gate_clicks(reading, sample) for sample in _samples(reading).values()]
-    rows, positives = (sum(column) for column in zip(*counts, strict=True))
+    counts = [_gate_clicks(sample) for sample in _samples(inputs)]
+    rows, positives = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     if 0 < positives < rows:
         return ""
     return f"{positives:,} clicks in {rows:,} rows of the gate shares: nothing to judge by"
 
 
-def _gate_clicks(reading: Reading, sample: Manifest) -> tuple[int, int]:
-    """Rows of the gate share of a day, and how many of them are clicks."""
+def _gate_clicks(sample: Path) -> tuple[int, int]:
+    """Rows of the gate share of a sample, and how many of them are clicks."""
     import pyarrow.parquet as pq
 
     rows = positives = 0
-    with pq.ParquetFile(reading.store.folder(sample) / "sample.parquet") as file:
+    with pq.ParquetFile(sample) as file:
         for batch in file.iter_batches(columns=["label", "share"]):
             label = batch["label"].to_numpy()[batch["share"].to_numpy(zero_copy_only=False) == "gate"]
             rows, positives = rows + len(label), positives + int(label.sum())
     return rows, positives
 
 
-def _samples(reading: Reading) -> dict[datetime.date, Manifest]:
-    return reading.labelled(reading.config.gate.window_days)
-
-
-def _scored(reading: Reading, bundle_folder: Path) -> "tuple[pa.Table, Scores, dict[str, str]]":
+def _scored(inputs: Inputs, bundle_folder: Path) -> "tuple[pa.Table, Scores, dict[str, str]]":
     """The rows of the gate shares, what a bundle says about them, and what the last bits of that depend on."""
     import pyarrow as pa
 
     from pnn_gluon.evaluation.gate import Scores
-    from pnn_gluon.serving.bundle import Bundle, scored_batches
-    from pnn_gluon.warehouse.duckdb_engine import connect
+    from pnn_gluon.serving.bundle import Bundle
+    from pnn_gluon.serving.scoring import score_batches
 
     bundle = Bundle.load(bundle_folder)
-    columns = ("label", *reading.config.gate.slices)
-    samples = _samples(reading)
-    with connect(reading.config.engine) as connection:
-        batches = [
-            batch
-            for sample in samples.values()
-            for batch in scored_batches(
-                bundle.score(connection, reading.store.folder(sample) / "sample.parquet", columns, "share = 'gate'")
-            )
-        ]
-    rows = pa.Table.from_batches(batches)
+    columns = ("label", *inputs.config.gate.slices)
+    found = []
+    for sample in _samples(inputs):
+        with score_batches(bundle, inputs.config.engine, sample, columns, "share = 'gate'") as batches:
+            found += [batch.arrow() for batch in batches]
+    rows = pa.Table.from_batches(found)
     logit, probability = rows["logit"].to_numpy(), rows["probability"].to_numpy()
     return rows, Scores(logit, probability, bundle.calibrated_logit(logit)), bundle.last_bits
 
 
-def _rules(reading: Reading) -> "GateRules":
+def _rules(inputs: Inputs) -> "GateRules":
     from pnn_gluon.evaluation.gate import GateRules
 
-    gate: dict[str, Any] = reading.config.gate.model_dump(exclude={"slices", "window_days", "pcoc_low", "pcoc_high"})
-    return GateRules(pcoc_range=(reading.config.gate.pcoc_low, reading.config.gate.pcoc_high), **gate)
-
-
-def _refused(manifest: Manifest) -> bool:
-    return not manifest.details["accepted"]
-
-
-STEP = Step("gate", "gates", ("gate",), reads, build, refused=_refused)
+    gate = inputs.config.gate
+    rules: dict[str, Any] = gate.model_dump(exclude={"slices", "window_days", "pcoc_low", "pcoc_high"})
+    return GateRules(pcoc_range=(gate.pcoc_low, gate.pcoc_high), **rules)

@@ -5,55 +5,41 @@ tables of the past day are left as they are; `pnn-gluon status` shows a day whos
 """
 
 import datetime
+import logging
 from pathlib import Path
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step, kept
 from jobs.steps.ingest import read_day
-from pnn_gluon.days import plus
+from pnn_gluon.pipeline.details import MaturedDetails
+from pnn_gluon.pipeline.inputs import RawLogs, Saved
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE, SAMPLE_FILE
+from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
-
-def matured_day(reading: Reading) -> datetime.date | None:
-    """The day whose labels are complete by now; None when that is before the first day."""
-    day = plus(reading.day, -reading.config.calibration.maturity_days)
-    return day if day >= reading.config.first_day else None
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """The raw files of the matured day."""
-    day = matured_day(reading)
-    if day is not None:
-        reading.raw_logs(day)
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Ingest and split again; when the raw files have not changed, the first reading serves."""
     from pnn_gluon.data.sampling import sample_rows
 
-    day = matured_day(reading)
+    day = inputs.matured_day
     if day is None:
-        report(f"mature {reading.day}: no day with matured labels yet")
-        return Built(0, {"day": None})
-    rows = _link_first_reading(reading, day, folder)
-    if rows is None:
-        rows = read_day(reading, day, folder)[0].rows
-    config = reading.config
-    result = sample_rows(config.sampling, config.engine, folder / "rows.parquet", folder / "sample.parquet")
-    details = {"day": str(day), "rows": rows, "rate": config.sampling.negative_rate}
-    return Built(result.rows, details) if rows else kept(f"no rows of {day}", **details)
+        log.info("mature %s: no day with matured labels yet", inputs.day)
+        return Built(0, MaturedDetails(day=None))
+    rows = _read(inputs, day, folder)
+    config = inputs.config
+    result = sample_rows(config.sampling, config.engine, folder / ROWS_FILE, folder / SAMPLE_FILE)
+    details = MaturedDetails(day=str(day), rows=rows, rate=config.sampling.negative_rate)
+    return Built(result.rows, details) if rows else kept(f"no rows of {day}", details)
 
 
-def _link_first_reading(reading: Reading, day: datetime.date, folder: Path) -> int | None:
-    """The number of rows of the first reading, if the raw files have not changed since."""
-    first = reading.store.manifest("rows", day)
-    if first is None or dict(first.inputs) != reading.inputs:
-        return None
-    if first.config != reading.config.fingerprint("source", "fields"):
-        return None
-    for file in first.files:
-        link_file(reading.store.folder(first) / file.name, folder / file.name)
+def _read(inputs: Inputs, day: datetime.date, folder: Path) -> int:
+    """The rows of the day in the folder, linked from its first reading if that was of the same files; their number."""
+    first = inputs[Saved(ROWS, matured=True)]
+    if first is None or not inputs.made_alike(first, step("ingest")):
+        return read_day(inputs.config, day, inputs[RawLogs(matured=True)], folder)[0].rows
+    for file in first.manifest.files:
+        link_file(first.file(file.name), folder / file.name)
     return first.rows
-
-
-STEP = Step("mature", "matured", ("source", "fields", "sampling", "calibration.maturity_days"), reads, build)

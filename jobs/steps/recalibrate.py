@@ -4,67 +4,76 @@ The next day's promote takes the new bundle up if it keeps that model.
 """
 
 import dataclasses
+import logging
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step, kept
-from jobs.steps.promote import NONE
-from jobs.steps.serving_model import champion_folder
+from pnn_gluon.pipeline.details import RecalibratedDetails, Summary
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import CHAMPIONS, MATURED, SAMPLE_FILE
+from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
-Summary: TypeAlias = dict[str, float | int | None]
+if TYPE_CHECKING:
+    from pnn_gluon.config import CalibrationConfig, EngineConfig
+
+log = logging.getLogger(__name__)
+
+NOTHING = RecalibratedDetails(champion=None)
 
 
-def reads(reading: Reading) -> None:
-    """The model in force and the matured sample."""
-    reading.need("champions")
-    reading.need("matured")
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Fit the calibrator on the calibrate share of the matured day, which no model trains on."""
     from pnn_gluon.evaluation.calibration import CannotCalibrate
     from pnn_gluon.serving.bundle import BundleCard
     from pnn_gluon.training.scorer import last_bits
 
-    champion, matured = reading.need("champions"), reading.need("matured")
-    source = champion_folder(reading.store, champion)
-    if source is None or matured.details["day"] is None:
-        report(f"recalibrate {reading.day}: nothing to recalibrate yet")
-        return Built(0, {"champion": None, **NONE})
-    sample = reading.store.folder(matured) / "sample.parquet"
+    champion, matured = inputs[Need(CHAMPIONS)], inputs[Need(MATURED)]
+    source = inputs.bundle_in_force(champion)
+    if source is None or matured.details.day is None:
+        log.info("recalibrate %s: nothing to recalibrate yet", inputs.day)
+        return Built(0, NOTHING)
+    config = inputs.config
     try:
-        before, after, rows, note = _refit(reading, source, sample, folder)
+        refitted = _refit(config.calibration, config.engine, source, matured.file(SAMPLE_FILE), folder)
     except CannotCalibrate as error:
-        return kept(str(error), champion=None, **NONE)
-    report(f"recalibrate {reading.day}: pcoc {before['pcoc']} -> {after['pcoc']} on {rows:,} rows")
+        return kept(str(error), NOTHING)
+    before, after, rows, note = refitted
+    log.info("recalibrate %s: pcoc %s -> %s on %s rows", inputs.day, before["pcoc"], after["pcoc"], f"{rows:,}")
     if note:
-        report(f"recalibrate {reading.day}: {note}")
-    pointer = {key: champion.details[key] for key in NONE}
-    days = {key: pointer[key] for key in ("model_day", "map_day")}
-    details = {"champion": pointer, "before": before, "after": after, "notes": [note] if note else [], **days}
+        log.info("recalibrate %s: %s", inputs.day, note)
+    pointer = champion.details.pointer
+    details = RecalibratedDetails(
+        champion=pointer,
+        before=before,
+        after=after,
+        notes=[note] if note else [],
+        model_day=pointer.model_day,
+        map_day=pointer.map_day,
+    )
     return Built(rows, details, last_bits(BundleCard.read(folder).model["name"]))
 
 
-def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[Summary, Summary, int, str]:
+def _refit(
+    calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: Path, folder: Path
+) -> tuple[Summary, Summary, int, str]:
     """The bundle again with a new calibrator; summaries before and after on the rows of the fit, and a note on it."""
     import numpy as np
 
     from pnn_gluon.evaluation.calibration import CannotCalibrate, calibration_note, correct_sampling, fit_calibrator
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
-    from pnn_gluon.warehouse.duckdb_engine import connect
+    from pnn_gluon.serving.scoring import score_batches
 
     bundle = Bundle.load(source)
-    with connect(reading.config.engine) as connection:
-        scored = list(bundle.score(connection, sample, ("label",), "share = 'calibrate'"))
+    with score_batches(bundle, engine, sample, ("label",), "share = 'calibrate'") as batches:
+        scored = list(batches)
     if not scored:
         raise CannotCalibrate("no rows in the calibrate share of the matured day")
     logit = np.concatenate([batch.logit for batch in scored])
     label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
     corrected = correct_sampling(logit, bundle.card.rate)
-    calibration = reading.config.calibration
     calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)
     before, after = (
         ClickMetrics().update(label, logit, each.probability(corrected), each.logit(corrected)).summary()
@@ -75,6 +84,3 @@ def _refit(reading: Reading, source: Path, sample: Path, folder: Path) -> tuple[
             link_file(path, folder / path.name)
     write_bundle(folder, dataclasses.replace(bundle.card, metrics=after), calibrator)
     return before, after, len(label), calibration_note(calibration.method, label, calibration.min_clicks)
-
-
-STEP = Step("recalibrate", "recalibrated", ("calibration",), reads, build)

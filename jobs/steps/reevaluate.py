@@ -1,38 +1,37 @@
 """The model that was in force during a past day, measured again now that the day's labels have matured."""
 
 import dataclasses
+import logging
 from pathlib import Path
+from typing import Any
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step, kept
-from jobs.steps.evaluate import NOTHING, evaluate_rows
-from jobs.steps.mature import matured_day
-from jobs.steps.serving_model import champion_folder
-from pnn_gluon.days import plus
+from jobs.steps.evaluate import NOTHING
+from jobs.steps.evaluating import evaluate_rows
+from pnn_gluon.pipeline.details import EvaluationDetails, ReevaluationDetails
+from pnn_gluon.pipeline.inputs import InForceThen, Need
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import MATURED, ROWS_FILE
+from pnn_gluon.pipeline.work import Inputs
 
-
-def reads(reading: Reading) -> None:
-    """The matured rows and the champion of the day before them."""
-    day = matured_day(reading)
-    reading.need("matured")
-    if day is not None and day > reading.config.first_day:
-        reading.need("champions", plus(day, -1))
+log = logging.getLogger(__name__)
 
 
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Score the matured rows through the bundle that was in force, and measure."""
-    day, matured = matured_day(reading), reading.need("matured")
-    champion = None
-    if day is not None and day > reading.config.first_day:
-        champion = champion_folder(reading.store, reading.need("champions", plus(day, -1)))
-    if champion is None:
-        report(f"reevaluate {reading.day}: no matured day with a model in force yet")
-        return Built(0, {**NOTHING, "day": str(day) if day else None})
-    if not matured.details.get("rows", matured.rows):
-        return kept(f"no rows of {day}", **NOTHING, day=str(day))
-    built = evaluate_rows(reading, champion, reading.store.folder(matured) / "rows.parquet", folder)
-    report(f"reevaluate {reading.day}: {day}: {built.details['summary']}")
-    return dataclasses.replace(built, details={"day": str(day), **built.details})
+    day, matured = inputs.matured_day, inputs[Need(MATURED)]
+    bundle = inputs.bundle_in_force(inputs[InForceThen()])
+    shown = str(day) if day else None
+    if bundle is None:
+        log.info("reevaluate %s: no matured day with a model in force yet", inputs.day)
+        return Built(0, _of_day(shown, NOTHING))
+    rows = matured.details.rows
+    if not (matured.rows if rows is None else rows):
+        return kept(f"no rows of {day}", _of_day(shown, NOTHING))
+    measured = evaluate_rows(inputs.config.engine, bundle, matured.file(ROWS_FILE), folder)
+    log.info("reevaluate %s: %s: %s", inputs.day, day, measured.details.summary)
+    return Built(measured.rows, _of_day(shown, measured.details), measured.last_bits)
 
 
-STEP = Step("reevaluate", "reevaluations", ("calibration.maturity_days",), reads, build)
+def _of_day(day: str | None, details: EvaluationDetails) -> ReevaluationDetails:
+    told: dict[str, Any] = {field.name: getattr(details, field.name) for field in dataclasses.fields(details)}
+    return ReevaluationDetails(day=day, **told)

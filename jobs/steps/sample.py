@@ -1,25 +1,24 @@
 """Rows of the day -> train, calibrate and gate shares, with the train negatives down-sampled."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step
+from pnn_gluon.pipeline.details import SampleDetails
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.step import Built
+from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE, SAMPLE_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """The rows of the day."""
-    reading.need("rows")
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Split by a hash of the row id and keep negatives of the train share at the configured rate."""
     from pnn_gluon.data.sampling import sample_rows
 
-    rows = reading.store.folder(reading.need("rows")) / "rows.parquet"
-    result = sample_rows(reading.config.sampling, reading.config.engine, rows, folder / "sample.parquet")
-    report(f"sample {reading.day}: {result.train:,} train, {result.calibrate:,} calibrate, {result.gate:,} gate")
-    return Built(result.rows, {**dataclasses.asdict(result), "rate": reading.config.sampling.negative_rate})
-
-
-STEP = Step("sample", "samples", ("sampling",), reads, build)
+    config, rows = inputs.config, inputs[Need(ROWS)].file(ROWS_FILE)
+    result = sample_rows(config.sampling, config.engine, rows, folder / SAMPLE_FILE)
+    shares = (f"{rows:,}" for rows in (result.train, result.calibrate, result.gate))
+    log.info("sample %s: %s train, %s calibrate, %s gate", inputs.day, *shares)
+    return Built(result.rows, SampleDetails(**dataclasses.asdict(result), rate=inputs.config.sampling.negative_rate))

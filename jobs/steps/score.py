@@ -1,58 +1,48 @@
 """The candidates (requests) of tomorrow, scored by the model in force -> the score table as Parquet."""
 
-from contextlib import closing
+import logging
 from pathlib import Path
 
-from jobs.reading import Reading
-from jobs.step import Built, Report, Step, kept
 from jobs.steps.ingest import raw_lines, targets_in
-from jobs.steps.serving_model import champion_folder
 from pnn_gluon.days import plus
+from pnn_gluon.pipeline.details import ScoreDetails
+from pnn_gluon.pipeline.inputs import Need, Requests
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import CHAMPIONS, ROWS_FILE, SCORES_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
 
 
-def reads(reading: Reading) -> None:
-    """Today's champion and tomorrow's requests."""
-    reading.need("champions")
-    reading.raw_requests(plus(reading.day, 1))
-
-
-def build(reading: Reading, folder: Path, report: Report) -> Built:
+def build(inputs: Inputs, folder: Path) -> Built:
     """Parse the requests as ingest parses logs and score every good one; bad lines go to rejects."""
     from pnn_gluon.data.ingest import ingest_requests
-    from pnn_gluon.serving.bundle import Bundle, scored_batches
-    from pnn_gluon.store.tables import TableWriter
-    from pnn_gluon.warehouse.duckdb_engine import connect
+    from pnn_gluon.serving.bundle import Bundle
+    from pnn_gluon.serving.scoring import write_scores
 
-    score_day = plus(reading.day, 1)
-    champion, missing = reading.need("champions"), reading.raw_requests(score_day)
-    model = champion_folder(reading.store, champion)
+    score_day = plus(inputs.day, 1)
+    told = {"score_day": str(score_day)}
+    champion, missing = inputs[Need(CHAMPIONS)], inputs[Requests(ahead=1)]
+    model = inputs.bundle_in_force(champion)
     if model is None:
-        return kept(f"no model is in force yet: {champion.details['reason']}", score_day=str(score_day))
+        return kept(f"no model is in force yet: {champion.details.reason}", told)
     if missing is not None:
-        return kept(missing, score_day=str(score_day))
-    result = ingest_requests(raw_lines(reading.config), reading.config.engine, score_day, targets_in(folder))
+        return kept(missing, told)
+    result = ingest_requests(raw_lines(inputs.config), inputs.config.engine, score_day, targets_in(folder))
+    rows = folder / ROWS_FILE
     if not result.rows:
-        (folder / "rows.parquet").unlink()
-        return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", score_day=str(score_day))
+        rows.unlink()
+        return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", told)
     bundle = Bundle.load(model)
-    table, columns = folder / "rows.parquet", ("row_id", "file", "line")
-    with (
-        connect(reading.config.engine) as connection,
-        TableWriter(folder / "scores.parquet") as writer,
-        closing(scored_batches(bundle.score(connection, table, columns))) as batches,
-    ):
-        for batch in batches:
-            writer.write(batch)
-    table.unlink()
-    report(f"score {reading.day}: {result.rows:,} requests of {score_day}, {result.rejects:,} rejects")
-    details = {
-        "score_day": str(score_day),
-        "model_day": bundle.card.model_day,
-        "map_day": bundle.card.map_day,
-        "rejects": result.rejects,
-        "lines": result.lines,
-    }
+    write_scores(bundle, inputs.config.engine, rows, folder / SCORES_FILE)
+    rows.unlink()
+    counts = f"{result.rows:,}", f"{result.rejects:,}"
+    log.info("score %s: %s requests of %s, %s rejects", inputs.day, counts[0], score_day, counts[1])
+    details = ScoreDetails(
+        score_day=str(score_day),
+        model_day=bundle.card.model_day,
+        map_day=bundle.card.map_day,
+        rejects=result.rejects,
+        lines=result.lines,
+    )
     return Built(result.rows, details, bundle.last_bits)
-
-
-STEP = Step("score", "scores", ("source", "fields"), reads, build)

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobs.reading import Reading
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.tables import SHARD_SUFFIX, SHARDS
+from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
     from pnn_gluon.data.feature_map import FeatureMap
@@ -25,22 +27,22 @@ class Split(NamedTuple):
     rate: float
 
 
-def split(reading: Reading) -> Split:
+def split(inputs: Inputs) -> Split:
     """The calibrate share of all days, judged at the natural rate; or the last day's train share, as it is.
 
     The last day is the last with rows. Where it, or what is left without it, lacks clicks or non-clicks, the calibrate
     share serves. Rows of one class say nothing about when to stop: then there is no validation, `epochs` decides.
     """
-    shards, validation = reading.need("shards"), reading.config.training.validation
-    paths = sorted(reading.store.folder(shards).glob("*.h5"))
+    shards, validation = inputs[Need(SHARDS)], inputs.config.training.validation
+    paths = [shards.file(f"{day}{SHARD_SUFFIX}") for day in sorted(shards.details.samples)]
     if validation == "none":
-        return Split(paths, [], "calibrate", shards.details["rate"])
+        return Split(paths, [], "calibrate", shards.details.rate)
     last = [path for path in paths if clicks(path, "train")[0]][-1:]
     earlier = [path for path in paths if path not in last]
     if validation == "last_day" and not one_class(earlier, "train") and not one_class(last, "train"):
         return Split(earlier, last, "train", 1.0)
     valid = [] if one_class(paths, "calibrate") else paths
-    return Split(paths, valid, "calibrate", shards.details["rate"])
+    return Split(paths, valid, "calibrate", shards.details.rate)
 
 
 def clicks(path: Path, share: str) -> tuple[int, int]:
@@ -59,15 +61,15 @@ def one_class(paths: list[Path], share: str) -> str:
     return "" if 0 < positives < rows else f"{positives:,} clicks in {rows:,} rows of the {share} shares"
 
 
-def unseen(reading: Reading, feature_map: "FeatureMap") -> "Unseen | None":
+def unseen(inputs: Inputs, feature_map: "FeatureMap") -> "Unseen | None":
     """What hides some fields of the training rows, so that *other* and *missing* are trained, if any."""
     from pnn_gluon.data.feeder import Feeder
     from pnn_gluon.data.unseen import Unseen, count_ids
 
-    training = reading.config.training
+    training = inputs.config.training
     if not training.unseen_share:
         return None
     slots, size = feature_map.layout.slots, feature_map.size
-    rows = Feeder(split(reading).train, "train", batch_size=CHUNK, slots=slots, size=size, order="sequential")
+    rows = Feeder(split(inputs).train, "train", batch_size=CHUNK, slots=slots, size=size, order="sequential")
     counts = count_ids(rows.batches(), size)
     return Unseen.of_map(feature_map, counts, rows.rows, share=training.unseen_share, seed=training.seed)

@@ -194,10 +194,3 @@ def _checksum(card: BundleCard) -> str:
 
 def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def scored_batches(scored: Generator[ScoredBatch, None, None]) -> Generator[pa.RecordBatch, None, None]:
-    """Scored rows as Arrow, see `ScoredBatch.arrow`. Closing it closes `scored`."""
-    with closing(scored) as batches:
-        for batch in batches:
-            yield batch.arrow()

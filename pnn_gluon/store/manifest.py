@@ -12,6 +12,9 @@ from pnn_gluon.days import parse_day
 from pnn_gluon.errors import ConfigError, DamagedError
 from pnn_gluon.file_hash import sha256_of
 
+FORMAT = 2
+"""Of the manifests that are written. The first, of release 0.1, told neither the step's version nor its options."""
+
 CHECKSUM = "checksum"
 """Key of the hash of everything else in a manifest; manifests of earlier releases have none."""
 
@@ -31,6 +34,8 @@ class Manifest:
 
     `run` names the content: equal files, rows and details give the same run, wherever and whenever made.
     `inputs` maps what was read (`table/day` or `raw/file`) to the run or hash that was read; None = not there.
+    `config` is the hash of the options that the step depended on; `options` are those of them that differed from their
+    defaults, None in the first format; `version` is the step's.
     `made_by` says with what it was made (versions, threads, processor); it decides nothing.
     """
 
@@ -43,6 +48,9 @@ class Manifest:
     config: str
     made_by: Mapping[str, str]
     details: Mapping[str, Any]
+    options: Mapping[str, Any] | None = None
+    version: int = 1
+    format: int = 1
 
     def to_json(self) -> bytes:
         """Canonical JSON with its own checksum: the same manifest is the same bytes."""
@@ -61,6 +69,8 @@ class Manifest:
             checksum = fields.pop(CHECKSUM, None)
             if checksum not in {None, _checksum(fields)}:
                 raise DamagedError("its content does not agree with its checksum")
+            if fields.get("format", 1) > FORMAT:
+                raise DamagedError(f"of format {fields['format']}, written by a newer release than this: install that")
             fields["day"] = parse_day(fields["day"])
             fields["files"] = tuple(StoredFile(**file) for file in fields["files"])
             manifest = cls(**fields)

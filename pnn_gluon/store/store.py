@@ -11,41 +11,40 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pnn_gluon.abandoned import is_abandoned, remove_abandoned
 from pnn_gluon.atomic import move_folder, temporaries, write_atomically
-from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
-from pnn_gluon.store.makers import mending_command
-from pnn_gluon.store.manifest import Manifest, content_run, damages, describe_files
+from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files
 from pnn_gluon.store.remote import Remote
 
 _LOCAL_STATE = ".local"
 _DISCARDED = "discarded"
 
 
+def _by_its_command(table: str, day: datetime.date) -> str:
+    return f"the command that made {table}, for {day}"
+
+
 class Store:
     """Partitions of every table of one pipeline.
 
-    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit. Errors name the
-    commands of the configuration at `config`.
+    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit. `mend` gives the
+    command that makes a day of a table again, which errors name.
     """
 
-    def __init__(self, root: str, cache: Path | None = None, config: Path | None = None) -> None:
+    def __init__(
+        self, root: str, cache: Path | None = None, mend: Callable[[str, datetime.date], str] = _by_its_command
+    ) -> None:
         self.remote = Remote(root) if "://" in root else None
-        self.root, self.config = root, config
+        self.root, self.mend = root, mend
         self.local = (cache or _cache_of(root)) if self.remote else Path(root)
-
-    @classmethod
-    def of(cls, config: Config) -> "Store":
-        """The store of a pipeline."""
-        return cls(config.store_root, config=config.path)
 
     def manifest(self, table: str, day: datetime.date) -> Manifest | None:
         """The manifest in force of a day, or None when the day was never made.
@@ -139,7 +138,7 @@ class Store:
         return folder
 
     def _mend(self, table: str, day: datetime.date) -> str:
-        return f"make it again: {mending_command(table, day, self.config)}"
+        return f"make it again: {self.mend(table, day)}"
 
     @staticmethod
     def relative(table: str, day: datetime.date, run: str) -> str:
@@ -258,15 +257,29 @@ class Store:
         *,
         rows: int,
         inputs: Mapping[str, str | None],
-        config: str,
+        options: Mapping[str, Any],
+        version: int,
         made_by: Mapping[str, str],
         details: Mapping[str, Any],
     ) -> Manifest:
         """Make a staged folder the day in force: move or upload the files, then write the manifest."""
-        details = json.loads(json.dumps(details))
+        details, options = json.loads(json.dumps(details)), json.loads(json.dumps(options))
         files = describe_files(folder)
         run = content_run(files, rows, details)
-        manifest = Manifest(table, day, run, rows, files, dict(inputs), config, dict(made_by), details)
+        manifest = Manifest(
+            table,
+            day,
+            run,
+            rows,
+            files,
+            dict(inputs),
+            _hash_of(options),
+            dict(made_by),
+            details,
+            options,
+            version,
+            FORMAT,
+        )
         target = self.local / self.relative(table, day, run)
         if target.is_dir() and damages(target, manifest):
             self._discard(target)
@@ -322,6 +335,10 @@ class Store:
 
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"
+
+
+def _hash_of(options: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(options, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _cache_of(url: str) -> Path:

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from jobs.airflow import dag_runner
-from jobs.pipeline import DAILY
-from jobs.steps import export
+from jobs.commands import export
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError, PnnError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
 from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
-from tests.jobs.small_pipeline import build, tree
+from tests.jobs.small_pipeline import DAILY, build, tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,7 +92,7 @@ def test_the_dag_makes_the_same_bytes_as_the_steps_by_hand(ran: Config, tmp_path
 
 def test_the_night_runs_after_the_day(ran: Config, dags: dict[str, Any]) -> None:
     dag_runner.run_day(dags["ctr_nightly_evaluation"], LAST)
-    store = Store.of(ran)
+    store = open_store(ran)
     made = store.manifest("reevaluations", LAST)
     assert made is not None
     assert made.details["day"] == str(LAST)
@@ -109,7 +108,7 @@ def test_the_export_form_exports(ran: Config, dags: dict[str, Any]) -> None:
         "name": "form",
     }
     dag_runner.run_day(dags["ctr_export"], LAST, form)
-    assert Store.of(ran).days("exports_form") == DAG_DAYS
+    assert open_store(ran).days("exports_form") == DAG_DAYS
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,7 @@ def test_a_hostile_form_is_refused_and_runs_nothing(
     with pytest.raises((PnnError, ValueError)):
         dag_runner.run_day(dags["ctr_export"], LAST, {**base, **values})
     assert not mark.exists()
-    assert not Store.of(ran).days("exports_bad")
+    assert not open_store(ran).days("exports_bad")
 
 
 def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) -> None:
@@ -145,4 +144,4 @@ def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config
     wanted = export.export_step("none", DAG_DAYS[0].replace(year=2031), "logs")
     with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
         wanted.run(ran, LAST)
-    assert not Store.of(ran).days("exports_none")
+    assert not open_store(ran).days("exports_none")

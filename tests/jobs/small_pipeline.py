@@ -4,12 +4,16 @@ import datetime
 from collections.abc import Iterable
 from pathlib import Path
 
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.data.synthetic import write_day, write_requests
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
+from pnn_gluon.pipeline.states import day_states
+from pnn_gluon.pipeline.steps import STEPS, step
 
+DAILY = tuple(each.name for each in STEPS if each.schedule == "daily")
+NIGHTLY = tuple(each.name for each in STEPS if each.schedule == "nightly")
 FIRST = datetime.date(2026, 11, 1)
 DAYS = day_range(FIRST, plus(FIRST, 4))
 SCORES_VARIABLE = "PNN_GLUON_TEST_SCORES"
@@ -71,7 +75,16 @@ def build(
     config: Config, days: Iterable[datetime.date], steps: Iterable[str] = DAILY, force: bool = False
 ) -> list[str]:
     """Run steps day by day; the statuses."""
-    return [step(name).run(config, day, force).status for day in days for name in steps]
+    return [run_step(step(name), config, day, force).status for day in days for name in steps]
+
+
+def state_words(config: Config, days: Iterable[datetime.date]) -> dict[datetime.date, dict[str, str]]:
+    """The state of every step of the day, without the reasons."""
+    nightly = set(NIGHTLY) if not config.calibration.maturity_days else set(NIGHTLY) - {"mature"}
+    return {
+        day: {name: state.word for name, state in states.items() if name not in nightly}
+        for day, states in day_states(config, days).items()
+    }
 
 
 def tree(root: Path, tables: Iterable[str] = ()) -> dict[str, bytes]:

@@ -17,8 +17,8 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.models.registry import create_model
 from pnn_gluon.ops import operators, plain_operators
+from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.serving.bundle import Bundle, BundleCard
-from pnn_gluon.store.store import Store
 from pnn_gluon.training.export import exported_values, predict_logits
 from pnn_gluon.training.parameters import put_values
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -29,7 +29,7 @@ LAST = DAYS[-1]
 
 @pytest.fixture
 def bundle_folder(five_days: Config, tmp_path: Path) -> Path:
-    store = Store.of(five_days)
+    store = open_store(five_days)
     manifest = store.manifest("bundles", LAST)
     assert manifest is not None
     shutil.copytree(store.folder(manifest), tmp_path / "bundle")
@@ -37,7 +37,7 @@ def bundle_folder(five_days: Config, tmp_path: Path) -> Path:
 
 
 def sample_of(config: Config) -> Path:
-    store = Store.of(config)
+    store = open_store(config)
     manifest = store.manifest("samples", LAST)
     assert manifest is not None
     return store.folder(manifest) / "sample.parquet"
@@ -58,7 +58,7 @@ def test_raw_rows_get_the_bits_of_the_gluon_model_on_encoded_rows(five_days: Con
     net.initialize()
     put_values(net, exported_values(net, bundle_folder))
     net.hybridize(static_alloc=True)
-    store = Store.of(five_days)
+    store = open_store(five_days)
     manifest = store.manifest("shards", LAST)
     assert manifest is not None
     with open_shard(store.folder(manifest) / f"{LAST}.h5") as shard:
@@ -128,7 +128,7 @@ def test_a_bundle_of_another_format_or_none_is_refused(bundle_folder: Path, tmp_
 
 
 def test_manifests_of_scores_say_what_their_last_bits_depend_on(five_days: Config, bundle_folder: Path) -> None:
-    store, expected = Store.of(five_days), Bundle.load(bundle_folder).last_bits
+    store, expected = open_store(five_days), Bundle.load(bundle_folder).last_bits
     assert expected["operators"] == operators()
     for table in ("models", "bundles", "gates", "evaluations", "scores"):
         manifest = store.manifest(table, LAST)

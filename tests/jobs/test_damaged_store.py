@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
-from pnn_gluon.store.makers import MAKERS
 from pnn_gluon.store.store import Store
-from tests.jobs.small_pipeline import DAYS
+from tests.jobs.small_pipeline import DAILY, DAYS
 
 LAST = DAYS[-1]
 READERS = {
@@ -29,7 +30,7 @@ READERS = {
 
 
 def run_folder(config: Config, table: str) -> Path:
-    store = Store.of(config)
+    store = open_store(config)
     manifest = store.manifest(table, LAST)
     assert manifest is not None
     return store.local / Store.relative(table, LAST, manifest.run)
@@ -47,41 +48,40 @@ def mend_as_told(config: Config, message: str) -> str:
     told = re.search(r"pnn-gluon step (\w+) --config (\S+) --day (\S+) --force", message)
     assert told is not None, message
     assert (told[2], told[3]) == (str(config.path), str(LAST))
-    return step(told[1]).run(config, LAST, force=True).run
+    return run_step(step(told[1]), config, LAST, force=True).run
 
 
 @pytest.mark.parametrize("table", [name for name in READERS if name != "champions"])
 def test_a_damaged_file_stops_its_reader_and_the_named_command_mends_it(built: Config, table: str) -> None:
-    before = Store.of(built).manifest(table, LAST)
+    before = open_store(built).manifest(table, LAST)
     assert before is not None
     change_last_byte(max(run_folder(built, table).iterdir(), key=lambda path: path.stat().st_size))
     with pytest.raises(DamagedError, match="not the bytes that were written") as raised:
-        step(READERS[table]).run(built, LAST, force=True)
+        run_step(step(READERS[table]), built, LAST, force=True)
     assert mend_as_told(built, str(raised.value)) == before.run
-    assert step(READERS[table]).run(built, LAST, force=True).status == "done"
+    assert run_step(step(READERS[table]), built, LAST, force=True).status == "done"
 
 
 @pytest.mark.parametrize("table", READERS)
 def test_a_damaged_manifest_stops_its_reader_and_the_named_command_mends_it(built: Config, table: str) -> None:
-    path = Store.of(built).local / table / f"ds={LAST}.json"
+    path = open_store(built).local / table / f"ds={LAST}.json"
     whole = path.read_bytes()
     fields = json.loads(whole)
     path.write_text(json.dumps({**fields, "rows": fields["rows"] + 1}))
     with pytest.raises(DamagedError, match=f"{table}/ds={LAST}.json") as raised:
-        step(READERS[table]).run(built, LAST)
+        run_step(step(READERS[table]), built, LAST)
     mend_as_told(built, str(raised.value))
     assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("name", [name for name in DAILY if name not in {"gate", "promote"}])
-def test_a_step_does_not_call_a_damaged_day_done(built: Config, name: str) -> None:
-    table = step(name).table
-    assert MAKERS[table] == name
+def test_a_step_does_not_call_a_damaged_day_done(built: Config, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    table = step(name).table.name
     change_last_byte(next(iter(sorted(run_folder(built, table).iterdir()))))
-    said: list[str] = []
-    assert step(name).run(built, LAST, report=said.append).status == "done"
-    assert any("not the bytes that were written" in line for line in said)
-    assert step(name).run(built, LAST).status == "skipped"
+    caplog.set_level("INFO")
+    assert run_step(step(name), built, LAST).status == "done"
+    assert any("not the bytes that were written" in line for line in caplog.messages)
+    assert run_step(step(name), built, LAST).status == "skipped"
 
 
 def test_one_changed_digit_anywhere_in_a_bundle_is_refused_when_it_is_loaded(built: Config) -> None:
@@ -120,7 +120,7 @@ def test_a_bundle_that_cannot_be_parsed_is_an_error_that_names_it(built: Config)
 
 
 def test_what_a_kill_left_goes_also_when_the_day_stands(built: Config) -> None:
-    left = Store.of(built).local / f"samples/.ds={LAST}.json.0a1b2c3d"
+    left = open_store(built).local / f"samples/.ds={LAST}.json.0a1b2c3d"
     left.write_text("half")
-    assert step("sample").run(built, LAST).status == "skipped"
+    assert run_step(step("sample"), built, LAST).status == "skipped"
     assert not left.exists()

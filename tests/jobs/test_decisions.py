@@ -8,48 +8,45 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.commands.export import export_step
 from jobs.commands.rollback import roll_back
-from jobs.pipeline import NIGHTLY, day_states, step
+from jobs.running import Outcome, Work, run_step
+from jobs.steps.export import scoring
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import export_step, step
 from pnn_gluon.store.manifest import Manifest
-from pnn_gluon.store.store import Store
-from tests.jobs.small_pipeline import DAYS, FIRST, build
+from tests.jobs.small_pipeline import DAYS, FIRST, NIGHTLY, build, state_words
 
 LAST = DAYS[-1]
 
 
-def silent(text: str) -> None:
-    pass
-
-
 def manifest(config: Config, table: str, day: datetime.date) -> Manifest:
-    found = Store.of(config).manifest(table, day)
+    found = open_store(config).manifest(table, day)
     assert found is not None
     return found
 
 
 def test_rollback_puts_another_days_model_in_force_scores_again_and_is_remembered(built: Config) -> None:
     before = manifest(built, "scores", LAST).run
-    outcomes = list(roll_back(built, LAST, DAYS[1], "bad campaign data", False, silent))
+    outcomes = list(roll_back(built, LAST, DAYS[1], "bad campaign data", False))
     assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish"]
     champion = manifest(built, "champions", LAST)
     assert champion.details["model_day"] == str(DAYS[1])
     assert (champion.details["decision"], champion.details["reason"]) == ("override", "bad campaign data")
     assert manifest(built, "scores", LAST).run != before
-    assert step("promote").run(built, LAST, force=True).details["model_day"] == str(DAYS[1])
-    assert set(day_states(built, [LAST])[LAST].values()) == {"done"}
-    list(roll_back(built, LAST, None, "data were fine", True, silent))
+    assert run_step(step("promote"), built, LAST, force=True).details["model_day"] == str(DAYS[1])
+    assert set(state_words(built, [LAST])[LAST].values()) == {"done"}
+    list(roll_back(built, LAST, None, "data were fine", True))
     assert manifest(built, "champions", LAST).details["decision"] == "promoted"
     assert manifest(built, "scores", LAST).run == before
 
 
 def test_rollback_needs_a_reason_and_a_model_that_exists(built: Config) -> None:
     with pytest.raises(ConfigError, match="--reason"):
-        list(roll_back(built, LAST, FIRST, " ", False, silent))
+        list(roll_back(built, LAST, FIRST, " ", False))
     with pytest.raises(ConfigError, match="after --day"):
-        list(roll_back(built, FIRST, LAST, "x", False, silent))
+        list(roll_back(built, FIRST, LAST, "x", False))
 
 
 def test_late_labels_recalibrate_the_model_in_force_and_the_next_day_that_keeps_it_takes_that_up(built: Config) -> None:
@@ -94,12 +91,17 @@ def test_before_any_labels_matured_the_night_does_nothing_and_says_so(built: Con
     config = _reloaded(built)
     build(config, [DAYS[1]], NIGHTLY)
     assert manifest(config, "matured", DAYS[1]).details == {"day": None}
-    assert manifest(config, "recalibrated", DAYS[1]).details["run"] is None
+    assert manifest(config, "recalibrated", DAYS[1]).details == {"champion": None}
+
+
+def export(config: Config, day: datetime.date, rows: str) -> Outcome:
+    work = Work(scoring(DAYS[2], rows))
+    return run_step(export_step("check", DAYS[2], rows), config, day, work=work)
 
 
 @pytest.mark.parametrize("rows", ["logs", "requests"])
 def test_an_export_scores_chosen_days_with_a_chosen_model(built: Config, rows: str) -> None:
-    outcome = export_step("check", DAYS[2], rows).run(built, DAYS[1])
+    outcome = export(built, DAYS[1], rows)
     scored = pq.read_table(Path(built.store_root) / outcome.path / "scores.parquet")
     expected = manifest(built, "rows", DAYS[1]).rows if rows == "logs" else 300
     assert scored.num_rows == outcome.rows == expected
@@ -109,19 +111,19 @@ def test_an_export_scores_chosen_days_with_a_chosen_model(built: Config, rows: s
 
 def test_an_export_needs_a_model_of_that_day(pipeline: Config) -> None:
     with pytest.raises(InputError, match=rf"Days with a bundle: none.* pnn-gluon run .*{DAYS[0]}\.\.{DAYS[2]}"):
-        export_step("check", DAYS[2], "requests").run(pipeline, DAYS[1])
+        export(pipeline, DAYS[1], "requests")
 
 
 def test_the_export_manifest_describes_the_scores_whole(built: Config) -> None:
     published, scores = manifest(built, "published", LAST), manifest(built, "scores", LAST)
-    export = json.loads((Store.of(built).folder(published) / "export.json").read_text())
+    export = json.loads((open_store(built).folder(published) / "export.json").read_text())
     file = Path(built.store_root) / export["parquet"]["path"]
     assert file.stat().st_size == export["parquet"]["size"]
     assert pq.read_table(file).num_rows == export["rows"] == scores.rows
 
 
 def test_scores_are_calibrated_probabilities_of_every_request(built: Config) -> None:
-    file = Store.of(built).folder(manifest(built, "scores", LAST)) / "scores.parquet"
+    file = open_store(built).folder(manifest(built, "scores", LAST)) / "scores.parquet"
     scored = pq.read_table(file)
     probability = scored["probability"].to_numpy()
     assert ((probability > 0) & (probability < 1)).all()

@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.pipeline import DAILY
 from pnn_gluon.config import MODEL_OPTIONS, Config, EngineConfig, load_config
 from pnn_gluon.days import plus
 from pnn_gluon.ops import PRECISION, native_operators, plain_operators
+from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import build
+from tests.jobs.small_pipeline import DAILY, build
 
 DAY = datetime.date(2026, 11, 1)
 ROWS, REQUESTS = 3000, 50
@@ -90,7 +90,7 @@ def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str, monke
     config = configured(encoded, model)
     steps = DAILY[DAILY.index("train") : DAILY.index("publish")]
     assert build(config, [DAY], steps)[0] == "done"
-    store = Store.of(config)
+    store = open_store(config)
     bundle, scores = (store.manifest(table, DAY) for table in ("bundles", "scores"))
     assert bundle is not None
     assert scores is not None

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.pipeline import step
+from jobs.running import run_step
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
 from pnn_gluon.models.gbdt import GBDT, GBDTOptions
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle, BundleCard
-from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
 from tests.jobs.small_pipeline import DAYS, build, tree
 
@@ -41,7 +42,7 @@ def trees(built: Config) -> Config:
 
 
 def folder_of(config: Config, table: str, day_number: int = -1) -> Path:
-    store, day = Store.of(config), DAYS[day_number]
+    store, day = open_store(config), DAYS[day_number]
     manifest = store.manifest(table, day)
     assert manifest is not None
     return store.folder(manifest)
@@ -52,7 +53,7 @@ def test_days_are_trained_gated_scored_and_published(pipeline: Config) -> None:
     statuses = build(config, DAYS[:2])
     assert set(statuses) == {"done"}
     assert set(build(config, DAYS[:2])) == {"skipped"}
-    details = step("train").run(config, DAYS[1]).details
+    details = run_step(step("train"), config, DAYS[1]).details
     assert details["model"]["name"] == "gbdt"
     assert details["model"]["options"]["trees"] == 40
     assert details["model"]["options"]["shrinkage"] == GBDTOptions().shrinkage
@@ -82,7 +83,7 @@ def test_training_again_gives_the_same_bytes(trees: Config) -> None:
 
 
 def test_validation_is_log_loss_of_the_calibrate_shares_at_the_natural_rate(trees: Config) -> None:
-    history = step("train").run(trees, DAYS[-1]).details["history"]
+    history = run_step(step("train"), trees, DAYS[-1]).details["history"]
     model = GBDT.load(folder_of(trees, "models"))
     losses, rows = 0.0, 0
     for path in sorted(folder_of(trees, "shards").glob("*.h5")):
@@ -96,18 +97,18 @@ def test_validation_is_log_loss_of_the_calibrate_shares_at_the_natural_rate(tree
 
 def test_training_options_reach_the_trees(trees: Config) -> None:
     patient = with_trees(trees, "patience = 4")
-    assert len(step("train").run(trees, DAYS[-1]).details["history"]) < 40
-    assert len(step("train").run(patient, DAYS[-1]).details["history"]) == 40
-    details = step("train").run(with_trees(trees, 'validation = "none"'), DAYS[-1]).details
+    assert len(run_step(step("train"), trees, DAYS[-1]).details["history"]) < 40
+    assert len(run_step(step("train"), patient, DAYS[-1]).details["history"]) == 40
+    details = run_step(step("train"), with_trees(trees, 'validation = "none"'), DAYS[-1]).details
     assert (details["trees"], list(details["history"])) == (40, [])
-    last_day = step("train").run(with_trees(trees, 'validation = "last_day"'), DAYS[-1]).details
+    last_day = run_step(step("train"), with_trees(trees, 'validation = "last_day"'), DAYS[-1]).details
     assert last_day["examples"] < details["examples"]
 
 
 def test_the_seed_reaches_the_draws_of_rows(trees: Config) -> None:
     trees.path.write_text(trees.path.read_text().replace("depth = 4", "depth = 4\nsubsample = 0.5"))
     histories = [
-        step("train").run(with_seed, DAYS[-1]).details["history"]
+        run_step(step("train"), with_seed, DAYS[-1]).details["history"]
         for with_seed in (load_config(trees.path), _seeded(trees.path, 9))
     ]
     assert histories[0] != histories[1]
@@ -129,6 +130,6 @@ def test_a_bundle_with_another_file_inside_is_refused(trees: Config, tmp_path: P
 
 
 def test_the_models_card_names_the_fields(trees: Config) -> None:
-    step("train").run(trees, DAYS[-1])
+    run_step(step("train"), trees, DAYS[-1])
     card = json.loads((folder_of(trees, "models") / "gbdt.json").read_text())
     assert list(card["fields"]) == [field.name for field in trees.fields]

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy_models import backward, gradients, int32, randomize
 
-from jobs.pipeline import step
+from jobs.running import run_step
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
@@ -16,8 +16,9 @@ from pnn_gluon.data.shards import first_bad_row, open_shard
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.dataset import load_dataset
 from pnn_gluon.models.registry import MODELS, create_model, model_options
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.runtime import mx
-from pnn_gluon.store.store import Store
 from pnn_gluon.training.export import predict_logits
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
@@ -28,7 +29,7 @@ LAYOUT = FieldLayout.single_valued(("a", "b", "c"))
 
 
 def folder_of(config, table, day=DAYS[0]):
-    store = Store.of(config)
+    store = open_store(config)
     return store.folder(store.manifest(table, day))
 
 
@@ -95,7 +96,7 @@ def test_the_padding_id_lies_inside_the_table_and_counts_nothing():
 
 
 def test_the_rate_of_negatives_travels_with_the_sample(five_days):
-    details = step("sample").run(five_days, five_days.first_day).details
+    details = run_step(step("sample"), five_days, five_days.first_day).details
     assert details["rate"] == five_days.sampling.negative_rate
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from jobs.day_reports import day_reports
-from jobs.pipeline import DAILY, daily_steps, day_states, step
+from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import daily_steps, step
 from pnn_gluon.store.manifest import Manifest
-from pnn_gluon.store.store import Store
-from tests.jobs.small_pipeline import DAYS, build
+from tests.jobs.small_pipeline import DAILY, DAYS, build, state_words
 
 
 def manifest(config: Config, table: str, day: datetime.date) -> Manifest:
-    found = Store.of(config).manifest(table, day)
+    found = open_store(config).manifest(table, day)
     assert found is not None
     return found
 
@@ -85,10 +86,10 @@ def test_matured_pcoc_stands_beside_the_first_one(pipeline: Config) -> None:
 def test_the_first_days_have_no_model_and_days_after_them_go_on(pipeline: Config) -> None:
     config = late(pipeline, maturity_days=1)
     steps = daily_steps(config)[:-1]
-    outcomes = {day: {name: step(name).run(config, day).status for name in steps} for day in DAYS[:2]}
+    outcomes = {day: {name: run_step(step(name), config, day).status for name in steps} for day in DAYS[:2]}
     assert (outcomes[DAYS[0]]["train"], outcomes[DAYS[0]]["score"]) == ("kept", "kept")
     assert set(outcomes[DAYS[1]].values()) == {"done"}
-    states = day_states(config, DAYS[:2])
+    states = state_words(config, DAYS[:2])
     assert all(state == "done" for name, state in states[DAYS[1]].items() if name != "publish")
 
 

@@ -8,23 +8,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.day_reports import day_reports, write_html
-from jobs.pipeline import step
-from jobs.reading import Reading
-from jobs.steps.gate import STEP as GATE
+from jobs.running import run_step
 from jobs.steps.gbdt import _log_loss
 from jobs.steps.train import _validation
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.metrics import ClickMetrics
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.manifest import Manifest
-from pnn_gluon.store.store import Store
 from tests.jobs.small_pipeline import DAYS, FIRST
 
 DAY = DAYS[2]
 
 
 def manifest(config: Config, table: str) -> Manifest:
-    found = Store.of(config).manifest(table, DAY)
+    found = open_store(config).manifest(table, DAY)
     assert found is not None
     return found
 
@@ -40,7 +41,7 @@ def test_rows_with_new_values_are_a_slice_of_the_next_day(five_days: Config) -> 
     """Counted anew from raw values: a categorical value without an id in the map of the model in force."""
     from pnn_gluon.data.feature_map import FeatureMap
 
-    store, evaluation = Store.of(five_days), manifest(five_days, "evaluations")
+    store, evaluation = open_store(five_days), manifest(five_days, "evaluations")
     model_map = store.manifest("maps", DAYS[1])
     assert model_map is not None
     feature_map = FeatureMap.load(store.folder(model_map) / "map.h5")
@@ -74,12 +75,12 @@ def test_what_is_reported_is_what_is_served(five_days: Config) -> None:
 
 def test_a_calibrator_that_merges_ranks_shows_in_served_auc_and_in_the_notes(built: Config) -> None:
     """As a bundle of an earlier release with its flat pieces would."""
-    champion = Store.of(built).manifest("bundles", DAYS[1])
+    champion = open_store(built).manifest("bundles", DAYS[1])
     assert champion is not None
     from pnn_gluon.evaluation.calibration import calibrator_from_dict
     from pnn_gluon.serving.bundle import Bundle, ScoredBatch
 
-    bundle = Bundle.load(Store.of(built).folder(champion))
+    bundle = Bundle.load(open_store(built).folder(champion))
     flat = calibrator_from_dict({"method": "isotonic", "logit": [-1.0, 1.0], "probability": [0.1, 0.1]})
     merged = Bundle(bundle.card, bundle.feature_map, bundle.scorer, flat)
     logit = np.linspace(-3, 3, 50, dtype=np.float32)
@@ -93,23 +94,23 @@ def test_a_calibrator_that_merges_ranks_shows_in_served_auc_and_in_the_notes(bui
 
 def test_isotonic_on_few_clicks_falls_back_and_the_report_says_so(built: Config, tmp_path: Path) -> None:
     config = changed(built, 'method = "platt"', 'method = "isotonic"\nmin_clicks = 1000')
-    details = step("calibrate").run(config, DAY).details
+    details = run_step(step("calibrate"), config, DAY).details
     (note,) = details["notes"]
     assert note.startswith("platt in place of isotonic: ")
-    calibrator = json.loads((Store.of(config).folder(manifest(config, "bundles")) / "calibrator.json").read_text())
+    calibrator = json.loads((open_store(config).folder(manifest(config, "bundles")) / "calibrator.json").read_text())
     assert calibrator["method"] == "platt"
     (report,) = day_reports(config, [DAY])
     assert report.notes == [f"calibrate: {note}"]
     write_html(config, [DAY], tmp_path / "report.html")
     assert f"calibrate: {note}" in (tmp_path / "report.html").read_text()
     again = changed(config, "min_clicks = 1000", "min_clicks = 10")
-    assert step("calibrate").run(again, DAY).details["notes"] == []
+    assert run_step(step("calibrate"), again, DAY).details["notes"] == []
 
 
 def test_the_gates_min_clicks_decides_what_is_compared(built: Config) -> None:
     assert "difference" in manifest(built, "gates").details["measures"]["regression"]
     config = changed(built, "min_auc = 0.4", "min_auc = 0.4\nmin_clicks = 5000")
-    measures = GATE.run(config, DAY).details["measures"]
+    measures = run_step(step("gate"), config, DAY).details["measures"]
     assert "limit at least 5000 of each class" in measures["regression"]["skipped"]
     assert measures["notes"][0].startswith("not judged by auc and against the champion: ")
 
@@ -118,9 +119,8 @@ def test_validation_of_certain_and_wrong_logits_is_finite(built: Config, monkeyp
     """sigmoid(40) is exactly 1 in float64; the log loss of a non-click there is 40, not infinite."""
     logits = lambda net, ids: np.full(len(ids), 40, np.float32)  # noqa: E731
     monkeypatch.setattr("pnn_gluon.training.export.predict_logits", logits)
-    reading = Reading(built, Store.of(built), DAY)
-    reading.need("shards")
-    validate = _validation(reading, None)  # type: ignore[arg-type]
+    inputs = Inputs.read(step("train"), Reading(built, open_store(built), DAY))
+    validate = _validation(inputs)
     assert validate is not None
     assert 25 < validate(None) < 40  # type: ignore[arg-type]
     assert _log_loss(1.0, np.float32([0, 1]), np.float32([40, 40])) == pytest.approx(20)
@@ -137,7 +137,7 @@ def test_a_report_of_days_without_data_is_an_error_and_writes_nothing(five_days:
 
 def test_a_gate_without_rows_keeps_the_champion_in_words(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.steps.gate._gate_clicks", lambda *arguments: (0, 0))
-    outcome = GATE.run(built, DAY, force=True)
+    outcome = run_step(step("gate"), built, DAY, force=True)
     assert outcome.status == "kept"
     assert outcome.details["reasons"] == ["0 clicks in 0 rows of the gate shares: nothing to judge by"]
     json.dumps(outcome.details, allow_nan=False)

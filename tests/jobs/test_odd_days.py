@@ -6,23 +6,20 @@ from pathlib import Path
 import pytest
 
 from jobs.commands.skip_day import skip_day
-from jobs.pipeline import DAILY, NIGHTLY, day_states, step
-from jobs.step import Outcome
+from jobs.running import Outcome, run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.manifest import Manifest
-from pnn_gluon.store.store import Store
 from tests.jobs.odd_days import day, lines, odd_pipeline, requests, with_own_table, write
+from tests.jobs.small_pipeline import DAILY, NIGHTLY, state_words
 
 STEPS = DAILY[:-1]
 """All but publish, which a test of its own covers."""
 
 ODD = ("no_clicks", "only_clicks", "one_row", "no_rows", "no_files", "few_clicks")
-
-
-def silent(text: str) -> None:
-    pass
 
 
 def make_odd(config: Config, kind: str, number: int) -> None:
@@ -35,23 +32,23 @@ def make_odd(config: Config, kind: str, number: int) -> None:
     }
     if kind == "no_files":
         shutil.rmtree(config.path.parent / "logs" / str(day(number)))
-        skip_day(config, day(number), "the collector was down", False, silent)
+        skip_day(config, day(number), "the collector was down", False)
     else:
         write(config, "logs", number, texts[kind])
 
 
 def run(config: Config, number: int, steps: tuple[str, ...] = STEPS) -> dict[str, Outcome]:
-    return {name: step(name).run(config, day(number)) for name in steps}
+    return {name: run_step(step(name), config, day(number)) for name in steps}
 
 
 def made(config: Config, table: str, number: int) -> Manifest:
-    found = Store.of(config).manifest(table, day(number))
+    found = open_store(config).manifest(table, day(number))
     assert found is not None
     return found
 
 
 def map_of(config: Config, number: int) -> FeatureMap:
-    return FeatureMap.load(Store.of(config).folder(made(config, "maps", number)) / "map.h5")
+    return FeatureMap.load(open_store(config).folder(made(config, "maps", number)) / "map.h5")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +82,7 @@ def test_an_odd_first_day_is_kept_and_the_next_days_go_on(tmp_path: Path, kind: 
     assert second["score"].rows == 20
     assert "price" not in map_of(config, 2).unfitted
     assert map_of(config, 2).continues(map_of(config, 1))
-    states = day_states(config, [day(1), day(2)])
+    states = state_words(config, [day(1), day(2)])
     assert {states[day(n)][name] for n in (1, 2) for name in STEPS} <= {"done", "kept"}
 
 
@@ -104,7 +101,7 @@ def test_an_odd_day_among_others_keeps_the_model_and_scores_go_out(begun: Config
     assert after["promote"].details["model_day"] == str(day(4))
     assert after["evaluate"].details["summary"]["rows"] == 300
     assert map_of(begun, 4).continues(map_of(begun, 2))
-    assert set(day_states(begun, [day(4)])[day(4)].values()) == {"done", "missing"}
+    assert set(state_words(begun, [day(4)])[day(4)].values()) == {"done", "missing"}
 
 
 @pytest.mark.parametrize("kind", ["no_clicks", "no_rows"])
@@ -143,13 +140,13 @@ def test_missing_logs_are_an_error_that_names_skip_day_until_they_are_declared(t
     shutil.move(tmp_path / "logs" / str(day(1)), tmp_path / "aside")
     with pytest.raises(InputError, match=f"pnn-gluon skip-day --config .* --day {day(1)} --reason"):
         run(config, 1, ("ingest",))
-    skip_day(config, day(1), "disk lost", False, silent)
+    skip_day(config, day(1), "disk lost", False)
     kept = run(config, 1, ("ingest",))["ingest"]
     assert (kept.status, kept.exit_status, kept.rows) == ("kept", 4, 0)
     assert kept.details["kept"] == "declared as skipped: disk lost"
     shutil.move(tmp_path / "aside", tmp_path / "logs" / str(day(1)))
     assert run(config, 1, ("ingest",))["ingest"].status == "kept"
-    skip_day(config, day(1), "found after all", True, silent)
+    skip_day(config, day(1), "found after all", True)
     assert run(config, 1, ("ingest",))["ingest"].rows == 300
 
 
@@ -158,24 +155,24 @@ def test_skip_day_mends_a_day_of_too_many_rejects(tmp_path: Path) -> None:
     write(config, "logs", 1, "nonsense\n" * 50)
     with pytest.raises(InputError, match=r"max_reject_share.*skip-day"):
         run(config, 1, ("ingest",))
-    skip_day(config, day(1), "wrong format delivered", False, silent)
+    skip_day(config, day(1), "wrong format delivered", False)
     assert run(config, 1, ("ingest",))["ingest"].status == "kept"
 
 
 def test_skip_day_makes_what_was_read_before_stale(tmp_path: Path) -> None:
     config = odd_pipeline(tmp_path, 1)
     run(config, 1)
-    skip_day(config, day(1), "bots", False, silent)
-    states = day_states(config, [day(1)])[day(1)]
+    skip_day(config, day(1), "bots", False)
+    states = state_words(config, [day(1)])[day(1)]
     assert (states["ingest"], states["train"]) == ("stale", "stale")
 
 
 def test_skip_day_needs_a_reason_and_a_day_of_the_pipeline(tmp_path: Path) -> None:
     config = odd_pipeline(tmp_path, 1)
     with pytest.raises(ConfigError, match="--reason"):
-        skip_day(config, day(1), " ", False, silent)
+        skip_day(config, day(1), " ", False)
     with pytest.raises(ConfigError, match="first day"):
-        skip_day(config, day(0), "x", False, silent)
+        skip_day(config, day(0), "x", False)
 
 
 def test_missing_requests_of_a_declared_day_are_kept_and_of_another_an_error(tmp_path: Path) -> None:
@@ -184,7 +181,7 @@ def test_missing_requests_of_a_declared_day_are_kept_and_of_another_an_error(tmp
     run(config, 1, DAILY[: DAILY.index("score")])
     with pytest.raises(InputError, match="skip-day"):
         run(config, 1, ("score",))
-    skip_day(config, day(2), "outage", False, silent)
+    skip_day(config, day(2), "outage", False)
     score = run(config, 1, ("score",))["score"]
     assert score.status == "kept"
     assert "outage" in score.details["kept"]
@@ -235,20 +232,22 @@ def test_a_numeric_field_without_values_gets_its_buckets_on_the_first_day_that_h
     assert map_of(config, 3).continues(map_of(config, 1))
 
 
-def test_a_validation_day_without_clicks_trains_without_early_stopping_and_says_so(tmp_path: Path) -> None:
+def test_a_validation_day_without_clicks_trains_without_early_stopping_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = odd_pipeline(tmp_path, 1)
     text = lines(1, 300)
     write(config, "logs", 1, text)
     run(config, 1, STEPS[: STEPS.index("train")])
-    said: list[str] = []
+    caplog.set_level("INFO")
     from jobs.steps import training_split
 
     monkey = pytest.MonkeyPatch()
     monkey.setattr(training_split, "one_class", lambda paths, share: "none" if share == "calibrate" else "")
     with monkey.context():
-        trained = step("train").run(config, day(1), report=said.append)
+        trained = run_step(step("train"), config, day(1))
     monkey.undo()
-    assert any("no early stopping" in line for line in said)
+    assert any("no early stopping" in line for line in caplog.messages)
     assert [epoch["validation"] for epoch in trained.details["history"]] == [None, None]
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.pipeline import step
+from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from tests.jobs.small_pipeline import DAYS
 
 LAST = DAYS[-1]
@@ -17,7 +18,7 @@ LAST = DAYS[-1]
 @pytest.fixture
 def read_only(built: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A failure of the last day is noted, and from now on nothing can be written or removed."""
-    store = Store.of(built)
+    store = open_store(built)
     for table in ("rows", "models"):
         store.record_failure(table, LAST, "an earlier failure")
     (store.scratch("models", LAST, "key") / "checkpoint").write_text("left by a kill")
@@ -32,23 +33,23 @@ def read_only(built: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 @pytest.mark.parametrize("name", ["ingest", "train"])
-def test_a_finished_day_is_skipped(read_only: Config, name: str) -> None:
-    said: list[str] = []
-    assert step(name).run(read_only, LAST, report=said.append).status == "skipped"
-    assert len(said) == 1
-    assert "what an earlier run left stays for now: [Errno 30] Read-only file system" in said[0]
+def test_a_finished_day_is_skipped(read_only: Config, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert run_step(step(name), read_only, LAST).status == "skipped"
+    assert len(caplog.messages) == 1
+    assert "what an earlier run left stays for now: [Errno 30] Read-only file system" in caplog.messages[0]
 
 
-def test_the_error_that_happened_is_the_one_raised(read_only: Config) -> None:
-    said: list[str] = []
-    (Store.of(read_only).local / f"rows/ds={LAST}.json").write_text("{}")
+def test_the_error_that_happened_is_the_one_raised(read_only: Config, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    (open_store(read_only).local / f"rows/ds={LAST}.json").write_text("{}")
     with pytest.raises(InputError, match="not a partition manifest"):
-        step("sample").run(read_only, LAST, report=said.append)
-    assert said == [f"sample {LAST}: status will not show this failure: [Errno 30] Read-only file system"]
+        run_step(step("sample"), read_only, LAST)
+    assert caplog.messages == [f"sample {LAST}: status will not show this failure: [Errno 30] Read-only file system"]
 
 
 def test_what_a_kill_left_of_the_checkpoints_goes_when_the_day_is_skipped(built: Config) -> None:
-    store = Store.of(built)
+    store = open_store(built)
     (store.scratch("models", LAST, "key") / "checkpoint").write_text("left by a kill")
-    assert step("train").run(built, LAST).status == "skipped"
+    assert run_step(step("train"), built, LAST).status == "skipped"
     assert not (store.local / ".local" / "scratch" / f"models-{LAST}").exists()

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.pipeline import DAILY, day_states, step
+from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.data.synthetic import write_day
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError, InputError
-from tests.jobs.small_pipeline import DAYS, FIRST, build, raw_options, tree
+from pnn_gluon.pipeline.steps import step
+from tests.jobs.small_pipeline import DAILY, DAYS, FIRST, build, raw_options, state_words, tree
 
 PARENTLESS = ("ingest", "sample", "count")
 CHAINED = tuple(name for name in DAILY if name not in PARENTLESS)
@@ -35,7 +36,7 @@ def test_parentless_steps_in_any_order_give_the_same_store(five_days: Config, pi
     days = random.Random(5).sample(DAYS, len(DAYS))
     jobs = [(day, "ingest") for day in days] + [(day, name) for name in ("count", "sample") for day in reversed(days)]
     for day, name in jobs:
-        step(name).run(pipeline, day)
+        run_step(step(name), pipeline, day)
     build(pipeline, DAYS, CHAINED)
     build(pipeline, [DAYS[1], DAYS[3]], force=True)
     assert tree(store_of(pipeline)) == tree(store_of(five_days))
@@ -44,7 +45,8 @@ def test_parentless_steps_in_any_order_give_the_same_store(five_days: Config, pi
 KILLED = """
 import os, signal, sys
 import pnn_gluon.store.store as store
-from jobs.pipeline import step
+from jobs.running import run_step
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.config import load_config
 from pnn_gluon.days import parse_day
 
@@ -67,7 +69,7 @@ else:
         if len(calls) == 2:
             kill()
     Checkpoints.save = killed_save
-step(sys.argv[3]).run(load_config(sys.argv[1]), parse_day(sys.argv[2]), force=True)
+run_step(step(sys.argv[3]), load_config(sys.argv[1]), parse_day(sys.argv[2]), force=True)
 """
 
 
@@ -86,7 +88,7 @@ def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_b
     built: Config, name: str
 ) -> None:
     before = tree(store_of(built))
-    manifest = store_of(built) / step(name).table / f"ds={DAYS[2]}.json"
+    manifest = store_of(built) / step(name).table.name / f"ds={DAYS[2]}.json"
     shutil.rmtree(manifest.with_suffix(""))
     manifest.unlink()
     if name in TWICE_KILLED:
@@ -94,7 +96,7 @@ def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_b
         assert not manifest.with_suffix("").exists()
     kill_step(built, name, "manifest is due")
     assert not manifest.exists()
-    assert step(name).run(built, DAYS[2]).status == "done"
+    assert run_step(step(name), built, DAYS[2]).status == "done"
     assert tree(store_of(built)) == before
 
 
@@ -102,7 +104,7 @@ def test_training_killed_between_checkpoints_ends_with_the_same_bytes(built: Con
     before = tree(store_of(built))
     kill_step(built, "train", "training")
     assert list((store_of(built) / ".local/scratch").rglob("*.params")), "no checkpoint survived the kill"
-    assert step("train").run(built, DAYS[2], force=True).status == "done"
+    assert run_step(step("train"), built, DAYS[2], force=True).status == "done"
     assert tree(store_of(built)) == before
     assert not list((store_of(built) / ".local/scratch").rglob("*.params"))
 
@@ -110,7 +112,7 @@ def test_training_killed_between_checkpoints_ends_with_the_same_bytes(built: Con
 def test_a_day_without_its_parent_is_refused_with_the_command_that_makes_it(pipeline: Config) -> None:
     build(pipeline, DAYS[:2], PARENTLESS)
     with pytest.raises(InputError) as caught:
-        step("feature_map").run(pipeline, DAYS[1])
+        run_step(step("feature_map"), pipeline, DAYS[1])
     command = f"pnn-gluon step feature_map --config {pipeline.path} --day {DAYS[0]}"
     assert command in str(caught.value)
 
@@ -121,7 +123,7 @@ def test_a_map_is_refused_whose_embeddings_of_the_model_no_tensor_holds(
     build(pipeline, DAYS[:1], PARENTLESS)
     monkeypatch.setattr("pnn_gluon.data.feature_map.TENSOR_LIMIT", 1000)
     with pytest.raises(ConfigError, match=r"ids x embedding size 4"):
-        step("feature_map").run(pipeline, DAYS[0])
+        run_step(step("feature_map"), pipeline, DAYS[0])
 
 
 def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_mends_them(built: Config) -> None:
@@ -129,25 +131,25 @@ def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_
     write_day(raw_options(), plus(FIRST, 20), late)
     (file,) = (late / "logs").rglob("*.tsv")
     shutil.copy(file, built.path.parent / f"raw/logs/{DAYS[1]}/part-9.tsv")
-    states = day_states(built, DAYS)
+    states = state_words(built, DAYS)
     stale = [day for day in DAYS if "stale" in states[day].values()]
     assert stale == DAYS[1:]
     assert states[DAYS[2]]["ingest"] == "done"
     assert states[DAYS[2]]["feature_map"] == "stale"
     assert "done" in build(built, stale)
-    assert {state for day in day_states(built, DAYS).values() for state in day.values()} == {"done"}
+    assert {state for day in state_words(built, DAYS).values() for state in day.values()} == {"done"}
 
 
 def test_a_changed_click_in_a_file_of_the_same_size_and_times_makes_its_day_stale(built: Config) -> None:
-    step("ingest").run(built, DAYS[0], force=True)
+    run_step(step("ingest"), built, DAYS[0], force=True)
     log = built.path.parent / f"raw/logs/{DAYS[0]}/part-0.tsv"
-    assert day_states(built, [DAYS[0]])[DAYS[0]]["ingest"] == "done"
+    assert state_words(built, [DAYS[0]])[DAYS[0]]["ingest"] == "done"
     lines, times = log.read_bytes().splitlines(keepends=True), log.stat()
     first = next(number for number, line in enumerate(lines) if line.startswith(b"0\t"))
     lines[first] = b"1" + lines[first][1:]
     log.write_bytes(b"".join(lines))
     os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert day_states(built, [DAYS[0]])[DAYS[0]]["ingest"] == "stale"
+    assert state_words(built, [DAYS[0]])[DAYS[0]]["ingest"] == "stale"
 
 
 def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: Config, pipeline: Config) -> None:
@@ -171,11 +173,11 @@ def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: 
 
 def test_days_before_the_first_are_refused(pipeline: Config) -> None:
     with pytest.raises(ConfigError, match="before the pipeline's first day"):
-        step("ingest").run(pipeline, plus(FIRST, -1))
+        run_step(step("ingest"), pipeline, plus(FIRST, -1))
 
 
 def test_states_of_days_never_made_are_missing(pipeline: Config) -> None:
-    states = day_states(pipeline, day_range(FIRST, FIRST))
+    states = state_words(pipeline, day_range(FIRST, FIRST))
     assert set(states[FIRST].values()) == {"missing"}
 
 
@@ -183,8 +185,8 @@ def test_a_failed_step_is_shown_until_it_succeeds(pipeline: Config) -> None:
     raw = pipeline.path.parent / "raw" / "logs" / str(FIRST)
     raw.rename(raw.with_name("away"))
     with pytest.raises(InputError):
-        step("ingest").run(pipeline, FIRST)
-    assert day_states(pipeline, [FIRST])[FIRST]["ingest"] == "failed"
+        run_step(step("ingest"), pipeline, FIRST)
+    assert state_words(pipeline, [FIRST])[FIRST]["ingest"] == "failed"
     raw.with_name("away").rename(raw)
-    step("ingest").run(pipeline, FIRST)
-    assert day_states(pipeline, [FIRST])[FIRST]["ingest"] == "done"
+    run_step(step("ingest"), pipeline, FIRST)
+    assert state_words(pipeline, [FIRST])[FIRST]["ingest"] == "done"

@@ -8,21 +8,22 @@ import pytest
 
 from jobs.commands.export import export_step
 from jobs.commands.rollback import roll_back
-from jobs.pipeline import step
-from jobs.reading import Reading
-from jobs.step import Outcome
-from jobs.steps import score
+from jobs.running import Outcome, run_step
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.inputs import Known
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.step import Step
+from pnn_gluon.pipeline.steps import step
 from tests.jobs.odd_days import day, odd_pipeline, write
-from tests.jobs.test_odd_days import STEPS, begun, made, run, silent, two_days
+from tests.jobs.test_odd_days import STEPS, begun, made, run, two_days
 
 __all__ = ["begun", "two_days"]
 
 
 def rolled_back(config: Config, number: int, to: int) -> dict[str, Outcome]:
-    return {outcome.step: outcome for outcome in roll_back(config, day(number), day(to), "bad data", False, silent)}
+    return {outcome.step: outcome for outcome in roll_back(config, day(number), day(to), "bad data", False)}
 
 
 def test_rollback_works_on_a_kept_day(begun: Config) -> None:
@@ -48,13 +49,13 @@ def test_rollback_to_a_kept_or_missing_bundle_names_the_days_that_have_one(begun
             rolled_back(begun, 4, to)
     with pytest.raises(InputError, match=f"the bundle of {day(3)} was not made: no model"):
         export_step("check", day(3), "requests").run(begun, day(2))
-    assert Store.of(begun).manifest("overrides", day(4)) is None
+    assert open_store(begun).manifest("overrides", day(4)) is None
 
 
 @pytest.mark.parametrize("stopped_at", ["promote", "score", "publish"])
 def test_a_rollback_that_was_killed_half_way_is_ended_by_a_second(begun: Config, stopped_at: str) -> None:
     run(begun, 2, ("publish",))
-    for outcome in roll_back(begun, day(2), day(1), "bad data", False, silent):
+    for outcome in roll_back(begun, day(2), day(1), "bad data", False):
         if outcome.step == {"promote": "rollback", "score": "promote", "publish": "score"}[stopped_at]:
             break
     outcomes = rolled_back(begun, 2, 1)
@@ -78,10 +79,10 @@ def test_a_rollback_while_the_day_is_scored_waits_and_scores_again(
 
     original = ingest.ingest_requests
     monkeypatch.setattr(ingest, "ingest_requests", slow)
-    scoring = threading.Thread(target=lambda: step("score").run(begun, day(2), force=True))
+    scoring = threading.Thread(target=lambda: run_step(step("score"), begun, day(2), force=True))
     scoring.start()
     assert inside.wait(60)
-    for outcome in roll_back(begun, day(2), day(1), "bad data", False, silent):
+    for outcome in roll_back(begun, day(2), day(1), "bad data", False):
         if outcome.step == "promote":
             promoted.set()
     scoring.join()
@@ -93,14 +94,17 @@ def test_a_step_that_reads_before_a_rollback_and_runs_after_it_takes_what_is_in_
     begun: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rolled = []
+    read = Step.read
 
-    def reads(reading: Reading) -> None:
-        score.reads(reading)
-        if not rolled:
-            rolled.append(list(roll_back(begun, day(2), day(1), "bad data", False, silent)))
+    def read_before(self: Step, reading: Reading) -> Known:
+        known = read(self, reading)
+        if self.name == "score" and not rolled:
+            rolled.append(True)
+            list(roll_back(begun, day(2), day(1), "bad data", False))
+        return known
 
-    late = step("score").__class__(**{**vars(step("score")), "reads": reads})
-    outcome = late.run(begun, day(2), force=True)
+    monkeypatch.setattr(Step, "read", read_before)
+    outcome = run_step(step("score"), begun, day(2), force=True)
     assert outcome.details["model_day"] == str(day(1))
 
 

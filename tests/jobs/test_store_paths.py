@@ -3,8 +3,9 @@
 import datetime
 from pathlib import Path
 
-from jobs.pipeline import step
+from jobs.running import run_step
 from pnn_gluon.config import load_config
+from pnn_gluon.pipeline.steps import step
 
 DAY = datetime.date(2026, 11, 1)
 STEPS = ("ingest", "sample", "count", "feature_map", "encode")
@@ -20,7 +21,7 @@ def runs(folder: Path, root: str) -> list[str]:
         '[source]\nlogs = "logs/{day}.csv"\ndelimiter = ","\ncolumns = ["label", "site", "ds", "price"]\n'
     )
     config = load_config(path)
-    return [step(name).run(config, DAY).run for name in STEPS]
+    return [run_step(step(name), config, DAY).run for name in STEPS]
 
 
 def test_a_store_below_folders_that_look_like_columns_or_patterns_holds_the_same(tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from pnn_gluon.config import Config, TrainingConfig, load_config
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.training_table import TrainingTable
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.options import FittingOptions, TrainingOptions
-from tests.jobs.small_pipeline import DAYS, build
+from tests.jobs.small_pipeline import DAILY, DAYS, build
 
 DAY = DAYS[2]
 DEFAULTS = TrainingOptions()
@@ -24,7 +25,7 @@ def with_training(config: Config, lines: str) -> Config:
 
 def logits(config: Config) -> np.ndarray:
     """What the day's model says about the calibrate share."""
-    store = Store.of(config)
+    store = open_store(config)
     model, shards = store.manifest("models", DAY), store.manifest("shards", DAY)
     assert model is not None
     assert shards is not None
@@ -33,14 +34,14 @@ def logits(config: Config) -> np.ndarray:
 
 
 def history(config: Config) -> list[dict[str, float]]:
-    return list(step("train").run(config, DAY).details["history"])
+    return list(run_step(step("train"), config, DAY).details["history"])
 
 
 @pytest.mark.parametrize("kvstore", ["device", "local"])
 def test_two_devices_train_the_model_of_one(built: Config, kvstore: str) -> None:
     one = logits(built)
     two = with_training(built, f'devices = 2\nkvstore = "{kvstore}"')
-    assert step("train").run(two, DAY).status == "done"
+    assert run_step(step("train"), two, DAY).status == "done"
     np.testing.assert_allclose(logits(two), one, rtol=1e-3, atol=1e-4)
 
 
@@ -51,8 +52,8 @@ def test_the_last_day_can_be_held_out_instead_of_a_share(built: Config) -> None:
 
 
 def test_on_the_first_day_the_calibrate_share_stands_in_for_the_last_day(built: Config) -> None:
-    held_out = step("train").run(built, DAYS[0], force=True).details["history"]
-    last_day = step("train").run(with_training(built, 'validation = "last_day"'), DAYS[0]).details["history"]
+    held_out = run_step(step("train"), built, DAYS[0], force=True).details["history"]
+    last_day = run_step(step("train"), with_training(built, 'validation = "last_day"'), DAYS[0]).details["history"]
     assert [record["validation"] for record in last_day] == [record["validation"] for record in held_out]
 
 
@@ -83,16 +84,16 @@ def test_patience_ends_training_early(built: Config) -> None:
 def test_an_option_changes_the_model(built: Config, lines: str) -> None:
     before = logits(built)
     changed = with_training(built, lines)
-    step("train").run(changed, DAY)
+    run_step(step("train"), changed, DAY)
     assert not np.array_equal(logits(changed), before)
 
 
 def test_pretraining_gives_a_model_the_tables_of_an_fm(built: Config) -> None:
     built.path.write_text(built.path.read_text().replace('name = "fm"', 'name = "fnn"\nhidden = [4]'))
     plain = load_config(built.path)
-    step("train").run(plain, DAY)
+    run_step(step("train"), plain, DAY)
     before = logits(plain)
-    details = step("train").run(with_training(plain, "pretrain_epochs = 3"), DAY).details
+    details = run_step(step("train"), with_training(plain, "pretrain_epochs = 3"), DAY).details
     assert [record["epoch"] for record in details["pretraining"]["history"]] == [0, 1, 2]
     assert not np.array_equal(logits(plain), before)
 
@@ -103,7 +104,7 @@ def test_a_model_that_goes_on_from_yesterdays_is_not_pretrained(pipeline: Config
     config = with_training(pipeline, "pretrain_epochs = 1")
     build(config, DAYS[:1])
     build(config, DAYS[1:2], DAILY[: DAILY.index("train") + 1])
-    first, second = (Store.of(config).manifest("models", day) for day in DAYS[:2])
+    first, second = (open_store(config).manifest("models", day) for day in DAYS[:2])
     assert first is not None
     assert second is not None
     assert ("pretraining" in first.details, "pretraining" in second.details) == (True, False)

@@ -5,10 +5,11 @@ import datetime
 import numpy as np
 import pytest
 
-from jobs.pipeline import step
+from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
-from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
 
 DAY = datetime.date(2026, 11, 1)
@@ -39,13 +40,13 @@ def trained(folder, model, training) -> Config:
     (folder / "p.toml").write_text(PIPELINE.format(model=model, training=training))
     config = load_config(folder / "p.toml")
     for name in ("ingest", "sample", "count", "feature_map", "encode", "train", "calibrate"):
-        step(name).run(config, DAY)
+        run_step(step(name), config, DAY)
     return config
 
 
 def scored(config, *rows):
     """Probabilities of rows of site, ad and tags."""
-    store = Store.of(config)
+    store = open_store(config)
     manifest = store.manifest("bundles", DAY)
     bundle = Bundle.load(store.folder(manifest))
     with connect(config.engine) as connection:

@@ -6,10 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.pipeline import DAILY
 from pnn_gluon.config import Config
-from pnn_gluon.store.store import Store
-from tests.jobs.small_pipeline import DAYS
+from pnn_gluon.pipeline.opening import open_store
+from tests.jobs.small_pipeline import DAILY, DAYS
 from tests.jobs.test_damaged_store import change_last_byte, mend_as_told, run_folder
 
 LAST = DAYS[-1]
@@ -24,13 +23,13 @@ def test_a_whole_store_is_said_to_be_whole(built: Config) -> None:
     status, text = verify(built)
     assert status == 0
     assert "everything is as it was written" in text
-    for table in Store.of(built).tables():
+    for table in open_store(built).tables():
         assert f" {table} " in text
-    assert len(Store.of(built).tables()) == len(DAILY)
+    assert len(open_store(built).tables()) == len(DAILY)
 
 
 def test_every_damage_is_listed_and_its_command_mends_it(built: Config) -> None:
-    store = Store.of(built)
+    store = open_store(built)
     change_last_byte(run_folder(built, "rows") / "rows.parquet")
     (run_folder(built, "bundles") / "calibrator.json").unlink()
     (store.local / f"gates/ds={LAST}.json").write_text("{}")
@@ -47,7 +46,7 @@ def test_every_damage_is_listed_and_its_command_mends_it(built: Config) -> None:
 
 
 def test_a_champion_whose_bundle_is_gone_is_found(built: Config) -> None:
-    store = Store.of(built)
+    store = open_store(built)
     (store.local / f"bundles/ds={DAYS[1]}.json").unlink()
     change_last_byte(next((store.local / f"bundles/ds={DAYS[1]}").glob("run=*/map.h5")))
     status, text = verify(built)
@@ -58,8 +57,8 @@ def test_a_champion_whose_bundle_is_gone_is_found(built: Config) -> None:
 
 def test_what_killed_runs_left_is_listed_and_is_no_damage(built: Config) -> None:
     left = [
-        Store.of(built).local / ".local/staging/rows-2026-10-01",
-        Store.of(built).local / "rows/.ds=2026-11-01.json.0a1b2c3d",
+        open_store(built).local / ".local/staging/rows-2026-10-01",
+        open_store(built).local / "rows/.ds=2026-11-01.json.0a1b2c3d",
     ]
     left[0].mkdir(parents=True)
     left[1].write_text("half")

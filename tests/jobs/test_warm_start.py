@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from jobs.commands.rollback import roll_back
-from jobs.pipeline import DAILY, step
+from jobs.running import run_step
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import InputError
 from pnn_gluon.models.registry import create_model
 from pnn_gluon.ops import plain_operators
-from pnn_gluon.store.store import Store
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.growth import warm_start
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import DAYS, build
+from tests.jobs.small_pipeline import DAILY, DAYS, build
 
 TRAINING = DAILY[: DAILY.index("train") + 1]
 
@@ -31,7 +32,7 @@ def warm(pipeline: Config) -> Config:
 
 
 def folder_of(config: Config, table: str, day: datetime.date) -> Path:
-    store = Store.of(config)
+    store = open_store(config)
     manifest = store.manifest(table, day)
     assert manifest is not None
     return store.folder(manifest)
@@ -39,9 +40,9 @@ def folder_of(config: Config, table: str, day: datetime.date) -> Path:
 
 def test_a_warm_start_goes_on_from_yesterday_and_a_cold_one_does_not(warm: Config) -> None:
     build(warm, DAYS[:2])
-    history = step("train").run(warm, DAYS[1]).details["history"]
+    history = run_step(step("train"), warm, DAYS[1]).details["history"]
     cold = load_config(_with(warm.path, "warm_start = true", "warm_start = false"))
-    assert history[0]["loss"] < step("train").run(cold, DAYS[1]).details["history"][0]["loss"]
+    assert history[0]["loss"] < run_step(step("train"), cold, DAYS[1]).details["history"][0]["loss"]
 
 
 def _with(path: Path, old: str, new: str) -> Path:
@@ -53,10 +54,10 @@ def test_a_warm_start_without_yesterdays_model_is_refused_with_the_command(warm:
     before = DAILY[: DAILY.index("evaluate")]
     build(warm, DAYS[:2], before)
     with pytest.raises(InputError, match=rf"pnn-gluon step promote --config .* --day {DAYS[0]}"):
-        step("train").run(warm, DAYS[1])
+        run_step(step("train"), warm, DAYS[1])
     text = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
     with pytest.raises(InputError, match=rf"pnn-gluon step train --config .* --day {DAYS[0]}"):
-        step("train").run(load_config(text), DAYS[1])
+        run_step(step("train"), load_config(text), DAYS[1])
 
 
 def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Config) -> None:
@@ -83,7 +84,7 @@ def test_a_warm_start_keeps_the_adaptive_sizes_of_yesterday(warm: Config) -> Non
     kfm = 'name = "kfm"\nembedding_size = 9\nadaptive_c = 1.3'
     config = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', kfm))
     build(config, DAYS[:2])
-    sizes = [step("train").run(config, day).details["model"]["options"]["embedding_sizes"] for day in DAYS[:2]]
+    sizes = [run_step(step("train"), config, day).details["model"]["options"]["embedding_sizes"] for day in DAYS[:2]]
     assert sizes[0] == sizes[1]
     assert 1 <= min(sizes[0]) < max(sizes[0]) <= 9
 
@@ -98,23 +99,23 @@ def refusing(warm: Config) -> Config:
 
 
 def test_a_warm_start_goes_on_from_the_model_in_force_not_from_a_refused_candidate(refusing: Config) -> None:
-    details = step("train").run(refusing, DAYS[2]).details
+    details = run_step(step("train"), refusing, DAYS[2]).details
     assert details["started_from"] == f"bundles/{DAYS[0]}"
-    again = step("train").run(refusing, DAYS[2], force=True)
+    again = run_step(step("train"), refusing, DAYS[2], force=True)
     assert again.details == details
 
 
 def test_a_warm_start_from_yesterday_goes_on_from_a_refused_candidate(refusing: Config) -> None:
     edit = _with(refusing.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
-    champion = step("train").run(refusing, DAYS[2])
-    yesterday = step("train").run(load_config(edit), DAYS[2])
+    champion = run_step(step("train"), refusing, DAYS[2])
+    yesterday = run_step(step("train"), load_config(edit), DAYS[2])
     assert yesterday.details["started_from"] == f"models/{DAYS[1]}"
     assert yesterday.details["history"] != champion.details["history"]
 
 
 def test_a_rollback_repairs_the_chain_of_warm_starts(refusing: Config) -> None:
-    list(roll_back(refusing, DAYS[1], DAYS[1], "the gate was wrong", False, lambda text: None))
-    assert step("train").run(refusing, DAYS[2]).details["started_from"] == f"bundles/{DAYS[1]}"
+    list(roll_back(refusing, DAYS[1], DAYS[1], "the gate was wrong", False))
+    assert run_step(step("train"), refusing, DAYS[2]).details["started_from"] == f"bundles/{DAYS[1]}"
 
 
 def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Config) -> None:
@@ -124,7 +125,7 @@ def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Con
     config = load_config(edit)
     build(config, DAYS[:2])
     build(config, DAYS[2:3], TRAINING)
-    store = Store.of(config)
+    store = open_store(config)
     models = [store.manifest("models", day) for day in DAYS[:3]]
     assert [manifest.details.get("started_from") for manifest in models if manifest] == [
         None,
@@ -137,4 +138,4 @@ def test_a_warm_start_from_a_model_of_another_kind_is_refused_with_what_to_do(wa
     build(warm, DAYS[:2], DAILY[:-1])
     other = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', 'name = "lr"'))
     with pytest.raises(InputError, match=r"expected to go on from a model 'lr', found 'fm'.*warm_start = false"):
-        step("train").run(other, DAYS[1])
+        run_step(step("train"), other, DAYS[1])

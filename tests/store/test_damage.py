@@ -4,12 +4,14 @@ import datetime
 import json
 import random
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pnn_gluon.errors import DamagedError
 from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.pipeline.steps import mending_command
 from pnn_gluon.store.manifest import CHECKSUM, Manifest
 from pnn_gluon.store.store import Store
 from tests.store.test_store import DAY, make
@@ -19,7 +21,7 @@ NAME = f"rows/ds={DAY}.json"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "store"), config=Path("conf/p.toml"))
+    return Store(str(tmp_path / "store"), mend=partial(mending_command, config=Path("conf/p.toml")))
 
 
 def manifest_file(store: Store) -> Path:

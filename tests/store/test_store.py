@@ -22,7 +22,15 @@ def make(store: Store, text: str, day: datetime.date = DAY, **details: object) -
         (folder / "part").mkdir()
         (folder / "part" / "a.txt").write_text(text)
         return store.commit(
-            "rows", day, folder, rows=len(text), inputs={"raw/a": "1"}, config="c", made_by={}, details=details
+            "rows",
+            day,
+            folder,
+            rows=len(text),
+            inputs={"raw/a": "1"},
+            options={"a.b": 1},
+            version=3,
+            made_by={},
+            details=details,
         )
 
 

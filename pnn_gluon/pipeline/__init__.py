@@ -1,0 +1,1 @@
+"""The pipeline declared once: its tables, its steps, what each reads and depends on, and the state of every day."""

@@ -1,0 +1,263 @@
+"""What the manifest of each table tells besides files and rows: one frozen dataclass a table.
+
+A field without a default is in every manifest. One whose default is None is left out while it is None, so that a day
+on which there is nothing to tell has the same manifest as before the field was there.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeAlias
+
+Summary: TypeAlias = Mapping[str, Any]
+"""Metrics by name, as `pnn_gluon.evaluation.metrics` sums them up."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Details:
+    """What one table tells."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the day is a refusal, which ends its command with status 4."""
+        return False
+
+    @classmethod
+    def from_json(cls, details: Mapping[str, Any]) -> Self:
+        """Read them back; keys of another release that this one does not know are passed over.
+
+        Raises:
+            KeyError: with the name of a field that is not there.
+        """
+        values = {}
+        for field in dataclasses.fields(cls):
+            if field.name in details or field.default is dataclasses.MISSING:
+                values[field.name] = details[field.name]
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name, without those that have nothing to tell."""
+        values = dataclasses.asdict(self)
+        empty = {field.name for field in dataclasses.fields(self) if field.default is None}
+        return {name: value for name, value in values.items() if value is not None or name not in empty}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowsDetails(Details):
+    """What became of the lines of a day's logs; see `pnn_gluon.data.ingest.IngestReport`."""
+
+    lines: int
+    rows: int
+    positives: int
+    rejects: int
+    other_days: int
+    reasons: Mapping[str, int]
+    headers: int = 0
+    clicks: int = 0
+    joined: int = 0
+    conflicts: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleDetails(Details):
+    """How the rows were divided; `rate` is that of the negatives of the train share."""
+
+    rows: int
+    train: int
+    calibrate: int
+    gate: int
+    positives: int
+    dropped: int
+    rate: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CountDetails(Details):
+    """Pairs of a field and a value, and the number of values of each field."""
+
+    values: int
+    fields: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MapDetails(Details):
+    """Ids that the day added, and the fields whose bucket edges still wait for rows with values."""
+
+    new_ids: int
+    unfitted: Sequence[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardDetails(Details):
+    """The map and, by day, the sample that the shards were made from; rows by day and share."""
+
+    map: str
+    samples: Mapping[str, str]
+    rows: Mapping[str, Mapping[str, int]]
+    rate: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaturedDetails(Details):
+    """The day read again, its rows, and the rate of its sample; `day` is None before labels of any day matured."""
+
+    day: str | None
+    rows: int | None = None
+    rate: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationDetails(Details):
+    """What the model in force was worth; `summary` is None when none was, or there was nothing to measure by."""
+
+    model_day: str | None
+    summary: Summary | None
+    reliability: Sequence[Mapping[str, float]]
+    new_values: Summary | None = None
+    notes: Sequence[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReevaluationDetails(EvaluationDetails):
+    """The same of a past day, `day`, once its labels had matured."""
+
+    day: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelDetails(Details):
+    """The model (name, options, size of its map), the fields' widths, its rate, and how training went."""
+
+    model: Mapping[str, Any]
+    fields: Mapping[str, int]
+    rate: float
+    examples: int
+    history: Sequence[Any]
+    best_epoch: int | None = None
+    steps: int | None = None
+    trees: int | None = None
+    pretraining: Mapping[str, Any] | None = None
+    started_from: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleDetails(Details):
+    """The days of a bundle's model and map, and what calibration gave on the rows it was fitted to."""
+
+    model_day: str
+    map_day: str
+    summary: Summary
+    notes: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GateDetails(Details):
+    """The gate's decision: every number it looked at, and why it refused."""
+
+    accepted: bool
+    reasons: Sequence[str]
+    measures: Mapping[str, Any]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the candidate was refused."""
+        return not self.accepted
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pointer:
+    """A bundle by table, day and run, with the days of its model and its map; all None for no model."""
+
+    table: str | None = None
+    day: str | None = None
+    run: str | None = None
+    model_day: str | None = None
+    map_day: str | None = None
+
+    @classmethod
+    def within(cls, details: Mapping[str, Any]) -> Self:
+        """The pointer among other keys."""
+        return cls(**{field.name: details[field.name] for field in dataclasses.fields(cls)})
+
+
+NOWHERE = Pointer()
+"""The pointer of a day on which no model was in force."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChampionDetails(Details):
+    """The bundle in force from this day on, and why it is this one."""
+
+    pointer: Pointer
+    decision: str
+    reason: str
+
+    @classmethod
+    def from_json(cls, details: Mapping[str, Any]) -> Self:
+        """The keys of the pointer stand among the others."""
+        return cls(pointer=Pointer.within(details), decision=details["decision"], reason=details["reason"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of the pointer stand among the others."""
+        return {**dataclasses.asdict(self.pointer), "decision": self.decision, "reason": self.reason}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecalibratedDetails(Details):
+    """The champion that was recalibrated, its summaries before and after, and the days of the new bundle."""
+
+    champion: Pointer | None
+    before: Summary | None = None
+    after: Summary | None = None
+    notes: Sequence[str] | None = None
+    model_day: str | None = None
+    map_day: str | None = None
+
+    @classmethod
+    def from_json(cls, details: Mapping[str, Any]) -> Self:
+        """The champion is a pointer."""
+        champion = details["champion"]
+        return super().from_json({**details, "champion": None if champion is None else Pointer.within(champion)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreDetails(Details):
+    """The day that was scored, the model that scored it, and its lines."""
+
+    score_day: str
+    model_day: str
+    map_day: str
+    rejects: int
+    lines: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedDetails(Details):
+    """Where the scores of which day went."""
+
+    table: str
+    score_day: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OverrideDetails(Details):
+    """The day whose model a person put in force, None when that was taken back, and why."""
+
+    to: str | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SkipDetails(Details):
+    """Whether a day counts as one without logs, and why."""
+
+    skipped: bool
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportDetails(Details):
+    """The model of an export, and what was scored: logs or requests."""
+
+    model_day: str
+    map_day: str
+    rows: str

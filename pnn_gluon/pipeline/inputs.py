@@ -1,0 +1,401 @@
+"""The kinds of inputs that a step declares. Each is read once, before the step works, and recorded in the manifest.
+
+An input is a value: `inputs[Need(ROWS)]` is what a step that declared `Need(ROWS)` gets.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+
+from pnn_gluon.config import Config
+from pnn_gluon.days import parse_day, plus, window
+from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.pipeline.details import (
+    BundleDetails,
+    ChampionDetails,
+    MapDetails,
+    MaturedDetails,
+    ModelDetails,
+    OverrideDetails,
+    SampleDetails,
+)
+from pnn_gluon.pipeline.options import option
+from pnn_gluon.pipeline.partition import Partition
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.tables import CHAMPIONS, MAPS, MATURED, MODELS, OVERRIDES, SAMPLES, D, Table
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Edge:
+    """A table that an input comes from: of earlier days too (`past`), and whether it must be there (`needed`)."""
+
+    table: str
+    past: bool = False
+    needed: bool = True
+
+
+class Input(Generic[T_co]):
+    """Something that a step reads."""
+
+    def read(self, reading: Reading, known: "Known") -> T_co:
+        """Read it, given the inputs that were declared before it."""
+        raise NotImplementedError
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The tables it comes from."""
+        raise NotImplementedError
+
+
+class Known:
+    """Inputs that have been read."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+        self._values: dict[Input[Any], Any] = {}
+
+    def add(self, declared: Input[T], reading: Reading) -> None:
+        """Read one more."""
+        self._values[declared] = declared.read(reading, self)
+
+    def __getitem__(self, declared: Input[T]) -> T:
+        """What an input that the step declared has given.
+
+        Raises:
+            LookupError: the step did not declare it; what it read would not be recorded.
+        """
+        if declared not in self._values:
+            raise LookupError(f"step {self._step} does not declare the input {declared}; pipeline/steps.py does")
+        return cast("T", self._values[declared])
+
+
+@dataclasses.dataclass(frozen=True)
+class Need(Input[Partition[D]]):
+    """A table of the same day."""
+
+    table: Table[D]
+
+    def read(self, reading: Reading, known: Known) -> Partition[D]:
+        """Read it.
+
+        Raises:
+            InputError: with the command that makes it.
+        """
+        return reading.need(self.table, reading.day)
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table."""
+        return (Edge(self.table.name),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent(Input[Partition[D] | None]):
+    """A table of the day before: None on the first day, an error when it is missing on any other."""
+
+    table: Table[D]
+
+    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+        """Read it.
+
+        Raises:
+            InputError: with the command that makes it.
+        """
+        return parent_of(self.table, reading)
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, of the past."""
+        return (Edge(self.table.name, past=True),)
+
+
+def parent_of(table: Table[D], reading: Reading) -> Partition[D] | None:
+    """Yesterday's partition, None on the first day."""
+    return reading.need(table, plus(reading.day, -1)) if reading.day > reading.config.first_day else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Maybe(Input[Partition[D] | None]):
+    """A table of the day, or of so many days before, that need not be there."""
+
+    table: Table[D]
+    before: int = 0
+
+    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+        """Read it, if it is there."""
+        return reading.maybe(self.table, plus(reading.day, -self.before))
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, which is not waited for."""
+        return (Edge(self.table.name, past=self.before > 0, needed=False),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved(Input[Partition[D] | None]):
+    """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured."""
+
+    table: Table[D]
+    matured: bool = False
+
+    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+        """Read it, if it is there."""
+        day = reading.matured_day() if self.matured else reading.day
+        try:
+            return None if day is None else reading.unrecorded(self.table, day)
+        except DamagedError:  # it saves no work then
+            return None
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """None: nothing waits for it."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Over(Input[Mapping[datetime.date, Partition[D]]]):
+    """A table over the window that ends today, by day; `window` is the option with its number of days."""
+
+    table: Table[D]
+    window: str
+
+    def read(self, reading: Reading, known: Known) -> Mapping[datetime.date, Partition[D]]:
+        """Read every day of it.
+
+        Raises:
+            InputError: with the command that makes a day that is missing.
+        """
+        days = window(reading.day, option(reading.config, self.window), reading.config.first_day)
+        return {day: reading.need(self.table, day) for day in days}
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, of the past too unless the window is one day."""
+        return (Edge(self.table.name), *_earlier(self.table, option(config, self.window)))
+
+
+class Labelled(NamedTuple):
+    """Rows with complete labels, divided into shares: a partition of `samples` or of `matured`, and its rate."""
+
+    partition: Partition[SampleDetails] | Partition[MaturedDetails]
+    rate: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
+    """The samples of the newest days whose labels are complete, as many as the option says, by the day of their rows.
+
+    Where labels come late, those of a day are read again `calibration.maturity_days` later; before the first day
+    has matured there are none.
+    """
+
+    window: str
+
+    def read(self, reading: Reading, known: Known) -> Mapping[datetime.date, Labelled]:
+        """Read every day of it.
+
+        Raises:
+            InputError: with the command that makes a day that is missing.
+        """
+        days, late = option(reading.config, self.window), reading.config.calibration.maturity_days
+        newest, first = plus(reading.day, -late), reading.config.first_day
+        found = {}
+        for day in window(newest, days, first):
+            table: Table[Any] = MATURED if late else SAMPLES
+            partition = reading.need(table, plus(day, late))
+            found[day] = Labelled(partition, float(partition.manifest.details["rate"]))
+        return found
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """Samples, or the matured rows."""
+        table = MATURED if config.calibration.maturity_days else SAMPLES
+        return (Edge(table.name), *_earlier(table, option(config, self.window)))
+
+
+def _earlier(table: Table[Any], days: int) -> tuple[Edge, ...]:
+    return (Edge(table.name, past=True),) if days > 1 else ()
+
+
+@dataclasses.dataclass(frozen=True)
+class When(Input[T_co | None]):
+    """An input that is read only if what was read before it asks for it; else None."""
+
+    asked: Callable[[Known], bool]
+    wanted: Input[T_co]
+
+    def read(self, reading: Reading, known: Known) -> T_co | None:
+        """Read it if it is asked for."""
+        return self.wanted.read(reading, known) if self.asked(known) else None
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """Those of the input."""
+        return self.wanted.edges(config)
+
+
+@dataclasses.dataclass(frozen=True)
+class RawLogs(Input[str | None]):
+    """The raw logs of the day, or of the day whose labels have matured, with clicks where they lie apart.
+
+    It gives the reason for which the day was declared as skipped, whose files count for nothing; else None.
+    """
+
+    matured: bool = False
+
+    def read(self, reading: Reading, known: Known) -> str | None:
+        """Read their fingerprints.
+
+        Raises:
+            InputError: files are missing on a day that is not declared as skipped.
+        """
+        from pnn_gluon.data.raw_files import NoRawFiles
+
+        day = reading.matured_day() if self.matured else reading.day
+        if day is None or (skipped := reading.skipped(day)) is not None:
+            return None if day is None else skipped
+        try:
+            reading.raw("logs", day)
+            if reading.config.source.clicks is not None:
+                reading.raw("clicks", day)
+        except NoRawFiles as error:
+            raise InputError(f"{error}. {reading.skip_advice(day)}") from error
+        return None
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """None of the pipeline's own tables that a step of the day makes."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Requests(Input[str | None]):
+    """The requests of the day so many days ahead; it gives the reason for which a skipped day has none, else None."""
+
+    ahead: int = 0
+
+    def read(self, reading: Reading, known: Known) -> str | None:
+        """Read their fingerprints.
+
+        Raises:
+            InputError: they are missing on a day that is not declared as skipped.
+        """
+        from pnn_gluon.data.raw_files import NoRawFiles
+
+        day = plus(reading.day, self.ahead)
+        try:
+            reading.raw("requests", day)
+        except NoRawFiles as error:
+            reason = reading.skipped(day)
+            if reason is None:
+                raise InputError(f"{error}. {reading.skip_advice(day)}") from error
+            return f"no requests of {day}, declared as skipped: {reason}"
+        return None
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """None of the pipeline's own tables."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class InForceThen(Input[Partition[ChampionDetails] | None]):
+    """The champion of the day before the one whose labels have matured: the model that was in force during that day."""
+
+    def read(self, reading: Reading, known: Known) -> Partition[ChampionDetails] | None:
+        """Read it.
+
+        Raises:
+            InputError: with the command that makes it.
+        """
+        day = reading.matured_day()
+        if day is None or day <= reading.config.first_day:
+            return None
+        return reading.need(CHAMPIONS, plus(day, -1))
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The champions, of the past."""
+        return (Edge(CHAMPIONS.name, past=True),)
+
+
+class Override(NamedTuple):
+    """A person's decision, and the bundle that it names."""
+
+    details: OverrideDetails
+    bundle: Partition[BundleDetails]
+
+
+@dataclasses.dataclass(frozen=True)
+class Overridden(Input[Override | None]):
+    """A person's decision on which model is in force from today on."""
+
+    def read(self, reading: Reading, known: Known) -> Override | None:
+        """Read it, if there is one that was not taken back.
+
+        Raises:
+            InputError: the bundle that it names is not there.
+        """
+        override = reading.maybe(OVERRIDES, reading.day)
+        if override is None or override.details.to is None:
+            return None
+        return Override(override.details, reading.bundle(parse_day(override.details.to)))
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The overrides, which are not waited for."""
+        return (Edge(OVERRIDES.name, needed=False),)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChosenBundle(Input[Partition[BundleDetails]]):
+    """The bundle of a day that somebody chose."""
+
+    day: datetime.date
+
+    def read(self, reading: Reading, known: Known) -> Partition[BundleDetails]:
+        """Read it.
+
+        Raises:
+            InputError: there is none; it names the days that have one.
+        """
+        return reading.bundle(self.day)
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """None: a step that reads it runs by hand."""
+        return ()
+
+
+class Candidate(NamedTuple):
+    """Yesterday's own model, and the map of its ids."""
+
+    model: Partition[ModelDetails]
+    map: Partition[MapDetails]
+
+
+Start: TypeAlias = Candidate | Partition[ChampionDetails] | None
+"""Where training goes on from: yesterday's own model, the model in force, or nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStart(Input[Start]):
+    """The model that a warm start goes on from: the one in force since yesterday, or yesterday's own.
+
+    Yesterday's own is the model in force if yesterday was kept.
+    """
+
+    def read(self, reading: Reading, known: Known) -> Start:
+        """Read it; None without a warm start, or when there is no model yet.
+
+        Raises:
+            InputError: with the command that makes it.
+        """
+        training = reading.config.training
+        if not training.warm_start:
+            return None
+        if training.warm_start_from == "yesterday":
+            yesterday = parent_of(MODELS, reading)
+            if yesterday is None:
+                return None
+            if yesterday.kept is None:
+                return Candidate(yesterday, reading.need(MAPS, yesterday.day))
+        return parent_of(CHAMPIONS, reading)
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The tables of the past that it may read."""
+        if not config.training.warm_start:
+            return ()
+        tables = (MODELS, MAPS, CHAMPIONS) if config.training.warm_start_from == "yesterday" else (CHAMPIONS,)
+        return tuple(Edge(table.name, past=True) for table in tables)

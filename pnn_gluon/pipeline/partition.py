@@ -1,0 +1,113 @@
+"""One day of one table as a step reads it: typed details, and files by name."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic
+
+from pnn_gluon.errors import InputError
+from pnn_gluon.pipeline.tables import D_co, Table
+from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.store import Store
+
+KEPT = "kept"
+"""Key of the reason for which a day was kept."""
+
+
+def kept_reason(details: Mapping[str, Any]) -> str | None:
+    """Why a day was kept, by the details of its manifest; None for a day that was made."""
+    reason: str | None = details.get(KEPT)
+    return reason
+
+
+class Partition(Generic[D_co]):
+    """A day of a table. What is opened by `file` was compared with its SHA-256 before."""
+
+    def __init__(self, store: Store, table: Table[D_co], manifest: Manifest) -> None:
+        self._store, self._table, self.manifest = store, table, manifest
+
+    @property
+    def day(self) -> datetime.date:
+        """Its day."""
+        return self.manifest.day
+
+    @property
+    def run(self) -> str:
+        """What names its content."""
+        return self.manifest.run
+
+    @property
+    def rows(self) -> int:
+        """Its number of rows."""
+        return self.manifest.rows
+
+    @property
+    def name(self) -> str:
+        """Table and day, as inputs are named."""
+        return f"{self.manifest.table}/{self.manifest.day}"
+
+    @property
+    def kept(self) -> str | None:
+        """Why nothing could be made on this day; None if something was."""
+        return kept_reason(self.manifest.details)
+
+    @cached_property
+    def details(self) -> D_co:
+        """What its manifest tells.
+
+        Raises:
+            InputError: it does not tell all of that, because the day was kept or an older release made it.
+        """
+        return read_details(self._table, self.manifest, self._store.mend)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The local folder with its files, all of them as they were written."""
+        return self._store.folder(self.manifest)
+
+    def file(self, name: str) -> Path:
+        """One of its files."""
+        return self.folder / name
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of its files are as they were written."""
+        return not self._store.damages(self.manifest)
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of one of its files."""
+        return next(file.sha256 for file in self.manifest.files if file.name == name)
+
+
+def open_partition(store: Store, table: Table[D_co], day: datetime.date) -> Partition[D_co] | None:
+    """A day of a table, None if it was never made.
+
+    Raises:
+        DamagedError: its manifest is not what was written.
+    """
+    manifest = store.manifest(table.name, day)
+    return None if manifest is None else Partition(store, table, manifest)
+
+
+def read_details(table: Table[D_co], manifest: Manifest, mend: Callable[[str, datetime.date], str]) -> D_co:
+    """The details of a manifest of this table.
+
+    Args:
+        table: What to read them as.
+        manifest: Of a day of the table.
+        mend: What makes a day of a table again.
+
+    Raises:
+        InputError: some are not there, because the day was kept or an older release made it; with what to do.
+    """
+    try:
+        return table.details.from_json(manifest.details)
+    except (KeyError, TypeError) as error:
+        where, kept = f"{manifest.table} of {manifest.day}", kept_reason(manifest.details)
+        if kept is not None:
+            raise InputError(f"{where} was kept, so there is no {error} of it: {kept}") from error
+        raise InputError(
+            f"{where} was made by an older version of its step, and has no {error}; "
+            f"rerun: {mend(manifest.table, manifest.day)}"
+        ) from error

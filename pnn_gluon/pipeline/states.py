@@ -1,0 +1,131 @@
+"""How every step of a day stands, and why."""
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from pnn_gluon.config import Config
+from pnn_gluon.errors import PnnError
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.options import differences
+from pnn_gluon.pipeline.partition import kept_reason
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.step import Step
+from pnn_gluon.pipeline.steps import daily_steps, maker, nightly_steps
+from pnn_gluon.store.manifest import Manifest
+
+Word: TypeAlias = Literal["done", "kept", "stale", "missing", "failed"]
+
+
+class State(NamedTuple):
+    """How a step of a day stands; `reasons` is empty when it is done, or missing without an attempt."""
+
+    word: Word
+    reasons: tuple[str, ...] = ()
+
+
+DayStates: TypeAlias = dict[datetime.date, dict[str, State]]
+"""By day and by the name of the step."""
+
+
+def day_states(config: Config, days: Iterable[datetime.date]) -> DayStates:
+    """The state of every daily and nightly step on each of these days.
+
+    A step is done when the day in force was made from what is there now, and kept when so it was found that nothing
+    could be made; stale when an input, an option, the step's code or anything upstream changed since; failed when its
+    last run ended in an error; missing when it was never made. Raw files are compared by name and size, and by what
+    this machine knows of their content.
+    """
+    wanted, states = list(days), _States(config)
+    steps = (*daily_steps(config), *nightly_steps(config))
+    for day in states.made_before(max(wanted)):  # in order, so that no chain of days is walked at once
+        for step in steps:
+            states.of(step, day)
+    return {day: {step.name: states.of(step, day) for step in steps} for day in wanted}
+
+
+class _States:
+    """States that were found so far."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._store = config, open_store(config)
+        self._steps = (*daily_steps(config), *nightly_steps(config))
+        self._known: dict[tuple[str, datetime.date], State] = {}
+
+    def made_before(self, day: datetime.date) -> list[datetime.date]:
+        """The days of the pipeline before a day of which there is something in the store."""
+        made = {made for step in self._steps for made in self._store.days(step.table.name)}
+        return sorted(other for other in made if self._config.first_day <= other < day)
+
+    def of(self, step: Step, day: datetime.date) -> State:
+        """The state of a step on a day."""
+        key = (step.name, day)
+        if key not in self._known:
+            self._known[key] = self._find(step, day)
+        return self._known[key]
+
+    def _find(self, step: Step, day: datetime.date) -> State:
+        failure = self._store.failure(step.table.name, day)
+        if failure is not None:
+            return State("failed", (failure,))
+        manifest = self._store.manifest(step.table.name, day)
+        if manifest is None:
+            return State("missing")
+        reading = Reading(self._config, self._store, day, peek=True)
+        try:
+            step.read(reading)
+        except PnnError as error:
+            return State("stale", (f"input: {error}",))
+        reasons = [*changes(step, reading, manifest), *self._upstream(reading.recorded)]
+        if reasons:
+            return State("stale", tuple(reasons))
+        reason = kept_reason(manifest.details)
+        return State("done") if reason is None else State("kept", (reason,))
+
+    def _upstream(self, recorded: Mapping[str, str | None]) -> list[str]:
+        """What of the inputs is not as it should be itself."""
+        found = []
+        for key, run in recorded.items():
+            table, _, day = key.partition("/")
+            step = maker(table)
+            if run is None or step is None or step not in self._steps:
+                continue
+            state = self.of(step, datetime.date.fromisoformat(day))
+            if state.word not in {"done", "kept"}:
+                found.append(f"upstream: {step.name} of {day} is {state.word}")
+        return found
+
+
+def changes(step: Step, reading: Reading, manifest: Manifest) -> list[str]:
+    """Why a day is not what the step would make now: its code, its options, its inputs."""
+    found = []
+    if manifest.version != step.version:
+        found.append(f"code: {step.name} has version {step.version}, the day was made by version {manifest.version}")
+    if not step.same_options(reading.config, manifest):
+        found += _changed_options(step, reading.config, manifest)
+    found += [_changed_input(key, reading, manifest) for key in reading.changed(dict(manifest.inputs))]
+    return found
+
+
+def _changed_options(step: Step, config: Config, manifest: Manifest) -> Sequence[str]:
+    if manifest.options is None:
+        return [f"configuration: one of {', '.join(step.options)}; release 0.1 did not write down which options it had"]
+    return [f"configuration: {text}" for text in differences(manifest.options, step.chosen_options(config))]
+
+
+def _changed_input(key: str, reading: Reading, manifest: Manifest) -> str:
+    """One input that is not what it was."""
+    if key not in manifest.inputs:
+        return f"input: {key} is new" if key.startswith("raw/") else f"input: {key} was not read then"
+    if key not in reading.recorded:
+        return f"input: {key} is gone" if key.startswith("raw/") else f"input: {key} is not read any more"
+    then, now = manifest.inputs[key], reading.recorded[key]
+    if then is None or now is None:
+        return f"input: {key} {'has come' if then is None else 'is gone'}"
+    return f"input: {key} has changed" if key.startswith("raw/") else f"input: {key} was made again ({then} -> {now})"
+
+
+def explain(config: Config, step: Step, day: datetime.date) -> State:
+    """How a step of a day stands; of a stale one also what is upstream, down to the cause."""
+    states = day_states(config, [day])[day]
+    return states[step.name]

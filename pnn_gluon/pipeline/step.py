@@ -1,0 +1,104 @@
+"""A step of the pipeline: what it reads, what it makes and what it depends on."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from pnn_gluon.config import Config
+from pnn_gluon.pipeline.details import Details
+from pnn_gluon.pipeline.inputs import Edge, Input, Known
+from pnn_gluon.pipeline.legacy import legacy_fingerprint
+from pnn_gluon.pipeline.options import chosen_options
+from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.tables import Table
+from pnn_gluon.store.manifest import Manifest
+
+Schedule: TypeAlias = Literal["daily", "nightly", "by hand"]
+"""When a step runs. A nightly step is a daily one where a daily one reads what it makes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step: `jobs/steps/<name>.py` holds the work, `build`.
+
+    Attributes:
+        name: Of the step and its module.
+        table: What it makes.
+        inputs: What it reads, in this order; `build` gets these and nothing else.
+        options: Sections (`source`) and options (`training.epochs`) it depends on; `build` sees no others.
+        version: Goes up when the same inputs and options give something else than before, and days made before are to
+            be made again. A changed default is such a change.
+        schedule: When it runs.
+        by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
+        alone: Whether one machine is busy with one day of it.
+    """
+
+    name: str
+    table: Table[Any]
+    inputs: tuple[Input[Any], ...] = ()
+    options: tuple[str, ...] = ()
+    version: int = 1
+    schedule: Schedule = "daily"
+    by_hand: str = ""
+    alone: bool = False
+
+    def read(self, reading: Reading) -> Known:
+        """Read every input."""
+        known = Known(self.name)
+        for declared in self.inputs:
+            known.add(declared, reading)
+        return known
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The tables that its inputs come from."""
+        return tuple(dict.fromkeys(edge for declared in self.inputs for edge in declared.edges(config)))
+
+    def chosen_options(self, config: Config) -> dict[str, Any]:
+        """The options it depends on that differ from their defaults."""
+        return chosen_options(config, self.options)
+
+    def same_options(self, config: Config, manifest: Manifest) -> bool:
+        """Whether a day was made with the options that the configuration has now."""
+        if manifest.options is None:
+            return manifest.config == legacy_fingerprint(config, self.name)
+        return dict(manifest.options) == self.chosen_options(config)
+
+    def fresh(self, reading: Reading, manifest: Manifest) -> bool:
+        """Whether a day was made from exactly these inputs and options by this version."""
+        return (
+            manifest.version == self.version
+            and reading.agrees(dict(manifest.inputs))
+            and self.same_options(reading.config, manifest)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What a step put into its staging folder.
+
+    Attributes:
+        rows: Its number of rows.
+        details: What it tells readers.
+        made_by: What the last bits depend on besides inputs and options.
+        kept: Why nothing could be made, if so: what stood before the day stays in force.
+    """
+
+    rows: int
+    details: Details | Mapping[str, Any]
+    made_by: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    kept: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The details of the manifest."""
+        told = self.details.to_json() if isinstance(self.details, Details) else dict(self.details)
+        return told if self.kept is None else {**told, "kept": self.kept}
+
+
+def kept(reason: str, details: Details | Mapping[str, Any] | None = None) -> Built:
+    """A day on which a step could make nothing: what stood before it stays in force.
+
+    Args:
+        reason: Why, for a reader.
+        details: What readers of the table expect there all the same.
+    """
+    return Built(0, details or {}, kept=reason)

@@ -1,0 +1,95 @@
+"""A store that release 0.1 made: everything in it is done, read and made again to the same bytes."""
+
+import datetime
+import json
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.commands.status import print_status
+from jobs.commands.verify import verify
+from jobs.day_reports import day_reports
+from jobs.running import run_step
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.errors import InputError
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import open_partition
+from pnn_gluon.pipeline.states import day_states
+from pnn_gluon.pipeline.steps import STEPS, step
+from pnn_gluon.pipeline.tables import SCORES, SCORES_FILE
+from pnn_gluon.serving.bundle import Bundle
+from pnn_gluon.store.manifest import Manifest, content_run
+from pnn_gluon.store.store import Store
+
+DAYS = [datetime.date(2026, 11, day) for day in (1, 2, 3)]
+DAY = DAYS[-1]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Config:
+    with tarfile.open(Path(__file__).with_name("store_of_0_1.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return load_config(tmp_path / "pipeline.toml")
+
+
+def test_everything_is_done(old: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {state.word for states in day_states(old, DAYS).values() for state in states.values()}
+    assert words == {"done"}
+    print_status(old, DAYS)
+    assert "stale" not in capsys.readouterr().out
+
+
+def test_everything_is_whole_and_read(old: Config) -> None:
+    assert not [damage for check in verify(open_store(old), None) for damage in check.damages]
+    assert [report.gate for report in day_reports(old, DAYS)] == ["accepted"] * 3
+    store = open_store(old)
+    for each in STEPS:
+        if not each.by_hand:
+            partition = open_partition(store, each.table, DAY)
+            assert partition is not None
+            assert partition.details.to_json().items() <= dict(partition.manifest.details).items()
+    scores = open_partition(store, SCORES, DAY)
+    assert scores is not None
+    assert pq.read_table(scores.file(SCORES_FILE)).num_rows == scores.rows == 60
+    assert Bundle.load(store.folder(store_manifest(store, "bundles"))).card.model_day == str(DAY)
+
+
+def store_manifest(store: Store, table: str) -> Manifest:
+    manifest = store.manifest(table, DAY)
+    assert manifest is not None
+    return manifest
+
+
+@pytest.mark.parametrize("name", ["ingest", "sample", "count", "feature_map", "score", "promote", "evaluate", "gate"])
+def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Config, name: str) -> None:
+    before = store_manifest(open_store(old), step(name).table.name)
+    assert run_step(step(name), old, DAY).status == "skipped"
+    outcome = run_step(step(name), old, DAY, force=True)
+    after = store_manifest(open_store(old), step(name).table.name)
+    assert (outcome.status, after.run) == ("done", before.run)
+    assert (before.format, before.options) == (1, None)
+    assert (after.format, after.version, after.files) == (2, 1, before.files)
+    assert {state.word for state in day_states(old, [DAY])[DAY].values()} == {"done"}
+
+
+def test_a_changed_option_is_told_though_0_1_did_not_write_it_down(old: Config) -> None:
+    old.path.write_text(old.path.read_text().replace("epochs = 1", "epochs = 2"))
+    states = day_states(load_config(old.path), [DAY])[DAY]
+    assert states["train"].word == "stale"
+    assert states["train"].reasons[0].startswith("configuration: one of model, training; release 0.1 did not")
+    assert states["encode"].word == "done"
+
+
+def test_a_manifest_without_a_detail_names_the_step_to_run_again(old: Config) -> None:
+    path = Path(old.store_root) / f"gates/ds={DAY}.json"
+    fields = json.loads(path.read_text())
+    del fields["details"]["accepted"]
+    manifest = Manifest.from_json(path.read_bytes())
+    fields["run"] = content_run(manifest.files, manifest.rows, fields["details"])
+    del fields["checksum"]
+    path.write_text(json.dumps(fields))
+    told = rf"gates of {DAY} was made by an older version .* has no 'accepted'; rerun: pnn-gluon step gate .* --force"
+    with pytest.raises(InputError, match=told):
+        run_step(step("promote"), old, DAY, force=True)

@@ -1,0 +1,75 @@
+"""Why a day is stale: its code, an option, an input, or something upstream."""
+
+import dataclasses
+
+import pytest
+
+from jobs.commands import status
+from jobs.commands.status import print_why
+from jobs.running import run_step
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.pipeline import steps
+from pnn_gluon.pipeline.states import State, day_states
+from pnn_gluon.pipeline.steps import step
+from tests.pipeline.test_store_of_0_1 import DAY, DAYS, old
+
+__all__ = ["old"]
+
+
+def states(config: Config) -> dict[str, State]:
+    return day_states(config, [DAY])[DAY]
+
+
+def changed(config: Config, before: str, after: str) -> Config:
+    config.path.write_text(config.path.read_text().replace(before, after))
+    return load_config(config.path)
+
+
+def test_an_option_is_told_with_both_values(old: Config) -> None:
+    run_step(step("ingest"), old, DAY, force=True)
+    now = states(changed(old, "max_reject_share = 0.1", "max_reject_share = 0.2"))
+    assert now["ingest"].reasons == ("configuration: source.max_reject_share 0.1 -> 0.2",)
+    assert now["sample"].reasons == (f"upstream: ingest of {DAY} is stale",)
+
+
+def test_a_mended_step_makes_its_days_stale(old: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = tuple(dataclasses.replace(each, version=2) if each.name == "count" else each for each in steps.STEPS)
+    monkeypatch.setattr(steps, "STEPS", newer)
+    now = states(old)
+    assert now["count"].reasons == ("code: count has version 2, the day was made by version 1",)
+    assert now["sample"].word == "done"
+    assert run_step(step("count"), old, DAY).status == "done"
+    assert states(old)["count"].reasons[1:] == ()
+    assert run_step(step("count"), old, DAY).status == "skipped"
+
+
+def test_a_late_file_and_one_that_changed_are_named(old: Config) -> None:
+    path = old.path.parent / f"raw/logs/{DAY}.csv"
+    path.write_text(path.read_text() + "late,1,a,1.0,x\n")
+    assert states(old)["ingest"].reasons == (f"input: raw/logs/{DAY}.csv has changed",)
+    path.unlink()
+    assert "no raw file" in states(old)["ingest"].reasons[0]
+
+
+def test_an_input_that_was_made_again_is_named(old: Config) -> None:
+    path = old.path.parent / f"raw/logs/{DAY}.csv"
+    path.write_text(path.read_text() + "late,1,a,1.0,x\n")
+    run_step(step("ingest"), old, DAY)
+    assert states(old)["sample"].reasons[0].startswith(f"input: rows/{DAY} was made again (")
+
+
+def test_nightly_steps_have_a_state(old: Config) -> None:
+    path = old.path.parent / f"store/reevaluations/ds={DAY}.json"
+    path.unlink()
+    assert states(old)["reevaluate"].word == "missing"
+    assert states(old)["mature"].word == "done"
+
+
+def test_the_command_tells_why(old: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    changed(old, "epochs = 1", "epochs = 2")
+    status.command(old.path, str(DAY), (str(DAY), "calibrate"))
+    told = capsys.readouterr().out
+    assert told.startswith(f"calibrate {DAY}: stale\n")
+    assert f"upstream: train of {DAY} is stale" in told
+    print_why(old, DAYS[0], "ingest")
+    assert capsys.readouterr().out == f"ingest {DAYS[0]}: done\n"
