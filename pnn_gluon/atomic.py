@@ -64,18 +64,16 @@ def temporaries(folder: Path, name: str | None = None) -> list[Path]:
 
 
 def move_folder(source: Path, target: Path) -> None:
-    """Rename a finished folder into place after its files have reached the disk."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            sync_file(path)
-    sync_folder(source)
+    """Rename a finished folder into place after all that is in it has reached the disk."""
+    for path in (*sorted(source.rglob("*")), source):
+        sync_file(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(source, target)
     sync_folder(target.parent)
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on the disk."""
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

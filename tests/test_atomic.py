@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.abandoned import is_abandoned
-from pnn_gluon.atomic import temporaries, write_atomically, written_atomically
+from pnn_gluon.atomic import move_folder, temporaries, write_atomically, written_atomically
 from pnn_gluon.temporary import temporary_folder
 
 ROOT = Path(__file__).parents[1]
@@ -98,3 +98,38 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         write_atomically(tmp_path / "a", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What has been asked of the disk: the names that were synced or put in their place, in that order."""
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {os.path.relpath(os.readlink(f'/proc/self/fd/{descriptor}'), tmp_path)}")
+        sync(descriptor)
+
+    def replaced(source: Path, target: Path) -> None:
+        done.append(f"{os.path.relpath(source, tmp_path)} to {os.path.relpath(target, tmp_path)}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    return done
+
+
+def test_a_files_bytes_are_on_the_disk_before_its_name_and_then_the_name(tmp_path: Path, disk: list[str]) -> None:
+    with written_atomically(tmp_path / "a") as unfinished:
+        unfinished.write_text("whole")
+    assert disk == [f"sync {unfinished.name}", f"{unfinished.name} to a", "sync ."]
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_is_moved(tmp_path: Path, disk: list[str]) -> None:
+    (tmp_path / "from/part").mkdir(parents=True)
+    (tmp_path / "from/part/b").write_text("b")
+    (tmp_path / "from/a").write_text("a")
+    move_folder(tmp_path / "from", tmp_path / "to/here")
+    assert sorted(disk[:4]) == ["sync from", "sync from/a", "sync from/part", "sync from/part/b"]
+    assert disk[4:] == ["from to to/here", "sync to"]
+    assert (tmp_path / "to/here/part/b").read_text() == "b"

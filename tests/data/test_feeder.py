@@ -73,6 +73,23 @@ def test_order_depends_on_seed_and_epoch_and_on_nothing_else(paths):
     assert order(1, 0) != order(2, 0)
 
 
+def chunk_orders(feeder, epoch):
+    """Of a pass in windows of one chunk: the first rows of the chunks, and the order of rows within each."""
+    windows = np.array(in_order(feeder.batches(epoch))).reshape(-1, CHUNK)
+    return (windows.min(axis=1).tolist(), [tuple(rows - rows.min()) for rows in windows])
+
+
+def test_every_pass_draws_a_new_order_of_chunks_and_every_window_one_of_its_rows(paths):
+    with ShardWriter(paths[0], day="2026-01-01", slots=SLOTS, rate=1, size=SIZE) as shard:
+        n = np.arange(8 * CHUNK, dtype=np.int32)
+        shard.append("train", np.stack([n, n], axis=1), n % 2)
+    feeder = make(paths[:1], window_rows=1)
+    chunks, rows = zip(*(chunk_orders(feeder, epoch) for epoch in (0, 1)), strict=True)
+    assert chunks[0] != chunks[1]
+    assert sorted(chunks[0]) == sorted(chunks[1]) == list(range(0, 8 * CHUNK, CHUNK))
+    assert len({*rows[0], *rows[1]}) == 16  # no two windows are shuffled alike, in the same pass or in another
+
+
 def test_rows_of_different_shards_are_mixed(paths):
     first = np.array(in_order(make(paths, window_rows=1000).batches(0))[:50])
     assert (first < 53).any()

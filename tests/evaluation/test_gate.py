@@ -117,6 +117,37 @@ def test_too_few_rows_are_refused():
     )
 
 
+def beyond(number):
+    """The next floating-point number."""
+    return float(np.nextafter(number, np.inf))
+
+
+def test_a_number_at_its_limit_is_allowed_and_the_next_one_is_refused():
+    measures = judge(replace(RULES, min_auc=0.99), LABEL, BAD, GOOD, {"site": SITE}).measures
+    auc, pcoc, regression = measures["auc"]["high"], measures["pcoc"], measures["regression"]["low"]
+    worst = max(found["low"] for found in measures["slices"].values())
+    assert pcoc["low"] < pcoc["high"]
+    lenient = replace(RULES, max_regression=1.0, slice_max_regression=1.0)
+    for at, over in (
+        ({"min_rows": ROWS}, {"min_rows": ROWS + 1}),
+        ({"min_auc": auc}, {"min_auc": beyond(auc)}),
+        ({"pcoc_range": (0.01, pcoc["low"])}, {"pcoc_range": (0.01, -beyond(-pcoc["low"]))}),
+        ({"pcoc_range": (pcoc["high"], 99.0)}, {"pcoc_range": (beyond(pcoc["high"]), 99.0)}),
+        ({"max_regression": regression}, {"max_regression": -beyond(-regression)}),
+        ({"slice_max_regression": worst}, {"slice_max_regression": -beyond(-worst)}),
+    ):
+        assert judge(replace(lenient, **at), LABEL, BAD, GOOD, {"site": SITE}).accepted, at
+        assert len(judge(replace(lenient, **over), LABEL, BAD, GOOD, {"site": SITE}).reasons) == 1, over
+
+
+def test_a_slice_of_just_enough_rows_and_clicks_is_judged():
+    site = np.where(np.arange(ROWS) < 500, "small", "large")
+    clicks = int(LABEL[:500].sum())
+    for clicks_needed, judged in ((clicks, {"site=small", "site=large"}), (clicks + 1, {"site=large"})):
+        rules = replace(RULES, min_clicks=clicks_needed)
+        assert set(judge(rules, LABEL, BAD, GOOD, {"site": site}).measures["slices"]) == judged
+
+
 def test_low_auc_of_what_is_served_is_refused():
     decision = judge(RULES, LABEL, Scores(GOOD.logit, GOOD.probability[np.argsort(NOISE)]), None, {})
     found = decision.measures["auc"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.errors import DamagedError
+from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.remote import Remote
 from pnn_gluon.store.store import Store
 from tests.store.test_store import DAY, make
@@ -67,6 +68,20 @@ def test_a_manifest_that_breaks_off_leaves_the_old_one(store: Store, monkeypatch
         make(store, "two")
     assert store.manifest("rows", DAY) == made
     assert remote_of(store).names("rows") == [f"ds={DAY}.json"]
+
+
+def test_the_manifest_goes_up_after_every_file_it_names(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bytes] = []
+    write = Remote.write
+
+    def written(remote: Remote, name: str, content: bytes) -> None:
+        run = Store.relative("rows", DAY, Manifest.from_json(content).run)
+        there.append(remote.read(f"{run}/part/a.txt"))
+        write(remote, name, content)
+
+    monkeypatch.setattr(Remote, "write", written)
+    make(store, "one")
+    assert there == [b"one"]
 
 
 class _Torn:
