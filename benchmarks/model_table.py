@@ -4,8 +4,9 @@
 
 Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. What a run
 gave is a line of the record, a file of JSON lines beside the configuration's table; a run that is in the record (same
-options and seed) is not repeated. So the table can be made in parts: `--models` and `--seeds` say what is to be run,
-the table shows all. Ends with one JSON line.
+options and seed) is not repeated. That holds for runs of release 0.1 too (`"ids": "0.1"`), whose ids had another order;
+their fingerprints were put in the form of this release. So the table can be made in parts: `--models` and `--seeds` say
+what is to be run, the table shows all. Ends with one JSON line.
 """
 
 import json
@@ -29,6 +30,10 @@ from pnn_gluon.runtime import available_processors
 REDRAWN = (
     "Validation and test rows are the published files; the published train file is not to be had, so the items of its\n"
     "negatives were drawn anew by the same rule: the published rows are not of exactly the same training data."
+)
+EARLIER_IDS = (
+    "Runs of the record with `ids` 0.1 were made by release 0.1, which numbered values in another order and had no id\n"
+    "for missing ones: starting values differ as between two seeds, parameters by one row of the tables for each field."
 )
 NOTES = {
     "frappe": f"{REDRAWN}\nPublished: BARS, Frappe_x1, embedding size 10 (fnn is its DNN, autoint its AutoInt+).",
@@ -86,11 +91,13 @@ def main(
     extra = ["--data", str(data)] if data else []
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda run: kept.add(_fit(config, *run, threads, extra)), wanted))
-    rows = [_row(settings, name, kept.runs(name)) for name in every if kept.runs(name)]
+    kept_runs = {name: runs for name in every if (runs := kept.runs(name))}
+    rows = [_row(settings, name, runs) for name, runs in kept_runs.items()]
+    earlier = any("ids" in run for runs in kept_runs.values() for run in runs)
     table = "\n".join(_markdown(rows))
     Console().print(table, markup=False, soft_wrap=True)
     if output is not None:
-        output.write_text(_page(settings, config, table, rows[0]["threads"]))
+        output.write_text(_page(settings, config, table, rows[0]["threads"], earlier))
     print(json.dumps({row["model"]: row for row in rows}))
 
 
@@ -167,14 +174,14 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}".lstrip("0")
 
 
-def _page(settings: FitConfig, config: Path, table: str, threads: int) -> str:
+def _page(settings: FitConfig, config: Path, table: str, threads: int, earlier: bool) -> str:
+    notes = [NOTES.get(settings.name, ""), EARLIER_IDS if earlier else ""]
     return (
         f"# The models on {settings.name}\n\n"
         f"Written by `python -m benchmarks.model_table {config} --output ...`; options of each model: `{config}`.\n"
         "Means ± standard deviations over the seeds; options were chosen on the validation rows. Seconds are those of\n"
         f"an epoch of training (gbdt: of a tree) with {threads} thread(s) a run, the least over the seeds.\n\n"
-        f"{table}\n\n{NOTES.get(settings.name, '')}".rstrip()
-        + "\n"
+        f"{table}\n\n" + "\n".join(filter(None, notes)).rstrip() + "\n"
     )
 
 

@@ -30,20 +30,22 @@ from pnn_gluon.training.options import (
 
 PRESETS = Path(__file__).parent / "presets"
 DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
-RESERVED_NAMES = frozenset(
-    {"row_id", "file", "line", "label", "day", "share", "rate", "logit", "probability", "row_position"}
-    | {"file_row_number", "file_index", "filename", "rowid"}
-)
-"""Columns that a step (first line) or DuckDB (second line) adds beside the fields; no field has such a name."""
+ENGINE_NAMES = frozenset({"label", "row_position", "file_row_number", "file_index", "filename", "rowid"})
+"""Columns that counting and encoding (the first two) and DuckDB add beside the fields."""
 
-_NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+RESERVED_NAMES = ENGINE_NAMES | {"row_id", "file", "line", "day", "share", "rate", "logit", "probability"}
+"""Columns that some step adds beside the fields; no field has such a name."""
+
+NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+"""What is a number in raw text."""
+
 _WILDCARD = re.compile(r"[*?\[]")
 _URL_OPTIONS = re.compile(r"\?\w+=.*$")
 
-_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,40}$")
+FIELD_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,40}$")
 _SHOWN = 100
 
-Name = Annotated[str, Field(pattern=_NAME.pattern)]
+Name = Annotated[str, Field(pattern=FIELD_NAME.pattern)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 FilePath = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
@@ -87,7 +89,7 @@ class LabelRule(Section):
 def label_key(text: str) -> str | float:
     """What a label's text is compared by: its number where it is one, so that 1, 1.0 and 1e0 are the same."""
     try:
-        return float(text) if re.fullmatch(_NUMBER, text) else text
+        return float(text) if re.fullmatch(NUMBER, text) else text
     except OverflowError:
         return text
 
@@ -158,7 +160,7 @@ class _FieldConfig(Section):
         if not isinstance(values, Mapping) or values.get("column"):
             return values
         name = values.get("name")
-        read = {"column": name} if isinstance(name, str) and _NAME.match(name) else {}
+        read = {"column": name} if isinstance(name, str) and FIELD_NAME.match(name) else {}
         return {**{key: value for key, value in values.items() if key != "column"}, **read}
 
 
@@ -187,12 +189,16 @@ class NumericField(_FieldConfig):
         return self
 
 
+MAX_VALUES = 256
+"""Most values of a row that count, of a field of several values."""
+
+
 class MultiField(_FieldConfig):
     """A field with a set of values a row, written in one column with a separator."""
 
     kind: Literal["multi"]
     separator: Annotated[str, Field(min_length=1, max_length=1)] = "|"
-    max_values: Annotated[int, Field(ge=1, le=256)] = 16
+    max_values: Annotated[int, Field(ge=1, le=MAX_VALUES)] = 16
 
 
 AnyField = Annotated[CategoricalField | NumericField | MultiField, Field(discriminator="kind")]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,7 +46,7 @@ def command(
     plan = settings.plan(name)
     rows = load_dataset(settings, data)
     if bundle is not None:
-        check_bundle(bundle, settings, plan, rows, len(chosen))
+        check_bundle(bundle, plan, rows, len(chosen))
     report(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
     for text in undefined_metrics(rows):
         report(f"fit {name}: {text}")
@@ -58,7 +58,7 @@ def command(
         if output is not None:
             write_outcome(output, summarize(settings, name, rows, runs, seeds is not None), rows, runs)
         if bundle is not None:
-            write_fit_bundle(bundle, settings, plan, rows, run, cast("HybridBlock", net))
+            write_fit_bundle(bundle, settings, plan, rows, run, net)
 
     failed = _fit_each(plan, rows, chosen, keep)
     if runs:

@@ -1,9 +1,11 @@
 """`fit --bundle`: the model of a run as a bundle, which `score-table` and everything else scores new rows with."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon import __version__
+from pnn_gluon.config import RESERVED_NAMES
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.training.options import GBDT_NAME
@@ -12,35 +14,28 @@ if TYPE_CHECKING:
     from pnn_gluon.experiments.config import FitConfig, Plan
     from pnn_gluon.experiments.dataset import Dataset
     from pnn_gluon.experiments.run import Run
-    from pnn_gluon.experiments.served_map import ServedMap
+    from pnn_gluon.models.gbdt import GBDT
     from pnn_gluon.runtime import HybridBlock
 
 
-def check_bundle(folder: Path, config: "FitConfig", plan: "Plan", rows: "Dataset", runs: int) -> None:
+def check_bundle(folder: Path, plan: "Plan", rows: "Dataset", runs: int) -> None:
     """Say before training why the model cannot be kept.
 
     Raises:
         ConfigError: the folder is there, there are several runs, or a bundle does not hold such a model.
     """
-    from pnn_gluon.experiments.served_map import served_map
-
     if folder.exists():
         raise ConfigError(f"--bundle {folder}: exists already; give another name, or remove it")
     if runs > 1:
         raise ConfigError("--bundle keeps one model: give one --seed, not several --seeds")
-    if plan.model.name == GBDT_NAME:
-        raise ConfigError("--bundle: trees of gbdt split by ids, which a bundle numbers otherwise: keep a network")
     if plan.training.loss != "log":
         raise ConfigError('--bundle: a bundle gives probabilities of logits: train with loss = "log"')
-    if plan.model.crosses:
-        raise ConfigError("--bundle: crosses hash ids, which a bundle numbers otherwise: leave `crosses` out")
-    if config.data.format != "csv":
-        raise ConfigError(f"--bundle: expected format = 'csv', whose columns a table has, not {config.data.format!r}")
-    served_map(rows.ids, config.data.min_count)
+    if taken := sorted(RESERVED_NAMES & set(rows.layout.names)):
+        raise ConfigError(f"--bundle: field name {taken[0]!r} is taken by scoring; name it otherwise in data.fields")
 
 
 def write_fit_bundle(
-    folder: Path, config: "FitConfig", plan: "Plan", rows: "Dataset", run: "Run", net: "HybridBlock"
+    folder: Path, config: "FitConfig", plan: "Plan", rows: "Dataset", run: "Run", model: "HybridBlock | GBDT"
 ) -> None:
     """Write the bundle of a run, as a whole or not at all.
 
@@ -50,27 +45,25 @@ def write_fit_bundle(
         plan: Of the run.
         rows: Its data.
         run: What it gave; the metrics of the test rows go into the card.
-        net: The network with the parameters of its best epoch.
+        model: With the parameters of its best epoch.
     """
     from pnn_gluon.evaluation.calibration import calibrator_from_dict
-    from pnn_gluon.experiments.served_map import served_map
     from pnn_gluon.serving.bundle import MAP, BundleCard, write_bundle
     from pnn_gluon.temporary import temporary_folder
-    from pnn_gluon.training.export import PARAMETERS_FILE
+    from pnn_gluon.training.scorer import parameters_file
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder.parent, f".{folder.name}.") as scratch:
         bundle = scratch / "bundle"
         bundle.mkdir()
-        served = served_map(rows.ids, config.data.min_count)
-        served.feature_map.save(bundle / MAP)
-        options = _export(bundle, plan, rows, served, net)
+        rows.feature_map.save(bundle / MAP)
+        options = _save(bundle, plan, rows, model)
         card = BundleCard(
-            model={"name": plan.model.name, "options": options, "size": served.feature_map.size},
-            model_day=str(served.feature_map.day),
-            map_day=str(served.feature_map.day),
+            model={"name": plan.model.name, "options": options, "size": rows.size},
+            model_day=str(rows.feature_map.day),
+            map_day=str(rows.feature_map.day),
             map_sha256=sha256_of(bundle / MAP),
-            parameters_sha256=sha256_of(bundle / PARAMETERS_FILE),
+            parameters_sha256=sha256_of(bundle / parameters_file(plan.model.name)),
             rate=1.0,
             metrics=run.test,
             config={"fit": {"fingerprint": config.fingerprint(plan.model.name), "seed": run.seed, **plan.summary()}},
@@ -80,22 +73,14 @@ def write_fit_bundle(
         bundle.rename(folder)
 
 
-def _export(bundle: Path, plan: "Plan", rows: "Dataset", served: "ServedMap", net: "HybridBlock") -> dict[str, Any]:
-    """Export the network with the rows of its id tables where the feature map has them; its options."""
-    from pnn_gluon.blocks.embedding import is_row_parameter
-    from pnn_gluon.models.registry import create_model, model_options
-    from pnn_gluon.runtime import mx
+def _save(bundle: Path, plan: "Plan", rows: "Dataset", model: Any) -> dict[str, Any]:
+    """Write trees, or the network as a graph; its options."""
+    from pnn_gluon.models.gbdt import GBDTOptions
+    from pnn_gluon.models.registry import model_options
     from pnn_gluon.training.export import export_model
-    from pnn_gluon.training.parameters import put_values, take_values
 
-    options = model_options(plan.model.name) | plan.model.options_for(rows.vocabulary)
-    kept = create_model(plan.model.name, rows.layout, served.feature_map.size, **options)
-    kept.initialize(ctx=mx.cpu())
-    origin = mx.nd.array(served.origin, dtype="int32")
-    values = {
-        name: mx.nd.take(value.as_in_context(mx.cpu()), origin) if is_row_parameter(name) else value
-        for name, value in take_values(net).items()
-    }
-    put_values(kept, values)
-    export_model(kept, bundle, rows.layout.slots)
-    return options
+    if plan.model.name == GBDT_NAME:
+        model.save(bundle)
+        return dataclasses.asdict(GBDTOptions(**plan.model.options))
+    export_model(model, bundle, rows.layout.slots)
+    return model_options(plan.model.name) | plan.model.options_for(rows.feature_map.vocabulary)

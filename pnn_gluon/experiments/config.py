@@ -9,9 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from pnn_gluon.config import (
+    ENGINE_NAMES,
+    AnyField,
     Count,
     FilePath,
     ModelConfig,
@@ -24,6 +26,7 @@ from pnn_gluon.config import (
     read_toml,
 )
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.experiments.older_fields import present_fields
 from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
 from pnn_gluon.idle_options import idle_model_options, idle_training_options
@@ -33,33 +36,13 @@ from pnn_gluon.training.options import GBDT_NAME, Seed, TrainingOptions
 _TREES_PATIENCE = 10
 FileName = Annotated[FilePath, Field(min_length=1)]
 Index = Annotated[int, Field(ge=0)]
+ColumnName = Annotated[str, Field(min_length=1), AfterValidator(lambda name: name.strip().lower())]
+"""A column of a CSV file; names of columns are compared in lower case, without blanks around them."""
+
 Folders = Annotated[
     tuple[FileName, ...], Field(min_length=1), BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)
 ]
 """Some folders; a single one is a tuple of one."""
-
-
-class DataField(Section):
-    """One field: a column of a CSV file (with `separator`, a set of values), or a range of libsvm indices."""
-
-    name: Annotated[str, Field(min_length=1)]
-    column: str | None = None
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    first: Index | None = None
-    last: Index | None = None
-    max_values: Annotated[int, Field(ge=1, le=256)] | None = None
-
-    @model_validator(mode="after")
-    def _options_come_together(self) -> Self:
-        if (self.first is None) != (self.last is None):
-            raise ValueError("`first` and `last` go together: the range of libsvm indices of the field")
-        if self.first is not None and self.last is not None and self.first > self.last:
-            raise ValueError(f"`first` {self.first} is above `last` {self.last}")
-        if self.separator is not None and self.max_values is None:
-            raise ValueError("a field with `separator` needs `max_values`, the most values of a row that count")
-        if self.max_values is not None and self.separator is None and self.first is None:
-            raise ValueError("`max_values` has an effect with `separator` or with `first` and `last` only")
-        return self
 
 
 class DataConfig(Section):
@@ -67,6 +50,7 @@ class DataConfig(Section):
 
     Either three files, or one `file` that is divided at random by `split` and `split_seed`. `folder` is one folder or
     several, of which the first that exists counts; relative to the configuration file, `$VARIABLE` is filled in.
+    Fields are those of the daily pipeline; `indices` says for libsvm which indices are values of a field.
     """
 
     format: Literal["csv", "libsvm", "libffm"]
@@ -77,10 +61,17 @@ class DataConfig(Section):
     file: FileName | None = None
     split: tuple[Share, Share, Share] = (0.8, 0.1, 0.1)
     split_seed: Seed = 1
-    label: Annotated[str, Field(min_length=1)] = "label"
+    label: ColumnName = "label"
     delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = ","
-    fields: tuple[DataField, ...] = ()
+    missing: tuple[str, ...] = ("",)
+    fields: tuple[AnyField, ...] = ()
+    indices: dict[Name, tuple[Index, Index]] = Field(default={})
     min_count: Count = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_as_earlier_releases_had_them(cls, given: Any) -> Any:
+        return present_fields(given) if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _files_are_given(self) -> Self:
@@ -95,22 +86,33 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _options_fit_the_format(self) -> Self:
-        if self.format != "csv" and self.model_fields_set & {"label", "delimiter"}:
-            raise ValueError("`label` and `delimiter` have an effect with format = 'csv' only")
+        if self.format != "csv" and self.model_fields_set & {"label", "delimiter", "missing"}:
+            raise ValueError("`label`, `delimiter` and `missing` have an effect with format = 'csv' only")
         if self.format == "libffm" and self.fields:
             raise ValueError("a libffm file names its fields itself: leave `fields` out")
         names = [field.name for field in self.fields]
         if len(set(names)) < len(names):
             raise ValueError("`fields` names a field twice")
         for field in self.fields:
-            if (self.format == "libsvm") != (field.first is not None):
-                raise ValueError(
-                    f"field {field.name!r}: `first` and `last` go with format = 'libsvm', which needs them"
-                )
-            if self.format == "libsvm" and (field.column or field.separator):
-                raise ValueError(f"field {field.name!r}: `column` and `separator` have an effect with csv only")
-            if (field.column or field.name) == self.label and self.format == "csv":
+            if self.format == "csv" and field.column == self.label:
                 raise ValueError(f"field {field.name!r} reads the label column {self.label!r}; remove it")
+            if self.format == "libsvm" and (field.kind == "numeric" or field.column != field.name):
+                raise ValueError(f"field {field.name!r}: numbers and `column` have an effect with csv only")
+        if taken := sorted(ENGINE_NAMES & set(names)):
+            raise ValueError(f"field name {taken[0]!r} is taken; choose another and set `column`")
+        return self
+
+    @model_validator(mode="after")
+    def _indices_are_those_of_the_fields(self) -> Self:
+        names = {field.name for field in self.fields} if self.format == "libsvm" else set()
+        if odd := sorted(names ^ self.indices.keys()):
+            raise ValueError(
+                f"`indices`: {odd[0]!r}: each field of libsvm, and nothing else, has its first and last index: "
+                f"indices = {{ {odd[0]} = [0, 9] }}"
+            )
+        for name, (first, last) in self.indices.items():
+            if first > last:
+                raise ValueError(f"`indices`: {name}: the first index {first} is above the last {last}")
         return self
 
 
@@ -157,6 +159,16 @@ class Plan:
         if self.model.name == GBDT_NAME:
             whole = {name: whole[name] for name in sorted(OF_TREES)}
         return {"model": self.model.model_dump(mode="json", exclude_none=True), "training": whole}
+
+    def differences(self) -> dict[str, Any]:
+        """Given options of the model, and those of training that differ from their defaults; fit for JSON."""
+        usual = TrainingOptions().model_dump() | OwnTraining().model_dump()
+        usual["metric"] = _usual_metric(self.training)
+        if self.model.name == GBDT_NAME:
+            usual["patience"] = _TREES_PATIENCE
+        whole = self.summary()
+        changed = {option: value for option, value in whole["training"].items() if value != usual[option]}
+        return {"model": whole["model"], "training": changed}
 
 
 class FitConfig(Section):
@@ -224,9 +236,12 @@ class FitConfig(Section):
         return _for_network(model, shared, own)
 
     def fingerprint(self, name: str) -> str:
-        """SHA-256 of all that decides a model's result, except the bytes of the data and the seed."""
-        data = self.data.model_dump(mode="json", exclude={"folder"})
-        content = json.dumps({"data": data, **self.plan(name).summary()}, sort_keys=True)
+        """SHA-256 of all that decides a model's result, except the bytes of the data and the seed.
+
+        Options count where they differ from their defaults, so that a release with more options changes nothing.
+        """
+        data = self.data.model_dump(mode="json", exclude={"folder"}, exclude_defaults=True)
+        content = json.dumps({"data": data, **self.plan(name).differences()}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -268,11 +283,14 @@ def _for_trees(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metric(metric: Metric | None, options: TrainingOptions) -> Metric:
-    """What early stopping looks at: AUC if not told, RMSE for squared loss, whose outputs are no logits."""
-    squared = options.loss == "squared"
-    if metric == ("log_loss" if squared else "rmse"):
+    if metric == ("log_loss" if options.loss == "squared" else "rmse"):
         raise ConfigError(f"metric = {metric!r} does not go with loss = {options.loss!r}")
-    return metric or ("rmse" if squared else "auc")
+    return metric or _usual_metric(options)
+
+
+def _usual_metric(options: TrainingOptions) -> Metric:
+    """What early stopping looks at if not told: AUC, or RMSE for squared loss, whose outputs are no logits."""
+    return "rmse" if options.loss == "squared" else "auc"
 
 
 def load_fit_config(path: str | Path, model: str | None = None, overrides: Sequence[str] = ()) -> FitConfig:

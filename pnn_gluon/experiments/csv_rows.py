@@ -1,6 +1,5 @@
 """Rows of CSV files with a header; plain or compressed."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,48 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from pnn_gluon.config import ENGINE_NAMES, FIELD_NAME, NUMBER, AnyField, CategoricalField, Fields
 from pnn_gluon.errors import InputError
-from pnn_gluon.experiments.config import DataConfig, DataField
-from pnn_gluon.experiments.rows import FieldValues, Rows, read_labels, without_empty_end
+from pnn_gluon.experiments.config import DataConfig
+from pnn_gluon.experiments.rows import Rows, read_labels, without_empty_end
 
 _FIRST_LINE = 2
 
 
-def read_csv(path: Path, data: DataConfig, names: Sequence[str] | None = None) -> Rows:
-    """Rows of a file; every value is text, also the empty one.
-
-    A field with a separator has the set of the values between separators, without blanks around them and without
-    empty ones.
+def read_csv(path: Path, data: DataConfig, fields: Fields | None = None) -> Rows:
+    """Rows of a file. A text of `data.missing` is no value; every other text of a field that is not numeric is one.
 
     Args:
         path: The file; `.gz` and others are decompressed.
-        data: Label column, delimiter, fields.
-        names: Columns to read when the configuration lists no fields; None for all but the label.
+        data: Label column, delimiter, texts that stand for no value, fields.
+        fields: Those of train; None if this is train: then all columns but the label are, unless `data` lists fields.
 
     Raises:
-        InputError: a line with another number of columns, a label that is none, a column that is missing, a value of
-            several lines.
+        InputError: a line with another number of columns, a label that is none, a column that is missing or has no
+            name that a field may have, a value of several lines, a number that is none.
     """
     table = _read_table(path, data.delimiter)
-    given = names if names is not None else [name for name in table.column_names if name != data.label]
-    fields = data.fields or tuple(DataField(name=name) for name in given)
-    for column in (data.label, *(field.column or field.name for field in fields)):
+    read = fields or data.fields or _fields(path, [name for name in table.column_names if name != data.label])
+    for column in (data.label, *(field.column for field in read)):
         if column not in table.column_names:
             raise InputError(f"{path} line 1: no column {column!r}; there are {', '.join(table.column_names)}")
     table = _without_empty_end(table)
     for name in table.column_names:
         _check_lines(table, name, path)
     label = read_labels(_column(table, data.label), path, _FIRST_LINE)
-    return Rows(label, {field.name: _values(table, field) for field in fields})
+    columns = {field.name: _values(_column(table, field.column), field, data.missing, path) for field in read}
+    return Rows(label, read, pa.table(columns))
+
+
+def _fields(path: Path, names: list[str]) -> Fields:
+    """Categorical fields of all these columns."""
+    for name in names:
+        if not FIELD_NAME.match(name) or name in ENGINE_NAMES:
+            raise InputError(
+                f"{path} line 1: column {name!r}: a field's name has letters, digits and underscores, begins with no "
+                f"digit, and is none of {', '.join(sorted(ENGINE_NAMES))}; rename it, or list the fields in data.fields"
+            )
+    return tuple(CategoricalField(name=name) for name in names)
 
 
 def _read_table(path: Path, delimiter: str) -> Any:
@@ -64,6 +72,7 @@ def _read_table(path: Path, delimiter: str) -> Any:
             f"{path} line {row.number}: expected {row.expected_columns} columns as in the header, "
             f"received {row.actual_columns}"
         )
+    table = table.rename_columns([name.strip().lower() for name in table.column_names])
     if len(set(table.column_names)) < len(table.column_names):
         raise InputError(f"{path} line 1: a column comes twice in {', '.join(table.column_names)}")
     if "" in table.column_names:
@@ -93,11 +102,21 @@ def _column(table: Any, name: str) -> Any:
     return table[name].combine_chunks()
 
 
-def _values(table: Any, field: DataField) -> FieldValues:
-    text = _column(table, field.column or field.name)
-    if field.separator is None:
-        return FieldValues(np.arange(len(text)), text)
-    lists = pc.split_pattern(text, field.separator)
-    rows, parts = pc.list_parent_indices(lists).to_numpy(), pc.utf8_trim_whitespace(lists.flatten())
-    filled = pc.not_equal(parts, "")
-    return FieldValues(rows[filled.to_numpy(zero_copy_only=False)], parts.filter(filled), field.max_values)
+def _values(text: Any, field: AnyField, missing: tuple[str, ...], path: Path) -> Any:
+    """The column of a field: doubles for a numeric one, else its text; null for the texts that are no value."""
+    text = pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), pa.scalar(None, pa.string()), text)
+    return _numbers(text, field, path) if field.kind == "numeric" else text
+
+
+def _numbers(text: Any, field: AnyField, path: Path) -> Any:
+    """Finite numbers, blanks around them removed."""
+    trimmed = pc.utf8_trim(text, " ")
+    good = pc.match_substring_regex(trimmed, f"^{NUMBER}$")
+    numbers = pc.cast(pc.utf8_ltrim(pc.if_else(good, trimmed, "nan"), "+"), pa.float64())
+    row = pc.index(pc.is_finite(numbers), False).as_py()
+    if row >= 0:
+        raise InputError(
+            f"{path} line {row + _FIRST_LINE}: column {field.column!r}: expected a number, received "
+            f"{text[row].as_py()!r}; texts that stand for no number go into data.missing"
+        )
+    return numbers

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.config import Fields
+from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.experiments.config import DataConfig, FitConfig
 from pnn_gluon.experiments.csv_rows import read_csv
-from pnn_gluon.experiments.id_map import IdMap
+from pnn_gluon.experiments.encoded import encode_parts
 from pnn_gluon.experiments.lib_rows import read_libffm, read_libsvm
 from pnn_gluon.experiments.rows import Rows
 
-_READERS: dict[str, Callable[[Path, DataConfig, Sequence[str] | None], Rows]] = {
+_READERS: dict[str, Callable[[Path, DataConfig, Fields | None], Rows]] = {
     "csv": read_csv,
     "libsvm": read_libsvm,
     "libffm": read_libffm,
@@ -44,25 +46,22 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What models are fitted to, chosen by, and measured on; ids are learnt from train alone.
+    """What models are fitted to, chosen by, and measured on; what ids stand for is learnt from train alone."""
 
-    `other` int32 (N,) holds the *other* id of each field; `ids` says what each id stands for.
-    """
-
-    layout: FieldLayout
-    size: int
-    other: NDArray[np.int32]
+    feature_map: FeatureMap
     train: Examples
     valid: Examples
     test: Examples
-    ids: IdMap = field(default_factory=lambda: IdMap({}))
 
-    @cached_property
-    def vocabulary(self) -> tuple[int, ...]:
-        """Number of ids of each field in the train rows."""
-        slots = zip(self.layout.starts, self.layout.widths, strict=True)
-        columns = (self.train.ids[:, start : start + width] for start, width in slots)
-        return tuple(len(np.setdiff1d(column, [0])) for column in columns)
+    @property
+    def layout(self) -> FieldLayout:
+        """How the S slots of a row are divided into fields."""
+        return self.feature_map.layout
+
+    @property
+    def size(self) -> int:
+        """Number of ids V."""
+        return self.feature_map.size
 
     def summary(self) -> dict[str, Any]:
         """Numbers of rows, fields, slots and ids, and what the rows are, fit for JSON."""
@@ -95,9 +94,9 @@ def load_dataset(config: FitConfig, folder: Path | None = None) -> Dataset:
             raise InputError(f"{config.path}: data: the {name} rows are none; every part needs at least one row")
     if not parts[0].fields:
         raise InputError(f"{config.path}: data: the train rows have no fields besides the label")
-    ids = IdMap.fit(parts[0].fields, data.min_count)
-    train, valid, test = (Examples(ids.encode(rows.fields, len(rows.label)), rows.label) for rows in parts)
-    return Dataset(ids.layout, ids.size, ids.other, train, valid, test, ids)
+    feature_map, ids = encode_parts(parts, data.min_count)
+    train, valid, test = (Examples(each, rows.label) for each, rows in zip(ids, parts, strict=True))
+    return Dataset(feature_map, train, valid, test)
 
 
 def find_folder(config: FitConfig) -> Path:
@@ -133,7 +132,7 @@ def _parts(data: DataConfig, folder: Path) -> list[Rows]:
     read = _READERS[data.format]
     first = read(paths[0], data, None)
     if data.file is None:
-        return [first, *(read(path, data, tuple(first.fields)) for path in paths[1:])]
+        return [first, *(read(path, data, first.fields) for path in paths[1:])]
     return [first.take(rows) for rows in random_split(len(first.label), data.split, data.split_seed)]
 
 

@@ -110,7 +110,7 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
     from pnn_gluon.training.loop import Progress, train
 
     options = plan.training.replaced(seed=seed)
-    net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.vocabulary))
+    net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.feature_map.vocabulary))
     batches = MemoryBatches(data.train, plan.batch_size, seed, _unseen(data, plan.unseen_share, seed))
     if plan.pretrain_epochs:
         _pretrain(net, plan, data, batches, options, report)
@@ -140,14 +140,13 @@ def _train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: 
 
 
 def _unseen(data: Dataset, share: float, seed: int) -> "Unseen | None":
-    """What hides some fields of the train rows, so that *other* is trained."""
+    """What hides some fields of the train rows, so that *other* and *missing* are trained."""
     from pnn_gluon.data.unseen import Unseen
 
     if not share:
         return None
     counts = np.bincount(data.train.ids.ravel(), minlength=data.size)
-    none = np.zeros(data.layout.fields, np.int32)
-    return Unseen.planned(data.layout, data.other, none, counts, len(data.train.label), share=share, seed=seed)
+    return Unseen.of_map(data.feature_map, counts, len(data.train.label), share=share, seed=seed)
 
 
 def _pretrain(

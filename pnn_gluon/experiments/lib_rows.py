@@ -5,7 +5,7 @@ number must be put into buckets first, each a feature of its own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from pnn_gluon.config import MAX_VALUES, AnyField, CategoricalField, Fields, MultiField
 from pnn_gluon.errors import InputError
-from pnn_gluon.experiments.config import DataConfig, DataField
-from pnn_gluon.experiments.rows import MINUS_ONE, ONE, ZERO, FieldValues, Rows, read_labels, without_empty_end
+from pnn_gluon.experiments.config import DataConfig
+from pnn_gluon.experiments.rows import MINUS_ONE, ONE, ZERO, Rows, read_labels, without_empty_end
 
 _NUMBER = "[0-9]{1,18}"
+_SEPARATOR = "|"
 _ENTRIES = {"libffm": f"{_NUMBER}:{_NUMBER}", "libsvm": _NUMBER}
 _SHOWN = {"libffm": "field:feature:1", "libsvm": "index:1"}
 _LABEL = f"(?:{ONE}|{MINUS_ONE}|{ZERO})"
@@ -49,30 +51,42 @@ class _Entries:
         self.text = pc.replace_substring_regex(flat.filter(pa.array(place > 0)), f":{ONE}$", "")
 
 
-def read_libffm(path: Path, data: DataConfig, names: Sequence[str] | None = None) -> Rows:
+def read_libffm(path: Path, data: DataConfig, fields: Fields | None = None) -> Rows:
     """Rows of `label field:feature:1 ...`; field n has the name `field_n`, several features make it multi-valued.
 
     Args:
         path: The file; `.gz` and others are decompressed.
         data: Not looked at: the file names its fields.
-        names: The fields of train; None if this is train, and all its fields are wanted.
+        fields: Those of train; None if this is train, and all its fields are wanted, as wide as their longest row.
 
     Raises:
         InputError: a malformed line, a value other than 1, a field that train does not have.
     """
     entries = _Entries(path, "libffm")
     parts = pc.extract_regex(entries.text, f"^(?P<field>{_NUMBER}):(?P<feature>{_NUMBER})$")
-    number = parts.field("field").cast(pa.int64()).to_numpy()
+    number, feature = parts.field("field").cast(pa.int64()).to_numpy(), _same_text(parts.field("feature"))
     found = {f"field_{n}": n for n in np.unique(number)}
-    for name in found.keys() - set(found if names is None else names):
+    if fields is None:
+        fields = tuple(_field(entries, name, number == n, feature) for name, n in found.items())
+    for name in found.keys() - {field.name for field in fields}:
         row = entries.rows[np.argmax(number == found[name])]
         raise InputError(f"{path} line {row + 1}: field {found[name]} does not occur in the train file")
-    feature = _same_text(parts.field("feature"))
-    wanted = {name: int(name.removeprefix("field_")) for name in (found if names is None else names)}
-    return Rows(entries.label, {name: _part(entries.rows, feature, number == n, None) for name, n in wanted.items()})
+    return _rows(entries, fields, feature, {f.name: number == int(f.name.removeprefix("field_")) for f in fields})
 
 
-def read_libsvm(path: Path, data: DataConfig, names: Sequence[str] | None = None) -> Rows:
+def _field(entries: "_Entries", name: str, chosen: NDArray[np.bool_], feature: Any) -> AnyField:
+    """A field that is as wide as its longest row."""
+    code = feature.dictionary_encode().indices.to_numpy()[chosen]
+    pairs = np.unique(np.stack([entries.rows[chosen], code]), axis=1)
+    width = int(np.bincount(pairs[0]).max())
+    if width == 1:
+        return CategoricalField(name=name)
+    if width > MAX_VALUES:
+        raise InputError(f"{entries.path}: {name} has {width} features in a line, at most {MAX_VALUES} are possible")
+    return MultiField(name=name, kind="multi", separator=_SEPARATOR, max_values=width)
+
+
+def read_libsvm(path: Path, data: DataConfig, fields: Fields | None = None) -> Rows:
     """Rows of `label index:1 ...`: the fields are ranges of indices if declared, else the places in the line.
 
     Without declared fields every line has the same number of entries, with rising indices; the n-th has the name
@@ -80,8 +94,8 @@ def read_libsvm(path: Path, data: DataConfig, names: Sequence[str] | None = None
 
     Args:
         path: The file; `.gz` and others are decompressed.
-        data: Ranges of indices.
-        names: The fields of train; None if this is train.
+        data: Fields and their ranges of indices.
+        fields: Those of train; None if this is train.
 
     Raises:
         InputError: a malformed line, a value other than 1, an index outside all ranges, a line of another length or in
@@ -89,23 +103,24 @@ def read_libsvm(path: Path, data: DataConfig, names: Sequence[str] | None = None
     """
     entries = _Entries(path, "libsvm")
     if data.fields:
-        return _by_range(entries, data.fields)
-    return _by_place(entries, None if names is None else len(names))
+        return _by_range(entries, data)
+    return _by_place(entries, fields)
 
 
-def _by_place(entries: _Entries, expected: int | None) -> Rows:
+def _by_place(entries: _Entries, fields: Fields | None) -> Rows:
     lengths = np.bincount(entries.rows, minlength=len(entries.label))
-    length = int(lengths[0]) if expected is None and len(lengths) else expected or 0
+    if fields is None:
+        fields = tuple(CategoricalField(name=f"field_{n}") for n in range(int(lengths[0]) if len(lengths) else 0))
+    length = len(fields)
     wrong = np.flatnonzero(lengths != length)
     if wrong.size:
         raise InputError(
             f"{entries.path} line {wrong[0] + 1}: expected {length} entries as in the first line of train, "
-            f"received {lengths[wrong[0]]}; declare `fields` with ranges of indices if lines may differ"
+            f"received {lengths[wrong[0]]}; declare `fields` and `indices` if lines may differ"
         )
     _check_order(entries)
-    text = _same_text(entries.text)
-    fields = {f"field_{n}": _part(entries.rows, text, entries.place == n, 1) for n in range(length)}
-    return Rows(entries.label, fields)
+    chosen = {field.name: entries.place == n for n, field in enumerate(fields)}
+    return _rows(entries, fields, _same_text(entries.text), chosen)
 
 
 def _check_order(entries: _Entries) -> None:
@@ -116,24 +131,35 @@ def _check_order(entries: _Entries) -> None:
         place = wrong[0]
         raise InputError(
             f"{entries.path} line {entries.rows[place] + 1}: expected rising indices, received {index[place + 1]} "
-            f"after {index[place]}: the n-th entry of a line is field_n; sort the entries, or declare `fields` with "
-            "ranges of indices"
+            f"after {index[place]}: the n-th entry of a line is field_n; sort the entries, or declare `fields` and "
+            "`indices`"
         )
 
 
-def _by_range(entries: _Entries, fields: Sequence[DataField]) -> Rows:
+def _by_range(entries: _Entries, data: DataConfig) -> Rows:
     index = entries.text.cast(pa.int64()).to_numpy()
-    text = _same_text(entries.text)
-    inside = {f.name: (index >= (f.first or 0)) & (index <= (f.last or 0)) for f in fields}
+    inside = {name: (index >= first) & (index <= last) for name, (first, last) in data.indices.items()}
     owners = np.sum(list(inside.values()), axis=0)
     wrong = np.flatnonzero(owners != 1)
     if wrong.size:
         where = "no range" if owners[wrong[0]] == 0 else "several ranges"
         raise InputError(
-            f"{entries.path} line {entries.rows[wrong[0]] + 1}: expected an index in one range of `fields`, "
+            f"{entries.path} line {entries.rows[wrong[0]] + 1}: expected an index in one range of `indices`, "
             f"received {index[wrong[0]]}, which lies in {where}"
         )
-    return Rows(entries.label, {f.name: _part(entries.rows, text, inside[f.name], f.max_values) for f in fields})
+    for field in data.fields:
+        _check_single(entries, field, inside[field.name])
+    return _rows(entries, data.fields, _same_text(entries.text), inside)
+
+
+def _check_single(entries: _Entries, field: AnyField, chosen: NDArray[np.bool_]) -> None:
+    """Refuse several values of a field in a line unless it is declared as one of several values."""
+    again = np.flatnonzero(np.diff(entries.rows[chosen]) == 0)
+    if field.kind == "categorical" and again.size:
+        raise InputError(
+            f"{entries.path} line {entries.rows[chosen][again[0]] + 1}: field {field.name!r} has several values; "
+            f'declare it as {{ name = "{field.name}", kind = "multi", max_values = 16 }}'
+        )
 
 
 def _same_text(numbers: Any) -> Any:
@@ -141,8 +167,22 @@ def _same_text(numbers: Any) -> Any:
     return numbers.cast(pa.int64()).cast(pa.string())
 
 
-def _part(rows: NDArray[np.int64], text: Any, chosen: NDArray[np.bool_], width: int | None) -> FieldValues:
-    return FieldValues(rows[chosen], text.filter(pa.array(chosen)), width)
+def _rows(entries: _Entries, fields: Fields, text: Any, chosen: Mapping[str, NDArray[np.bool_]]) -> Rows:
+    """Rows whose fields have the chosen entries as values."""
+    columns = {field.name: _column(entries, text, chosen[field.name], field) for field in fields}
+    return Rows(entries.label, fields, pa.table(columns))
+
+
+def _column(entries: _Entries, text: Any, chosen: NDArray[np.bool_], field: AnyField) -> Any:
+    """The values of a field as text: of a categorical one the first of a line, else all between separators."""
+    rows, values = entries.rows[chosen], text.filter(pa.array(chosen))
+    if field.kind == "categorical":
+        rows, first = np.unique(rows, return_index=True)
+        values = values.take(pa.array(first))
+    counts = np.bincount(rows, minlength=len(entries.label))
+    lists = pa.ListArray.from_arrays(pa.array(np.cumsum([0, *counts]), pa.int32()), values)
+    joined = pc.binary_join(lists, getattr(field, "separator", ""))
+    return pc.if_else(pa.array(counts > 0), joined, pa.scalar(None, pa.string()))
 
 
 def _read_lines(path: Path) -> Any:

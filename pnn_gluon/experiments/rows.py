@@ -1,6 +1,5 @@
-"""Labelled rows as text: what every format is read into, before values get ids."""
+"""Labelled rows with typed columns: what every format is read into, before values get ids."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pnn_gluon.config import Fields
 from pnn_gluon.errors import InputError
 
 _UNIT = r"0*1(?:\.0*)?(?:[eE][-+]?0+)?"
@@ -18,39 +18,23 @@ ONE, MINUS_ONE, ZERO = rf"\+?{_UNIT}", f"-{_UNIT}", r"[-+]?0+(?:\.0*)?(?:[eE][-+
 
 
 @dataclass(frozen=True, eq=False)
-class FieldValues:
-    """The values of one field: `text[k]` belongs to row `rows[k]`; a row may have none or several.
+class Rows:
+    """Labelled rows as the daily pipeline has them after ingest.
 
     Attributes:
-        rows: Row numbers, never falling, int64.
-        text: Arrow array of strings of the same length.
-        width: Most values of a row that count; None for as many as the longest row of train has.
+        label: 0 or 1, float32 (rows,).
+        fields: The fields, in order.
+        table: Arrow table with a column for each field by name, null where a value is missing: doubles for numeric
+            fields, text for the others, the values of a multi-valued one between separators.
     """
 
-    rows: NDArray[np.int64]
-    text: Any
-    width: int | None = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Labels 0 or 1, float32 (rows,), and the values of each field."""
-
     label: NDArray[np.float32]
-    fields: Mapping[str, FieldValues]
+    fields: Fields
+    table: Any
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """Only these rows, in the order of the file."""
-        chosen = np.zeros(len(self.label), np.bool_)
-        chosen[rows] = True
-        number = np.cumsum(chosen) - 1
-        fields = {name: _taken(values, chosen, number) for name, values in self.fields.items()}
-        return type(self)(self.label[chosen], fields)
-
-
-def _taken(values: FieldValues, chosen: NDArray[np.bool_], number: NDArray[np.int64]) -> FieldValues:
-    kept = chosen[values.rows]
-    return FieldValues(number[values.rows[kept]], values.text.filter(pa.array(kept)), values.width)
+        """Only these rows, in this order."""
+        return type(self)(self.label[rows], self.fields, self.table.take(pa.array(rows)))
 
 
 def read_labels(text: Any, path: Path, first_line: int) -> NDArray[np.float32]:

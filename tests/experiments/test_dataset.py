@@ -24,29 +24,49 @@ def load(folder, data=THREE, **files):
     return load_dataset(load_fit_config(path))
 
 
-def test_ids_are_padding_then_other_of_each_field_then_values_by_count_and_text(tmp_path):
-    data = load(tmp_path, train=TRAIN, valid=["label,a,b", "0,y,1"], test=["label,a,b", "0,z,2"])
-    # a: x (2 rows), y, z; b: 2 (3 rows), 1
-    assert data.train.ids.tolist() == [[3, 7], [3, 6], [4, 6], [5, 6]]
-    assert data.valid.ids.tolist() == [[4, 7]]
-    assert data.test.ids.tolist() == [[5, 6]]
-    assert (data.size, data.layout.names, data.layout.widths) == (8, ("a", "b"), (1, 1))
+def test_ids_are_those_of_a_feature_map_over_the_train_rows(tmp_path):
+    data = load(tmp_path, train=TRAIN, valid=["label,a,b", "0,y,1"], test=["label,a,b", "0,,2"])
+    # padding 0, missing and other of a (1, 2) and b (3, 4); a: x (2 rows), then y and z; b: 2 (3 rows), 1
+    values = data.feature_map.values.to_pylist()
+    assert (values[:6], values[8:]) == ([""] * 5 + ["x"], ["2", "1"])
+    y, z = values.index("y"), values.index("z")
+    assert {y, z} == {6, 7}
+    assert data.train.ids.tolist() == [[5, 9], [5, 8], [y, 8], [z, 8]]
+    assert data.valid.ids.tolist() == [[y, 9]]
+    assert data.test.ids.tolist() == [[1, 8]]
+    assert (data.size, data.layout.names, data.layout.widths) == (10, ("a", "b"), (1, 1))
     assert data.train.ids.dtype == np.int32
 
 
-def test_vocabulary_counts_the_ids_of_each_field_in_train(tmp_path):
-    data = load(tmp_path, train=TRAIN, valid=["label,a,b", "0,new,1"], test=["label,a,b", "0,z,2"])
-    assert data.vocabulary == (3, 2)
+NUMBERS = """
+fields = [{ name = "a" }, { name = "price", kind = "numeric", buckets = 4 }]"""
+
+
+def test_edges_of_numbers_are_quantiles_of_the_train_rows_and_of_nothing_else(tmp_path):
+    def loaded(shift):
+        rest = ["label,a,price", *(f"{n % 2},x,{shift + n}" for n in range(8)), "1,x,"]
+        train = ["label,a,price", *(f"{n % 2},x,{n}" for n in range(8)), "1,x,"]
+        return load(tmp_path, THREE + NUMBERS, train=train, valid=rest, test=rest)
+
+    data, other = loaded(0), loaded(1000)
+    first = data.feature_map.first_bucket(1)
+    assert data.feature_map.fields[1].edges == (1.0, 3.0, 5.0)  # the values below or at which 1/4, 1/2, 3/4 lie
+    buckets = [0, 1, 1, 2, 2, 3, 3, 3]
+    assert data.train.ids[:, 1].tolist() == [*(first + bucket for bucket in buckets), 3]  # without a number: missing
+    assert data.valid.ids[:, 1].tolist() == data.train.ids[:, 1].tolist()
+    assert other.feature_map.fingerprint == data.feature_map.fingerprint
+    assert other.train.fingerprint == data.train.fingerprint
+    assert set(other.test.ids[:8, 1].tolist()) == {first + 3}
 
 
 def test_unseen_and_rare_values_are_the_other_of_their_field(tmp_path):
     parts = {"valid": ["label,a,b", "0,new,1"], "test": ["label,b,a", "1,2,1"]}
     data = load(tmp_path, THREE + "\nmin_count = 2", train=TRAIN, **parts)
     # only x of a and 2 of b are in two rows or more
-    assert data.size == 5
-    assert data.train.ids.tolist() == [[3, 2], [3, 4], [1, 4], [1, 4]]
-    assert data.valid.ids.tolist() == [[1, 2]]
-    assert data.test.ids.tolist() == [[1, 4]]
+    assert data.size == 7
+    assert data.train.ids.tolist() == [[5, 4], [5, 6], [2, 6], [2, 6]]
+    assert data.valid.ids.tolist() == [[2, 4]]
+    assert data.test.ids.tolist() == [[2, 6]]
 
 
 def test_labels_decide_no_id(tmp_path):
@@ -64,7 +84,7 @@ def test_parts_are_the_files_of_their_names(tmp_path):
         "test": ["label,a", "0,u", "1,v"],
     }
     data = load(tmp_path, **parts)
-    t, u, other = 2, 3, 1
+    t, u, other = 3, 4, 2
     assert data.train.ids[:, 0].tolist() == [t] * 5 + [u]
     assert data.valid.ids[:, 0].tolist() == [t] * 3
     assert data.test.ids[:, 0].tolist() == [u, other]
@@ -79,9 +99,9 @@ def test_sets_of_values_are_cut_and_hold_no_id_twice(tmp_path):
     train = [head, "1,a|b|a", "0,a", "0,"]
     valid = [head, "1,n|m|b", "0,b|a|b", "0,b|a|n"]
     data = load(tmp_path, THREE + fields, train=train, valid=valid, test=train)
-    # padding 0, other 1, a 2, b 3
-    assert data.train.ids.tolist() == [[2, 3], [2, 0], [0, 0]]
-    assert data.valid.ids.tolist() == [[1, 3], [3, 2], [3, 2]]
+    # padding 0, missing 1, other 2, a 3, b 4
+    assert data.train.ids.tolist() == [[3, 4], [3, 0], [1, 0]]
+    assert data.valid.ids.tolist() == [[2, 4], [4, 3], [4, 3]]
     assert data.layout.widths == (2,)
 
 
@@ -90,11 +110,14 @@ def test_a_libffm_field_is_as_wide_as_its_longest_train_row(tmp_path):
     for name, text in lines.items():
         (tmp_path / f"{name}.csv").write_text(text)
     data = load(tmp_path, THREE.replace('"csv"', '"libffm"', 1))
-    # padding 0, other 1 and 2, field 0: 5 -> 3, 6 -> 4, field 1: 5 -> 5
+    # padding 0, missing and other of field 0 (1, 2) and 1 (3, 4), then 5 and 6 of field 0, 5 of field 1
     assert data.layout.widths == (2, 1)
-    assert data.train.ids.tolist() == [[3, 4, 0], [0, 0, 5]]
-    assert data.valid.ids.tolist() == [[4, 3, 0]]
-    assert data.test.ids.tolist() == [[0, 0, 2]]
+    values = data.feature_map.values.to_pylist()
+    five, six = values.index("5"), values.index("6")
+    assert {five, six} == {5, 6}
+    assert data.train.ids.tolist() == [[five, six, 3], [1, 0, 7]]
+    assert data.valid.ids.tolist() == [[six, five, 3]]
+    assert data.test.ids.tolist() == [[1, 0, 4]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -117,8 +140,8 @@ def test_one_file_is_divided_and_ids_are_those_of_its_train_rows(tmp_path):
     assert data.summary()["rows"] == {"train": 30, "valid": 10, "test": 10}
     assert data.train.label.tolist() == (train % 2).tolist()
     assert data.valid.label.tolist() == (valid % 2).tolist()
-    assert sorted(data.train.ids[:, 0]) == list(range(2, 32))
-    assert set(data.valid.ids[:, 0]) == {1}
+    assert sorted(data.train.ids[:, 0]) == list(range(3, 33))
+    assert set(data.valid.ids[:, 0]) == {2}
 
 
 def test_a_pass_holds_each_row_once_in_an_order_of_seed_and_epoch():
@@ -186,7 +209,7 @@ def test_frappe_has_its_published_sizes(real_data):
     data = load_dataset(load_fit_config(Path(__file__).parents[2] / "conf" / "frappe.toml"), folder)
     assert data.summary()["rows"] == {"train": 202027, "valid": 57722, "test": 28860}
     assert (data.layout.fields, data.layout.slots) == (10, 10)
-    assert data.size == 1 + 10 + 5379  # padding, other of each field, the values in train
-    assert data.train.ids.min() == 11
+    assert data.size == 1 + 20 + 5379  # padding, missing and other of each field, the values in train
+    assert data.train.ids.min() == 21
     assert data.train.ids.max() == data.size - 1
-    assert np.bincount(data.train.ids.ravel(), minlength=data.size)[11:].min() >= 1
+    assert np.bincount(data.train.ids.ravel(), minlength=data.size)[21:].min() >= 1

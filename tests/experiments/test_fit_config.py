@@ -1,5 +1,7 @@
 """The configuration of paper mode is checked once and says what is wrong where."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -102,19 +104,30 @@ def test_an_override_of_another_form_is_refused(tmp_path, text):
         ('test = "test.csv"', "", "give `train`, `valid` and `test`, or one `file`"),
         ('test = "test.csv"', 'test = "t"\nfile = "x"', "give `train`, `valid` and `test`, or one `file`"),
         ('test = "test.csv"', 'test = "t"\nsplit_seed = 3', "`split` and `split_seed` have an effect with `file` only"),
-        ('"csv"', '"libffm"\ndelimiter = ";"', "`label` and `delimiter` have an effect with format = 'csv' only"),
+        ('"csv"', '"libffm"\ndelimiter = ";"', "`label`, `delimiter` and `missing` have an effect with format = 'csv'"),
         ('"csv"', '"libffm"\nfields = [{ name = "a" }]', "a libffm file names its fields itself"),
-        ('"csv"', '"libsvm"\nfields = [{ name = "a" }]', "`first` and `last` go with format = 'libsvm'"),
+        ('"csv"', '"libsvm"\nfields = [{ name = "a" }]', "`indices`: 'a': each field of libsvm, and nothing else, has"),
+        ('"csv"', '"libsvm"\nindices = { a = [0, 9] }', "`indices`: 'a': each field of libsvm, and nothing else, has"),
         ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 3 }]', "`first` and `last` go together"),
-        ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 3, last = 1 }]', "`first` 3 is above `last` 1"),
+        (
+            '"csv"',
+            '"libsvm"\nfields = [{ name = "a", first = 3, last = 1 }]',
+            "`indices`: a: the first index 3 is above the last 1",
+        ),
         ('"csv"', '"libsvm"\nfields = [{ name = "a", first = 1, last = 2, column = "b" }]', "have an effect with csv"),
         (
             '"csv"',
-            '"csv"\nfields = [{ name = "a", first = 1, last = 2 }]',
-            "`first` and `last` go with format = 'libsvm'",
+            '"libsvm"\nfields = [{ name = "a", kind = "numeric" }]\nindices = { a = [0, 9] }',
+            "numbers and `column` have an effect with csv",
         ),
-        ('"csv"', '"csv"\nfields = [{ name = "a", separator = "|" }]', "needs `max_values`"),
-        ('"csv"', '"csv"\nfields = [{ name = "a", max_values = 3 }]', "`max_values` has an effect with"),
+        (
+            '"csv"',
+            '"csv"\nfields = [{ name = "a", first = 1, last = 2 }]',
+            "`indices`: 'a': each field of libsvm, and nothing else, has",
+        ),
+        ('"csv"', '"csv"\nfields = [{ name = "a", edges = [1.0] }]', "data.fields.0.edges: unknown key"),
+        ('"csv"', '"csv"\nfields = [{ name = "rowid" }]', "field name 'rowid' is taken; choose another"),
+        ('"csv"', '"csv"\nfields = [{ name = "A" }]', "data.fields.0.name: String should match pattern"),
         ('"csv"', '"csv"\nfields = [{ name = "a" }, { name = "a" }]', "`fields` names a field twice"),
         ('"csv"', '"csv"\nfields = [{ name = "a", column = "label" }]', "reads the label column 'label'"),
     ],
@@ -200,8 +213,57 @@ def test_all_that_decides_a_result_is_in_the_fingerprint_and_no_folder(tmp_path)
     assert len({one.fingerprint("fnn"), one.fingerprint("lr"), *others}) == 2 + len(sets)
 
 
+def test_fields_as_earlier_releases_spelt_them_are_those_of_now(tmp_path):
+    def fields(text):
+        data = load(tmp_path, BASE.replace('"csv"', text, 1)).data
+        return data.fields, data.indices
+
+    now = '"csv"\nfields = [{ name = "a", kind = "categorical" }, { name = "b", kind = "multi", max_values = 3 }]'
+    assert fields('"csv"\nfields = [{ name = "a" }, { name = "b", separator = "|", max_values = 3 }]') == fields(now)
+    svm = (
+        '"libsvm"\nfields = [{ name = "a" }, { name = "b", kind = "multi", max_values = 3 }]\n'
+        "indices = { a = [0, 4], b = [5, 9] }"
+    )
+    old = (
+        '"libsvm"\nfields = [{ name = "a", first = 0, last = 4 }, { name = "b", first = 5, last = 9, max_values = 3 }]'
+    )
+    assert fields(old) == fields(svm)
+
+
 @pytest.mark.parametrize("name", ["frappe", "frappe_squared", "frappe_pretrained"])
 def test_the_ready_configurations_are_valid_for_every_model(name):
     config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
     assert config.name == name
     assert {config.plan(model).model.name for model in MODEL_OPTIONS} == set(MODEL_OPTIONS)
+
+
+def test_options_that_differ_from_their_defaults_decide_the_fingerprint_and_no_others(tmp_path):
+    plan = load(tmp_path, BASE, None, ["training.epochs=10", "training.metric=auc"]).plan("fnn")
+    assert plan.differences() == {
+        "model": {"name": "fnn", "embedding_size": 7, "hidden": [5]},
+        "training": {"learning_rate": 0.1},
+    }
+    trees = load(tmp_path, BASE, "gbdt", ["training.patience=10", "model.depth=3"])
+    assert trees.plan("gbdt").differences() == {"model": {"name": "gbdt", "depth": 3}, "training": {}}
+    squared = load(tmp_path, BASE, None, ["training.loss=squared"]).plan("fnn")
+    assert squared.differences()["training"] == {"learning_rate": 0.1, "loss": "squared"}
+    content = {"data": {"format": "csv", "train": "train.csv", "valid": "valid.csv", "test": "test.csv"}}
+    text = json.dumps({**content, **plan.differences()}, sort_keys=True)
+    assert load(tmp_path).fingerprint("fnn") == hashlib.sha256(text.encode()).hexdigest()
+
+
+FINGERPRINTS = {
+    ("frappe", "lr"): "41041f1eeb1e9bf75067cf9080030a0796a1fe91f09f746d74b06c310cd9a385",
+    ("frappe", "ipnn"): "49a206defaeb2041268add21b100876d794fb5ba23465a8d7c17eb2ff591c8a1",
+    ("frappe", "pin"): "e2d7c17ae5fdd583e23b880d7b72d2f14e3ae2b6f726a5a2418644c65a83f92c",
+    ("frappe", "gbdt"): "5536702f4dde211d458b585c50efbf6ea26a921f6ac68e067d2a31b510668d7d",
+    ("frappe_squared", "nfm"): "6181f89840e8c6e1c82c5d4fc6d79531d316acc899b79407809ff8a9a7d1d0b1",
+    ("frappe_pretrained", "wdl"): "60de8eeb0451bf0a6beaab51e6c54da5e5637dfb690fa26cbb4de29da36d204e",
+}
+"""Of the ready configurations: what was measured with them is found again by these."""
+
+
+@pytest.mark.parametrize(("name", "model"), FINGERPRINTS)
+def test_fingerprints_of_the_ready_configurations_stay(name, model):
+    config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
+    assert config.fingerprint(model) == FINGERPRINTS[name, model]

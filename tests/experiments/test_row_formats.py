@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pnn_gluon.config import CategoricalField, MultiField, NumericField
 from pnn_gluon.errors import InputError
-from pnn_gluon.experiments.config import DataConfig, DataField
+from pnn_gluon.experiments.config import DataConfig
 from pnn_gluon.experiments.csv_rows import read_csv
 from pnn_gluon.experiments.lib_rows import read_libffm, read_libsvm
 
@@ -17,7 +18,8 @@ FFM = DataConfig(format="libffm", **THREE)
 SVM = DataConfig(format="libsvm", **THREE)
 RANGES = DataConfig(
     format="libsvm",
-    fields=(DataField(name="user", first=0, last=9), DataField(name="tags", first=10, last=99, max_values=3)),
+    fields=(CategoricalField(name="user"), MultiField(name="tags", kind="multi", max_values=3)),
+    indices={"user": (0, 9), "tags": (10, 99)},
     **THREE,
 )
 
@@ -33,11 +35,10 @@ def csv(**options):
 def as_lists(rows):
     """Label and, for each field, the values of each row."""
     fields = {}
-    for name, values in rows.fields.items():
-        lists = [[] for _ in rows.label]
-        for row, text in zip(values.rows, values.text.to_pylist(), strict=True):
-            lists[row].append(text)
-        fields[name] = lists
+    for field in rows.fields:
+        texts = rows.table[field.name].to_pylist()
+        split = [[] if text is None else text.split("|") if field.kind == "multi" else [text] for text in texts]
+        fields[field.name] = [[part for part in map(str.strip, texts) if part] for texts in split]
     return rows.label.tolist(), fields
 
 
@@ -51,13 +52,14 @@ def write(folder, *lines, name="rows.txt"):
 @given(st.lists(st.tuples(label, st.lists(st.tuples(st.integers(0, 5), number), max_size=6)), min_size=1, max_size=8))
 def test_libffm_rows_written_are_the_rows_read(tmp_path, rows):
     lines = [" ".join([y, *(f"{field}:{feature}:1" for field, feature in entries)]) for y, entries in rows]
-    found = as_lists(read_libffm(write(tmp_path, *lines), FFM))
+    label, found = as_lists(read_libffm(write(tmp_path, *lines), FFM))
     fields = sorted({field for _, entries in rows for field, _ in entries})
     expected = {
-        f"field_{n}": [[str(feature) for field, feature in entries if field == n] for _, entries in rows]
+        f"field_{n}": [{str(feature): None for field, feature in entries if field == n} for _, entries in rows]
         for n in fields
     }
-    assert found == ([float(y) for y, _ in rows], expected)
+    assert label == [float(y) for y, _ in rows]
+    assert {name: [dict.fromkeys(texts) for texts in values] for name, values in found.items()} == expected
 
 
 @quick
@@ -152,7 +154,7 @@ def test_compressed_files_are_read(tmp_path):
             read_libsvm,
             RANGES,
             "1 100:1",
-            "expected an index in one range of `fields`, received 100, which lies in no range",
+            "expected an index in one range of `indices`, received 100, which lies in no range",
         ),
     ],
 )
@@ -166,9 +168,14 @@ def test_a_malformed_line_gives_file_line_expected_and_received(tmp_path, read, 
 
 
 def test_an_index_in_two_ranges_is_refused(tmp_path):
-    fields = (DataField(name="a", first=0, last=5), DataField(name="b", first=5, last=9))
+    fields, indices = (CategoricalField(name="a"), CategoricalField(name="b")), {"a": (0, 5), "b": (5, 9)}
     with pytest.raises(InputError, match=r"line 1: .* received 5, which lies in several ranges"):
-        read_libsvm(write(tmp_path, "1 5:1"), DataConfig(format="libsvm", fields=fields, **THREE))
+        read_libsvm(write(tmp_path, "1 5:1"), DataConfig(format="libsvm", fields=fields, indices=indices, **THREE))
+
+
+def test_several_values_of_a_field_of_one_are_refused_with_its_declaration(tmp_path):
+    with pytest.raises(InputError, match=r'line 2: field \'user\' has several values; .* kind = "multi"'):
+        read_libsvm(write(tmp_path, "1 5:1", "0 3:1 4:1 10:1"), RANGES)
 
 
 @pytest.mark.parametrize("lines", [("1 0:1:1", "0 0:1:1", "-1 0:1:1"), ("-1 0:1:1", "0.0 0:1:1")])
@@ -179,23 +186,32 @@ def test_labels_0_and_minus_1_in_one_file_are_refused(tmp_path, lines):
 
 def test_later_files_have_the_fields_of_train(tmp_path):
     path = write(tmp_path, "1 0:1:1", "0 2:1:1")
-    assert as_lists(read_libffm(path, FFM, ("field_0", "field_1", "field_2")))[1]["field_1"] == [[], []]
+    train = tuple(CategoricalField(name=f"field_{n}") for n in range(3))
+    assert as_lists(read_libffm(path, FFM, train))[1]["field_1"] == [[], []]
     with pytest.raises(InputError, match="line 2: field 2 does not occur in the train file"):
-        read_libffm(path, FFM, ("field_0", "field_1"))
+        read_libffm(path, FFM, train[:2])
     with pytest.raises(InputError, match="line 1: expected 3 entries as in the first line of train, received 1"):
-        read_libsvm(write(tmp_path, "1 0:1"), SVM, ("field_0", "field_1", "field_2"))
+        read_libsvm(write(tmp_path, "1 0:1"), SVM, train)
+
+
+def test_of_a_field_that_has_one_feature_in_train_the_first_counts_later(tmp_path):
+    rows = read_libffm(write(tmp_path, "1 0:5:1 0:6:1", "0 0:7:1"), FFM, (CategoricalField(name="field_0"),))
+    assert as_lists(rows)[1] == {"field_0": [["5"], ["7"]]}
 
 
 def test_csv_values_are_text_and_columns_are_found_by_name(tmp_path):
     train = write(tmp_path, "b,label,a", "01,1,NA", "1,0,", '"x,y",0,null')
-    expected = {"b": [["01"], ["1"], ["x,y"]], "a": [["NA"], [""], ["null"]]}
-    assert as_lists(read_csv(train, csv())) == ([1, 0, 0], expected)
+    expected = {"b": [["01"], ["1"], ["x,y"]], "a": [["NA"], [], ["null"]]}
+    read = read_csv(train, csv())
+    assert as_lists(read) == ([1, 0, 0], expected)
+    assert read_csv(train, csv(missing=())).table["a"].to_pylist() == ["NA", "", "null"]
+    assert read_csv(train, csv(missing=("NA", ""))).table["a"].to_pylist() == [None, None, "null"]
     other = write(tmp_path, "label,c,a,b", "-1,9,q,7", name="other.csv")
-    assert as_lists(read_csv(other, csv(), ("b", "a"))) == ([0], {"b": [["7"]], "a": [["q"]]})
+    assert as_lists(read_csv(other, csv(), read.fields)) == ([0], {"b": [["7"]], "a": [["q"]]})
 
 
 def test_csv_fields_may_be_sets_and_have_other_names(tmp_path):
-    fields = (DataField(name="user", column="u"), DataField(name="tags", separator="|", max_values=2))
+    fields = (CategoricalField(name="user", column="u"), MultiField(name="tags", kind="multi", max_values=2))
     path = write(tmp_path, "y;u;tags;extra", "1;5; a|b |;0", "0;6;;1", "0;7;c;2")
     rows = read_csv(path, csv(label="y", delimiter=";", fields=fields))
     assert as_lists(rows) == ([1, 0, 0], {"user": [["5"], ["6"], ["7"]], "tags": [["a", "b"], [], ["c"]]})
@@ -224,11 +240,38 @@ def test_a_malformed_csv_gives_file_line_expected_and_received(tmp_path, lines, 
 
 
 def test_a_csv_without_a_field_of_train_is_refused(tmp_path):
+    path, train = write(tmp_path, "label,a", "1,2"), (CategoricalField(name="a"), CategoricalField(name="b"))
     with pytest.raises(InputError, match="line 1: no column 'b'; there are label, a"):
-        read_csv(write(tmp_path, "label,a", "1,2"), csv(), ("a", "b"))
+        read_csv(path, csv(), train)
+
+
+def test_names_of_columns_are_compared_in_lower_case_without_blanks(tmp_path):
+    path = write(tmp_path, " Label ,C1", "1,X")
+    assert as_lists(read_csv(path, csv(label="LABEL"))) == ([1], {"c1": [["X"]]})
+
+
+@pytest.mark.parametrize("name", ["user id", "1st", "rowid"])
+def test_a_column_that_no_field_is_named_after_is_refused_unless_fields_are_listed(tmp_path, name):
+    path = write(tmp_path, f"label,{name},a", "1,x,y")
+    with pytest.raises(InputError, match=f"line 1: column '{name}': a field's name .* list the fields"):
+        read_csv(path, csv())
+    assert as_lists(read_csv(path, csv(fields=(CategoricalField(name="a"),)))) == ([1], {"a": [["y"]]})
+
+
+def test_numbers_are_read_as_the_daily_pipeline_reads_them(tmp_path):
+    path = write(tmp_path, "label,price", "1, +5. ", "0,", "1,.5e1", "0,-1e-3", '0,"NA"')
+    rows = read_csv(path, csv(fields=(NumericField(name="price", kind="numeric"),), missing=("", "NA")))
+    assert rows.table["price"].to_pylist() == [5.0, None, 5.0, -0.001, None]
+
+
+@pytest.mark.parametrize("text", ["x", "1e999", "nan", "inf", "1 2", "0x1"])
+def test_a_text_that_is_no_finite_number_is_refused_with_its_line(tmp_path, text):
+    path = write(tmp_path, "label,price", "1,5", f"0,{text}")
+    with pytest.raises(InputError, match=f"line 3: column 'price': expected a number, received '{text}'; .*missing"):
+        read_csv(path, csv(fields=(NumericField(name="price", kind="numeric"),)))
 
 
 def test_rows_taken_keep_their_values(tmp_path):
     rows = read_libffm(write(tmp_path, "1 0:1:1 0:2:1", "0 1:5:1", "1 0:3:1", "0 0:4:1 1:6:1"), FFM)
-    taken = as_lists(rows.take(np.array([3, 1])))
+    taken = as_lists(rows.take(np.array([1, 3])))
     assert taken == ([0, 0], {"field_0": [[], ["4"]], "field_1": [["5"], ["6"]]})

@@ -8,14 +8,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.commands.tune import command
-from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.config import CategoricalField
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.experiments import dataset, fit
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.dataset import Dataset, Examples
+from pnn_gluon.experiments.encoded import encode_parts
+from pnn_gluon.experiments.rows import Rows
 from pnn_gluon.experiments.search import ATTEMPTS, Search, search
 from pnn_gluon.experiments.trial_report import render_trials, summarize_trials
 from pnn_gluon.experiments.trials import Journal
@@ -58,9 +61,14 @@ def examples(rows):
     return Examples(ids, (ids.sum(axis=1) % 2).astype(np.float32))
 
 
-ROWS = Dataset(
-    FieldLayout.from_widths({"a": 1, "b": 1}), 9, np.zeros(2, np.int32), examples(40), examples(20), examples(10)
-)
+def two_fields():
+    """A map of 9 ids."""
+    fields = CategoricalField(name="a"), CategoricalField(name="b")
+    table = pa.table({"a": ["1", "2"], "b": ["1", "2"]})
+    return encode_parts([Rows(np.zeros(2, np.float32), fields, table)], 1)[0]
+
+
+ROWS = Dataset(two_fields(), examples(40), examples(20), examples(10))
 
 
 def pretended(plan, data, seed, report, watch=None):
