@@ -100,6 +100,36 @@ def test_training_sees_exactly_the_train_rows_and_validation_the_validation_rows
     assert [len(label) for _, label in seen] == [50] * 12
 
 
+def numbers_of(rows, seed):
+    """CSV lines whose labels depend on a number that is never the same twice, missing now and then."""
+    random = np.random.default_rng(seed)
+    price = random.normal(size=rows)
+    label = random.random(rows) < 1 / (1 + np.exp(-3 * price))
+    texts = ["" if n % 20 == 0 else repr(x) for n, x in enumerate(price)]
+    return ["label,price", *(f"{int(y)},{text}" for y, text in zip(label, texts, strict=True))]
+
+
+def test_numbers_are_learnt_from_by_their_buckets(folder):
+    for seed, (name, rows) in enumerate({"train": 600, "valid": 200, "test": 400}.items()):
+        put(folder, name, numbers_of(rows, seed))
+    as_texts, _ = run(folder, "lr")
+    as_numbers, _ = run(folder, "lr", 1, 'data.fields=[{name="price",kind="numeric",buckets=8}]')
+    assert as_texts.test["auc"] < 0.6
+    assert as_numbers.test["auc"] > 0.8
+
+
+def test_other_and_missing_are_trained_where_fields_of_train_rows_are_hidden(folder):
+    def trained(share):
+        """Whether the rows of *missing* and *other* of the first field move in the second epoch."""
+        sets = [[f"training.epochs={epochs}", f"training.unseen_share={share}"] for epochs in (1, 2)]
+        first, second = (run(folder, "fm", 1, *each, "training.patience=9")[1] for each in sets)
+        tables = [name for name, values in first.items() if len(values) == 1 + 6 + 24]
+        return [any(bool((first[name][row] != second[name][row]).any()) for name in tables) for row in (1, 2)]
+
+    assert trained(0.0) == [False, False]
+    assert trained(0.3) == [True, True]
+
+
 def test_the_test_file_changes_no_parameter(folder):
     one, values = run(folder, "fnn")
     put(folder, "test", lines_of(90, 8, turned=True))
