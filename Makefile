@@ -71,6 +71,7 @@ clean:
 LOCK := uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" setup.cfg
 lock:
-	$(LOCK) --extra cpu --output-file requirements/cpu.lock
-	$(LOCK) --extra cpu --extra test --constraint requirements/cpu.lock --output-file requirements/test.lock
-	$(LOCK) --extra cu112 --constraint requirements/cpu.lock --output-file requirements/cu112.lock
+	$(LOCK) --extra cpu --extra all --output-file requirements/cpu.lock
+	$(LOCK) --extra cpu --extra all --extra test --constraint requirements/cpu.lock --output-file requirements/test.lock
+	$(LOCK) --extra cu112 --extra all --constraint requirements/cpu.lock --output-file requirements/cu112.lock
+	$(LOCK) --extra cpu --extra serve --constraint requirements/cpu.lock --output-file requirements/serve.lock

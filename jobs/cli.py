@@ -1,74 +1,81 @@
 """pnn-gluon: the operator's commands."""
 
+import importlib
+import logging
 import sys
 import traceback
-from collections.abc import Callable
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from jobs.command import report
-from jobs.commands import (
-    bench,
-    compare,
-    count_parameters,
-    days,
-    demo,
-    doctor,
-    down,
-    export,
-    fit,
-    query,
-    rollback,
-    run,
-    score_table,
-    services,
-    skip_day,
-    status,
-    step,
-    study,
-    synth,
-    tune,
-    up,
-    verify,
-)
-from jobs.commands import (
-    report as report_page,
-)
 from jobs.logs import show_on_stderr
 from jobs.stopping import Stopped, raise_when_stopped
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
+from pnn_gluon.extras import missing_text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_log = logging.getLogger("jobs")
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "run": run.command,
-    "step": step.command,
-    "status": status.command,
-    "verify": verify.command,
-    "days": days.command,
-    "report": report_page.command,
-    "rollback": rollback.command,
-    "skip-day": skip_day.command,
-    "export": export.command,
-    "query": query.command,
-    "score-table": score_table.command,
-    "fit": fit.command,
-    "compare": compare.command,
-    "tune": tune.command,
-    "bench": bench.command,
-    "synth": synth.command,
-    "demo": demo.command,
-    "doctor": doctor.command,
-    "up": up.command,
-    "down": down.command,
-    "services": services.command,
-}
+COMMANDS = (
+    "run",
+    "step",
+    "status",
+    "verify",
+    "days",
+    "report",
+    "rollback",
+    "skip-day",
+    "export",
+    "query",
+    "score-table",
+    "fit",
+    "compare",
+    "tune",
+    "study",
+    "count-parameters",
+    "bench",
+    "synth",
+    "demo",
+    "doctor",
+    "up",
+    "down",
+    "services",
+)
+"""In the order of the help; `jobs.commands.score_table` has the function `command`, or an `app` of more commands."""
 
-for name, command in _COMMANDS.items():
-    app.command(name)(command)
-app.add_typer(study.app, name="study")
-app.command("count-parameters", context_settings=count_parameters.CONTEXT)(count_parameters.command)
+
+class CommandsOnDemand(TyperGroup):
+    """The commands by name; the module of a command is imported when it is asked for, so that none waits for others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the help."""
+        return [*COMMANDS, *(name for name in self.commands if name not in COMMANDS)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; for a name that there is none of, all are loaded, to say what may be meant."""
+        for name in (cmd_name,) if cmd_name in COMMANDS else COMMANDS:
+            self._load(name)
+        return super().get_command(ctx, cmd_name)
+
+    def _load(self, name: str) -> None:
+        if name not in self.commands:
+            module = importlib.import_module(f"jobs.commands.{name.replace('-', '_')}")
+            app = getattr(module, "app", None)
+            if app is None:
+                app = typer.Typer(add_completion=False)
+                app.command(name, context_settings=getattr(module, "CONTEXT", None))(module.command)
+            self.commands[name] = typer.main.get_command(app)
+
+
+app = typer.Typer(
+    cls=CommandsOnDemand, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+
+
+@app.callback()
+def _no_options() -> None:
+    """The operator's commands."""
 
 
 def main() -> None:
@@ -78,16 +85,17 @@ def main() -> None:
     try:
         app()
     except Stopped as stop:
-        report("stopped; the same command continues here")
+        _log.error("stopped; the same command continues here")
         sys.exit(stop.exit_status)
     except PnnError as error:
-        report(f"error: {error}")
+        _log.error(f"error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:  # the machine's trouble, not the program's
-        report(f"error: {explained(error)}")
+        _log.error(f"error: {explained(error)}")
         sys.exit(1)
-    except Exception:
-        report(traceback.format_exc().rstrip())
+    except Exception as error:
+        missing = missing_text(error) if isinstance(error, ModuleNotFoundError) else None
+        _log.error(f"error: {missing}" if missing else traceback.format_exc().rstrip())
         sys.exit(1)
 
 

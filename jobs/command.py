@@ -13,6 +13,7 @@ import typer
 from jobs.running import Outcome
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
+from pnn_gluon.extras import missing_text
 from pnn_gluon.secrets_masking import masked
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
@@ -56,7 +57,8 @@ def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
                 "store is, or raise engine.memory_limit, then run again"
             )
         else:
-            report(traceback.format_exc().rstrip())
+            missing = missing_text(error) if isinstance(error, ModuleNotFoundError) else None
+            report(f"error: {missing}" if missing else traceback.format_exc().rstrip())
         return 1
 
 

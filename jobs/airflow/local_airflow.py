@@ -41,6 +41,7 @@ import psutil
 
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.extras import require
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
@@ -201,6 +202,7 @@ def up(
     PnnError
         A part did not come up; nothing is left running, the log to read is named.
     """
+    require("airflow", "supervisor")
     home, config, dags = home.resolve(), config.resolve(), dags.resolve()
     _check_arguments(config, dags, users)
     wanted = {"config": str(config), "port": port, "dags": str(dags), "users": list(users)}
@@ -256,6 +258,7 @@ def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
     PnnError
         The database can't be started or prepared; the log to read is named.
     """
+    require("airflow", "supervisor")
     home, config = home.resolve(), config.resolve()
     with _locked(home):
         if _supervisor_answers(home):

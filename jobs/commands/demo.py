@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.airflow import dag_runner, local_airflow
+from jobs.airflow import local_airflow
 from jobs.day_reports import day_reports, write_html
 from jobs.generated_logs import generate
 from jobs.stopping import ends_at_once
@@ -74,6 +74,8 @@ def run_demo(config: Config, work: Path) -> int:
 
 
 def _run(config: Config, home: Path, database: Mapping[str, str], days: Sequence[datetime.date], note: Note) -> None:
+    from jobs.airflow import dag_runner
+
     warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
     dag_runner.prepare(home, config.path, database)
     with ends_at_once("stopped; make demo continues here"), step_progress() as progress:

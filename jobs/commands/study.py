@@ -11,6 +11,7 @@ import typer
 from jobs.command import report
 from jobs.commands.study_plots import Line, Panel, draw_png
 from pnn_gluon.atomic import write_atomically
+from pnn_gluon.extras import require
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.batch_bias import BiasPoint
@@ -47,6 +48,7 @@ def poly2(output: OutputOption = DEFAULT_OUTPUT, quick: QuickOption = False, see
         true_function_auc,
     )
 
+    require("matplotlib")
     size = QUICK if quick else StudySize()
     ideal = true_function_auc(size, seed)
     sparsity = tuple(sparsity_curves(size, seed, report))
@@ -67,6 +69,7 @@ def batch_bias(output: OutputOption = DEFAULT_OUTPUT, quick: QuickOption = False
     """How far the ids of a batch are from their distribution ([PNN] 4.4.2, Figure 10)."""
     from pnn_gluon.experiments.batch_bias import bias_curves
 
+    require("matplotlib")
     ids, rows = (QUICK_BIAS_IDS, QUICK_BIAS_ROWS) if quick else (BIAS_IDS, BIAS_ROWS)
     by_ids = tuple(bias_curves(ids, (0.0,), BIAS_BATCH_SIZES, rows=rows, seed=seed))
     by_dropout = tuple(bias_curves(ids[:1], BIAS_DROPOUTS, BIAS_BATCH_SIZES, rows=rows, seed=seed))
