@@ -71,6 +71,23 @@ def test_late_labels_recalibrate_the_model_in_force_and_the_next_day_that_keeps_
     build(config, [tomorrow], ("score",))
 
 
+def test_a_recalibration_of_another_model_is_not_taken_up(built: Config) -> None:
+    today, tomorrow = DAYS[2], DAYS[3]
+    text = built.path.read_text().replace('method = "platt"', 'method = "platt"\nmaturity_days = 1')
+    built.path.write_text(text.replace("min_auc = 0.4", "min_auc = 0.99"))
+    config = _reloaded(built)
+    build(config, [today], NIGHTLY)
+    assert manifest(config, "recalibrated", today).details["model_day"] == str(today)
+    list(roll_back(config, today, DAYS[1], "bad campaign data", False, silent))
+    in_force = manifest(config, "champions", today).details
+    build(config, [tomorrow], ("mature", "gate", "promote"))
+    champion = manifest(config, "champions", tomorrow).details
+    assert champion["decision"] == "kept"
+    for key in ("table", "day", "run", "model_day", "map_day"):
+        assert champion[key] == in_force[key]
+    assert champion["model_day"] == str(DAYS[1])
+
+
 def _reloaded(config: Config) -> Config:
     from pnn_gluon.config import load_config
 

@@ -8,7 +8,7 @@ from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
-from tests.jobs.small_pipeline import DAYS
+from tests.jobs.small_pipeline import DAYS, build, tree
 
 
 def run(config: Config, caplog: pytest.LogCaptureFixture, force: bool = False) -> list[str]:
@@ -41,3 +41,19 @@ def test_a_damaged_shard_is_not_taken_over(built: Config, caplog: pytest.LogCapt
     again = store.manifest("shards", DAYS[2])
     assert again is not None
     assert (Path(store.folder(again)) / f"{DAYS[2]}.h5").read_bytes() == before
+
+
+def test_shards_of_another_map_are_not_taken_over(built: Config) -> None:
+    before = tree(Path(built.store_root), ["shards"])
+    built.path.write_text(built.path.read_text().replace("min_impressions = 5", "min_impressions = 50"))
+    smaller = load_config(built.path)
+    build(smaller, DAYS[:3], ["feature_map"])
+    build(smaller, [DAYS[2]], ["encode"])
+    store = open_store(smaller)
+    encoded = store.manifest("shards", DAYS[2])
+    assert encoded is not None
+    shards = {path.name: path.read_bytes() for path in store.folder(encoded).iterdir()}
+    assert sorted(shards) == [f"{DAYS[1]}.h5", f"{DAYS[2]}.h5"]
+    assert not set(shards.values()) & set(before.values())
+    build(smaller, [DAYS[2]], ["encode"], force=True)
+    assert store.manifest("shards", DAYS[2]) == encoded
