@@ -78,7 +78,7 @@ def test_a_recalibration_of_another_model_is_not_taken_up(built: Config) -> None
     config = _reloaded(built)
     build(config, [today], NIGHTLY)
     assert manifest(config, "recalibrated", today).details["model_day"] == str(today)
-    list(roll_back(config, today, DAYS[1], "bad campaign data", False, silent))
+    list(roll_back(config, today, DAYS[1], "bad campaign data", False))
     in_force = manifest(config, "champions", today).details
     build(config, [tomorrow], ("mature", "gate", "promote"))
     champion = manifest(config, "champions", tomorrow).details
