@@ -136,7 +136,7 @@ class Plan:
         batch_size: Rows of a batch.
         metric: What early stopping judges the validation rows by.
         pretrain_epochs: Epochs of the factorization machine whose embeddings the network starts from; 0 for none.
-        unseen_share: Share of the train rows in which fields are read as *other*; see `pnn_gluon.data.unseen`.
+        unseen_share: Share of the train rows in which fields are hidden; see `pnn_gluon.data.unseen`.
     """
 
     model: ModelConfig
