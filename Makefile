@@ -7,11 +7,12 @@ CONFIG ?= conf/demo.toml
 PORT ?=
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test sanitize bench lint types imports up down clean lock
+.PHONY: help demo test mutants sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
 	@echo "make test    lint, types, import contract, tests"
+	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1   (CONFIG=conf/demo.toml PORT=8080; default: a free port)"
@@ -41,6 +42,12 @@ demo: .venv/package.stamp
 # One process a core, at most four: each has a PostgreSQL server and a small pipeline of its own.
 test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
+MUTMUT := mutmut==3.8.1 coverage==7.17.5 textual==8.2.8 mdit-py-plugins==0.7.0
+mutants: .venv/test.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target work/mutants/tools $(MUTMUT)
+	@PYTHONPATH=$(CURDIR)/work/mutants/tools $(BIN)/python -m tests.mutants $(MODULES)
 
 sanitize: .venv/test.stamp
 	@$(BIN)/python -m tests.ops.sanitize

@@ -73,6 +73,14 @@ def test_order_depends_on_seed_and_epoch_and_on_nothing_else(paths):
     assert order(1, 0) != order(2, 0)
 
 
+def eight_chunks(path):
+    """A shard of eight whole chunks in the place of another."""
+    with ShardWriter(path, day="2026-01-01", slots=SLOTS, rate=1, size=SIZE) as shard:
+        n = np.arange(8 * CHUNK, dtype=np.int32)
+        shard.append("train", np.stack([n, n], axis=1), n % 2)
+    return path
+
+
 def chunk_orders(feeder, epoch):
     """Of a pass in windows of one chunk: the first rows of the chunks, and the order of rows within each."""
     windows = np.array(in_order(feeder.batches(epoch))).reshape(-1, CHUNK)
@@ -80,14 +88,21 @@ def chunk_orders(feeder, epoch):
 
 
 def test_every_pass_draws_a_new_order_of_chunks_and_every_window_one_of_its_rows(paths):
-    with ShardWriter(paths[0], day="2026-01-01", slots=SLOTS, rate=1, size=SIZE) as shard:
-        n = np.arange(8 * CHUNK, dtype=np.int32)
-        shard.append("train", np.stack([n, n], axis=1), n % 2)
-    feeder = make(paths[:1], window_rows=1)
+    feeder = make([eight_chunks(paths[0])], window_rows=1)
     chunks, rows = zip(*(chunk_orders(feeder, epoch) for epoch in (0, 1)), strict=True)
     assert chunks[0] != chunks[1]
     assert sorted(chunks[0]) == sorted(chunks[1]) == list(range(0, 8 * CHUNK, CHUNK))
     assert len({*rows[0], *rows[1]}) == 16  # no two windows are shuffled alike, in the same pass or in another
+
+
+@pytest.mark.parametrize(
+    ("window_rows", "chunks"), [(CHUNK - 1, 1), (2 * CHUNK, 2), (3 * CHUNK - 1, 2), (4 * CHUNK, 4)]
+)
+def test_a_window_holds_as_many_whole_chunks_as_fit(paths, window_rows, chunks):
+    feeder = make([eight_chunks(paths[0])], window_rows=window_rows)
+    came_from = np.array(in_order(feeder.batches(0))).reshape(-1, chunks * CHUNK) // CHUNK
+    assert [len(set(window)) for window in came_from.tolist()] == [chunks] * (8 // chunks)
+    assert all(len(set(window[:CHUNK])) == chunks for window in came_from.tolist()), "mixed within the window"
 
 
 def test_rows_of_different_shards_are_mixed(paths):

@@ -71,6 +71,34 @@ def test_the_decision_is_that_of_the_formula(rows: list[tuple[str, int]], salt: 
     assert found == expected(ids, labels, salt, rate, train, 0.1)
 
 
+def test_a_row_at_the_end_of_a_share_belongs_to_the_next(tmp_path: Path) -> None:
+    ids = [f"row {i}" for i in range(100)]
+    place = sorted((h60(f"s|share|{row_id}") % 10**6, row_id) for row_id in ids)
+    (train, first), (both, second) = place[40], place[60]
+    options = f'salt = "s"\ntrain = {train / 10**6}\ncalibrate = {(both - train) / 10**6}\ngate = {1 - both / 10**6}'
+    share = {row["row_id"]: row["share"] for row in sample(tmp_path, ids, [1] * 100, options)[1]}
+    assert (share[first], share[second]) == ("calibrate", "gate")
+    assert [list(share.values()).count(name) for name in ("train", "calibrate", "gate")] == [40, 20, 40]
+
+
+def shares(end: float) -> str:
+    """Options by which rows are of the train share up to a place, and nearly all others of the calibrate share."""
+    return f'salt = "s"\ntrain = {end}\ncalibrate = {1 - end - 1e-6}\ngate = 1e-6'
+
+
+def test_a_negative_just_behind_the_train_share_is_not_dropped(tmp_path: Path) -> None:
+    row_id = next(row_id for row_id in map(str, range(100)) if h60(f"s|negative|{row_id}") > 2**59)
+    end = h60(f"s|share|{row_id}") % 10**6 / 10**6
+    (row,) = sample(tmp_path, [row_id], [0], f"negative_rate = 0.5\n{shares(end)}")[1]
+    assert (row["share"], row["rate"]) == ("calibrate", 1.0)
+
+
+def test_a_negative_exactly_at_the_rate_is_dropped(tmp_path: Path) -> None:
+    row_id = next(row_id for row_id in map(str, range(2000)) if h60(f"s|negative|{row_id}") % 2**7 == 0)
+    rate = h60(f"s|negative|{row_id}") / 2**60  # exact: the hash has 53 significant bits at most
+    assert sample(tmp_path, [row_id], [0], f"negative_rate = {rate!r}\n{shares(0.999998)}")[1] == []
+
+
 IDS = [f"id {i}" for i in range(20_000)]
 LABELS = [int(i % 10 == 0) for i in range(20_000)]
 
