@@ -1,0 +1,58 @@
+"""The day as tasks: only what must come right after what, and only waits that the declared inputs ask for."""
+
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.pipeline.graph import tasks
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
+
+TEXT = """
+name = "p"
+first_day = 2026-11-01
+[store]
+root = "store"
+[source]
+preset = "criteo"
+logs = "logs/{day}"
+requests = "requests/{day}"
+[model]
+name = "lr"
+"""
+DAY = {
+    "ingest": ((), False, False),
+    "sample": (("ingest",), False, False),
+    "count": (("ingest",), False, False),
+    "feature_map": (("count",), True, False),
+    "encode": (("sample", "feature_map"), True, False),
+    "evaluate": (("ingest",), True, True),
+    "train": (("encode",), False, False),
+    "calibrate": (("train",), False, False),
+    "gate": (("calibrate",), True, True),
+    "promote": (("evaluate", "gate"), True, False),
+    "score": (("promote",), False, False),
+    "publish": (("score",), False, False),
+}
+"""By step: what it comes right after; whether it waits for itself, and for what comes after it, of the day before."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    (tmp_path / "p.toml").write_text(TEXT)
+    return load_config(tmp_path / "p.toml")
+
+
+def test_the_day_as_tasks(config: Config) -> None:
+    found = {
+        task.step.name: (task.after, task.waits_for_itself, task.waits_for_next)
+        for task in tasks(config, daily_steps(config))
+    }
+    assert {name: found.get(name) for name in DAY} == DAY
+
+
+def test_steps_whose_inputs_are_made_elsewhere_stand_alone(config: Config) -> None:
+    night = {task.step.name: task for task in tasks(config, nightly_steps(config))}
+    assert night["reevaluate"].after == night["recalibrate"].after == ("mature",)
+    (alone,) = tasks(config, [step("gate")])
+    assert (alone.after, alone.waits_for_itself, alone.waits_for_next) == ((), False, False)
