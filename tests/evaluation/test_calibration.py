@@ -342,6 +342,11 @@ def test_broken_description_is_refused(description):
         calibrator_from_dict(description)
 
 
+def test_a_broken_description_is_shown():
+    with pytest.raises(InputError, match=r"KeyError\('shift'\) in \{'method': 'platt', 'scale': 1\.0\}; calibrate"):
+        calibrator_from_dict({"method": "platt", "scale": 1.0})
+
+
 def test_descriptions_name_their_method():
     assert PlattCalibration(1.5, -0.5).to_dict() == {"method": "platt", "scale": 1.5, "shift": -0.5}
     rising = RisingCalibration((0.0, 1.0), (-3.0, -2.0), 0.1).to_dict()

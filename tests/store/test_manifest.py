@@ -87,7 +87,7 @@ def test_a_manifest_is_sorted_json_with_the_hash_of_the_rest() -> None:
 
 
 def test_a_run_is_named_by_its_files_rows_and_details_in_whatever_order() -> None:
-    details = {"x": 2.5, "y": 1}
+    details = {"y": 1, "x": 2.5}
     assert content_run(FILES, 7, details) == content_run(FILES[::-1], 7, details) == RUN
 
 
