@@ -7,10 +7,11 @@ CONFIG ?= conf/demo.toml
 PORT ?=
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test mutants sanitize bench lint types imports up down clean lock
+.PHONY: help demo quick test mutants sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
+	@echo "make quick   lint, and the tests of configuration, metrics, gate, store and documents, doctests among them"
 	@echo "make test    lint, types, import contract, tests"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
@@ -39,6 +40,10 @@ help:
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
+# What needs neither MXNet nor a server: a first answer while one works; `make test` decides.
+quick: lint
+	$(BIN)/python -m pytest -n 0 tests/test_*.py tests/evaluation tests/store
+
 # One process a core, at most four: each has a PostgreSQL server and a small pipeline of its own.
 test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -58,6 +63,7 @@ bench: .venv/package.stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff check --config .ci/ruff.toml .
 	$(BIN)/ruff format --config .ci/ruff.toml --check .
+	$(BIN)/clang-format --dry-run --Werror pnn_gluon/ops/csrc/*
 
 types: .venv/test.stamp
 	$(BIN)/mypy

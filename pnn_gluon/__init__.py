@@ -1,3 +1,3 @@
 """Daily click-prediction pipeline: product-based networks on MXNet Gluon, calibrated and repeatable."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -107,9 +107,7 @@ class Scratch {
     }
     return data_;
   }
-  float* zeros(int64_t size) {
-    return static_cast<float*>(std::memset(get(size), 0, static_cast<size_t>(size) * 4));
-  }
+  float* zeros(int64_t size) { return static_cast<float*>(std::memset(get(size), 0, static_cast<size_t>(size) * 4)); }
 
  private:
   float* data_ = nullptr;
@@ -145,8 +143,8 @@ MatrixUnit matrix_unit();
 #define PNN_MATRIX_UNITS 0
 #endif
 
-// What stands between PNN_TARGET_BEGIN("avx2,fma") and PNN_TARGET_END is compiled for these extensions; PNN_AVX512 names
-// those that processors with AVX-512 have.
+// What stands between PNN_TARGET_BEGIN("avx2,fma") and PNN_TARGET_END is compiled for these extensions; PNN_AVX512
+// names those that processors with AVX-512 have.
 #define PNN_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define PNN_TARGET_BEGIN(extensions) \
@@ -168,9 +166,9 @@ MatrixUnit matrix_unit();
 
 // The function of this name for this processor; its file of kernels came through each_isa.h.
 #if defined(__x86_64__)
-#define PNN_FOR_THIS_PROCESSOR(function)                      \
-  (::pnn::isa() == ::pnn::Isa::avx512 ? &avx512::function     \
-   : ::pnn::isa() == ::pnn::Isa::avx2 ? &avx2::function       \
+#define PNN_FOR_THIS_PROCESSOR(function)                  \
+  (::pnn::isa() == ::pnn::Isa::avx512 ? &avx512::function \
+   : ::pnn::isa() == ::pnn::Isa::avx2 ? &avx2::function   \
                                       : &baseline::function)
 #else
 #define PNN_FOR_THIS_PROCESSOR(function) (&baseline::function)

@@ -146,8 +146,8 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   auto* gradient = (*outputs)[1].data<mxnet::ext::MXSparse>();
   resource.alloc_sparse(gradient, 1, static_cast<int>(distinct[kChunks]));
   float* d_rows = static_cast<float*>(gradient->data);
-  const auto add = s.shared() ? PNN_FOR_THIS_PROCESSOR(add_occurrences<true>)
-                              : PNN_FOR_THIS_PROCESSOR(add_occurrences<false>);
+  const auto add =
+      s.shared() ? PNN_FOR_THIS_PROCESSOR(add_occurrences<true>) : PNN_FOR_THIS_PROCESSOR(add_occurrences<false>);
 #pragma omp parallel for schedule(dynamic)
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     const int64_t *mine = starts + chunk_begin(count, chunk) + chunk, first = distinct[chunk];

@@ -48,9 +48,9 @@ static MXReturnValue sum_shapes(const Attributes& attributes, Shapes* inputs, Sh
   const int64_t size = integer(attributes, "size", 0);
   const bool fits = size > 0 && ((v.size() == 2 && v[1] % size == 0) || (v.size() == 3 && v[2] == size));
   if (!fits)
-    return refuse("pnn_field_sums: vectors must have the shape (B, N, K) or (B, N K) with K = size = " +
-                  std::to_string(size) + ", not " + std::to_string(v.size()) + " axes, the last of " +
-                  std::to_string(v.empty() ? 0 : v.back()));
+    return refuse(
+        "pnn_field_sums: vectors must have the shape (B, N, K) or (B, N K) with K = size = " + std::to_string(size) +
+        ", not " + std::to_string(v.size()) + " axes, the last of " + std::to_string(v.empty() ? 0 : v.back()));
   (*outputs)[0] = {v[0], static_cast<unsigned>(size)};
   return MX_SUCCESS;
 }

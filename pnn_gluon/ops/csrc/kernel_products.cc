@@ -109,8 +109,8 @@ static void vector_gradients(const Sizes& s, const float* d_out, const float* v,
 
 static void kernel_gradients(const Sizes& s, const float* lanes, const float* dp, float* d_phi) {
   const int64_t scratch_size = PNN_FOR_THIS_PROCESSOR(kernel_gradients_scratch)(s.size);
-  const auto run = s.matrix ? PNN_FOR_THIS_PROCESSOR(kernel_gradients<true>)
-                            : PNN_FOR_THIS_PROCESSOR(kernel_gradients<false>);
+  const auto run =
+      s.matrix ? PNN_FOR_THIS_PROCESSOR(kernel_gradients<true>) : PNN_FOR_THIS_PROCESSOR(kernel_gradients<false>);
   for_chunks(s.pairs, [&](int64_t, int64_t begin, int64_t end) {
     static thread_local Scratch scratch;
     run(lanes, dp, d_phi, begin, end, s.tiles, s.fields, s.size, scratch.get(scratch_size));
@@ -124,8 +124,8 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const float* phi = kernels(s, (*inputs)[2].data<float>(), repeated);
   const float* turned = transposed_kernels(s, phi, turned_scratch);
   float *lanes = lanes_scratch.get(s.tiles * s.of_vectors()), *dp = dp_scratch.get(s.tiles * s.of_products());
-  vector_gradients(s, (*inputs)[0].data<float>(), (*inputs)[1].data<float>(), phi, turned,
-                   (*outputs)[0].data<float>(), lanes, dp);
+  vector_gradients(s, (*inputs)[0].data<float>(), (*inputs)[1].data<float>(), phi, turned, (*outputs)[0].data<float>(),
+                   lanes, dp);
   float* d_phi = s.number ? numbers.get(s.pairs * s.size) : d_weight;
   kernel_gradients(s, lanes, dp, d_phi);
   if (!s.number) return MX_SUCCESS;

@@ -12,8 +12,8 @@ static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tens
   const float epsilon = number(attributes, "epsilon", 1e-5f);
   const float *gamma = (*inputs)[1].data<float>(), *beta = (*inputs)[2].data<float>(), *from = x.data<float>();
   float* y = (*outputs)[0].data<float>();
-  const auto run = relu(attributes) ? PNN_FOR_THIS_PROCESSOR(layer_norm_rows<true>)
-                                    : PNN_FOR_THIS_PROCESSOR(layer_norm_rows<false>);
+  const auto run =
+      relu(attributes) ? PNN_FOR_THIS_PROCESSOR(layer_norm_rows<true>) : PNN_FOR_THIS_PROCESSOR(layer_norm_rows<false>);
   for_chunks(rows, [&](int64_t, int64_t begin, int64_t end) { run(from, gamma, beta, y, begin, end, n, epsilon); });
   return MX_SUCCESS;
 }

@@ -20,7 +20,7 @@ namespace pnn {
 static bool tiles_permitted() {
 #if PNN_MATRIX_UNITS && defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;  // CPUID 7, EDX; not all compilers know the names
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;       // CPUID 7, EDX; not all compilers know the names
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBf16) != 0 && (edx & kTile) != 0 &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;

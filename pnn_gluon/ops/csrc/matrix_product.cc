@@ -217,8 +217,8 @@ void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < plan.depths * plan.panels; ++i) {
       const int64_t block = i / plan.panels, column = i % plan.panels * kernels.panel;
-      kernels.pack_b(transposed(b), column, n, block * plan.depth, plan.end_of(block),
-                     packed_b + i * plan.panel_size(), plan.b_plane());
+      kernels.pack_b(transposed(b), column, n, block * plan.depth, plan.end_of(block), packed_b + i * plan.panel_size(),
+                     plan.b_plane());
     }
     static thread_local Scratch own;
     float* packed_a = own.get(kernels.planes * most * plan.strip_size());

@@ -105,8 +105,7 @@ static MXReturnValue check(const char* name, Tensors* inputs, Tensors* outputs, 
   const std::string op = name;
   if ((*outputs)[0].data_ptr != (*inputs)[0].data_ptr) return refuse(op + ": give out=weight, it works in place");
   if (!rows_fit(gradient, (*inputs)[0].shape[0]))
-    return refuse(op + ": the rows of the gradient must ascend and be below " +
-                  std::to_string((*inputs)[0].shape[0]));
+    return refuse(op + ": the rows of the gradient must ascend and be below " + std::to_string((*inputs)[0].shape[0]));
   return MX_SUCCESS;
 }
 
@@ -139,9 +138,9 @@ static bool catches_up(const Attributes& attributes) { return integer(attributes
 static MXReturnValue adam_forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
   const Gradient gradient = read_gradient((*inputs)[1]);
   if (!check("pnn_adam", inputs, outputs, gradient)) return MX_FAIL;
-  const AdamSettings settings{number(attributes, "lr", 0),          number(attributes, "beta1", 0.9f),
-                              number(attributes, "beta2", 0.999f),  number(attributes, "epsilon", 1e-8f),
-                              number(attributes, "l2", 0),          number(attributes, "rescale_grad", 1)};
+  const AdamSettings settings{number(attributes, "lr", 0),         number(attributes, "beta1", 0.9f),
+                              number(attributes, "beta2", 0.999f), number(attributes, "epsilon", 1e-8f),
+                              number(attributes, "l2", 0),         number(attributes, "rescale_grad", 1)};
   float *w = (*inputs)[0].data<float>(), *m = (*inputs)[2].data<float>(), *v = (*inputs)[3].data<float>();
   double* decays = catches_up(attributes) ? (*inputs)[4].data<double>() : nullptr;
   const double decay = decays != nullptr ? *(*inputs)[5].data<double>() : 0;

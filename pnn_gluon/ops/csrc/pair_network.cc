@@ -151,9 +151,8 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const PairSums at(net);
   const int64_t N = net.fields, K = net.size, H = net.hidden, D = net.outputs;
   const int64_t tiles = tiles_of(net.rows), parts = tiles < kParts ? tiles : kParts, most = (tiles + parts - 1) / parts;
-  const int64_t size =
-      (3 * H + kUnitBlock + (net.parts + 1) * K + most * (4 + 2 * N * K + net.pairs * D)) * kTile +
-      (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
+  const int64_t size = (3 * H + kUnitBlock + (net.parts + 1) * K + most * (4 + 2 * N * K + net.pairs * D)) * kTile +
+                       (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
   float* sums = partial.get(parts * at.all);
   net.copied_from = net.rows < 16 ? 0 : net.rows - 16;  // 16 rows are at least a vector
   float* last = last_rows.zeros(16 * N * K + 16);
