@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import document
 from pnn_gluon.config import (
     MODEL_OPTIONS,
     CalibrationConfig,
@@ -94,3 +95,8 @@ def test_the_defaults_in_the_documents_are_those_of_the_code(where):
     for name, key, text in found:
         if key not in BY_OTHERS:
             assert default_of(TABLES[where] or SECTIONS[name], key) == value_of(text), key
+
+
+@pytest.mark.parametrize("name", sorted(document.PARTS))
+def test_what_follows_from_the_declared_pipeline_is_derived(name: str) -> None:
+    assert (DOCS / name).read_text() == document.derived(name), "write it anew: python -m jobs.document"

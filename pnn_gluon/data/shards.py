@@ -2,7 +2,7 @@
 
 Layout of the file: one group for each share, with the datasets `ids` int32 (rows, S) and `label` uint8 (rows,),
 uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if the share is smaller); root attributes `day`, `slots` (S),
-`rate` (share of the train negatives that were kept) and `size` (number of ids of the map that encoded it).
+`rate` (share of the train negatives that were kept), `size` (number of ids of the map that encoded it) and `format`.
 Equal rows give equal bytes, however they were split into batches.
 """
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import InputError
+
+FORMAT = 1
+"""Of the shards that are written; those of release 0.1, which are the same besides, have no number."""
 
 CHUNK_ROWS = 65536
 """Rows that are written and read at once."""
@@ -57,7 +60,7 @@ class ShardWriter:
         self._slots, self._size = slots, size
         self._waiting: dict[str, list[tuple[Ids, Labels]]] = {share: [] for share in shares}
         self._file: Any = h5py.File(self._partial, "w")
-        self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size})
+        self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size, "format": FORMAT})
         for share in shares:
             self._file.create_group(share)
 
@@ -164,6 +167,9 @@ class Shard:
             self._file.close()
             raise InputError(f"{path}: not an encoded shard, it lacks the attributes {', '.join(sorted(missing))}")
         attributes = self._file.attrs
+        if (found := int(attributes.get("format", FORMAT))) > FORMAT:
+            self._file.close()
+            raise InputError(f"{path}: a shard of format {found}, written by a newer release than this: install that")
         self.day, self.slots = str(attributes["day"]), int(attributes["slots"])
         self.rate, self.size = float(attributes["rate"]), int(attributes["size"])
 

@@ -6,7 +6,7 @@ An input is a value: `inputs[Need(ROWS)]` is what a step that declared `Need(ROW
 import dataclasses
 import datetime
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day, plus, window
@@ -21,9 +21,11 @@ from pnn_gluon.pipeline.details import (
     SampleDetails,
 )
 from pnn_gluon.pipeline.options import option
-from pnn_gluon.pipeline.partition import Partition
-from pnn_gluon.pipeline.reading import Reading
 from pnn_gluon.pipeline.tables import CHAMPIONS, MAPS, MATURED, MODELS, OVERRIDES, SAMPLES, D, Table
+
+if TYPE_CHECKING:  # DAG files declare the pipeline, and load neither the store nor what it stands on
+    from pnn_gluon.pipeline.partition import Partition
+    from pnn_gluon.pipeline.reading import Reading
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -41,8 +43,13 @@ class Edge:
 class Input(Generic[T_co]):
     """Something that a step reads."""
 
-    def read(self, reading: Reading, known: "Known") -> T_co:
+    def read(self, reading: "Reading", known: "Known") -> T_co:
         """Read it, given the inputs that were declared before it."""
+        raise NotImplementedError
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
         raise NotImplementedError
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
@@ -57,7 +64,7 @@ class Known:
         self._step = step
         self._values: dict[Input[Any], Any] = {}
 
-    def add(self, declared: Input[T], reading: Reading) -> None:
+    def add(self, declared: Input[T], reading: "Reading") -> None:
         """Read one more."""
         self._values[declared] = declared.read(reading, self)
 
@@ -73,12 +80,12 @@ class Known:
 
 
 @dataclasses.dataclass(frozen=True)
-class Need(Input[Partition[D]]):
+class Need(Input["Partition[D]"]):
     """A table of the same day."""
 
     table: Table[D]
 
-    def read(self, reading: Reading, known: Known) -> Partition[D]:
+    def read(self, reading: "Reading", known: Known) -> "Partition[D]":
         """Read it.
 
         Raises:
@@ -86,18 +93,23 @@ class Need(Input[Partition[D]]):
         """
         return reading.need(self.table, reading.day)
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}`"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table."""
         return (Edge(self.table.name),)
 
 
 @dataclasses.dataclass(frozen=True)
-class Parent(Input[Partition[D] | None]):
+class Parent(Input["Partition[D] | None"]):
     """A table of the day before: None on the first day, an error when it is missing on any other."""
 
     table: Table[D]
 
-    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
         """Read it.
 
         Raises:
@@ -105,26 +117,36 @@ class Parent(Input[Partition[D] | None]):
         """
         return parent_of(self.table, reading)
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}` of D-1"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, of the past."""
         return (Edge(self.table.name, past=True),)
 
 
-def parent_of(table: Table[D], reading: Reading) -> Partition[D] | None:
+def parent_of(table: Table[D], reading: "Reading") -> "Partition[D] | None":
     """Yesterday's partition, None on the first day."""
     return reading.need(table, plus(reading.day, -1)) if reading.day > reading.config.first_day else None
 
 
 @dataclasses.dataclass(frozen=True)
-class Maybe(Input[Partition[D] | None]):
+class Maybe(Input["Partition[D] | None"]):
     """A table of the day, or of so many days before, that need not be there."""
 
     table: Table[D]
     before: int = 0
 
-    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
         """Read it, if it is there."""
         return reading.maybe(self.table, plus(reading.day, -self.before))
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}`{f' of D-{self.before}' if self.before else ''} if there"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, which is not waited for."""
@@ -132,13 +154,13 @@ class Maybe(Input[Partition[D] | None]):
 
 
 @dataclasses.dataclass(frozen=True)
-class Saved(Input[Partition[D] | None]):
+class Saved(Input["Partition[D] | None"]):
     """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured."""
 
     table: Table[D]
     matured: bool = False
 
-    def read(self, reading: Reading, known: Known) -> Partition[D] | None:
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
         """Read it, if it is there."""
         day = reading.matured_day() if self.matured else reading.day
         try:
@@ -146,19 +168,24 @@ class Saved(Input[Partition[D] | None]):
         except DamagedError:  # it saves no work then
             return None
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return ""
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """None: nothing waits for it."""
         return ()
 
 
 @dataclasses.dataclass(frozen=True)
-class Over(Input[Mapping[datetime.date, Partition[D]]]):
+class Over(Input["Mapping[datetime.date, Partition[D]]"]):
     """A table over the window that ends today, by day; `window` is the option with its number of days."""
 
     table: Table[D]
     window: str
 
-    def read(self, reading: Reading, known: Known) -> Mapping[datetime.date, Partition[D]]:
+    def read(self, reading: "Reading", known: Known) -> "Mapping[datetime.date, Partition[D]]":
         """Read every day of it.
 
         Raises:
@@ -166,6 +193,11 @@ class Over(Input[Mapping[datetime.date, Partition[D]]]):
         """
         days = window(reading.day, option(reading.config, self.window), reading.config.first_day)
         return {day: reading.need(self.table, day) for day in days}
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}` of the window"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, of the past too unless the window is one day."""
@@ -175,7 +207,7 @@ class Over(Input[Mapping[datetime.date, Partition[D]]]):
 class Labelled(NamedTuple):
     """Rows with complete labels, divided into shares: a partition of `samples` or of `matured`, and its rate."""
 
-    partition: Partition[SampleDetails] | Partition[MaturedDetails]
+    partition: "Partition[SampleDetails] | Partition[MaturedDetails]"
     rate: float
 
 
@@ -189,7 +221,7 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
 
     window: str
 
-    def read(self, reading: Reading, known: Known) -> Mapping[datetime.date, Labelled]:
+    def read(self, reading: "Reading", known: Known) -> Mapping[datetime.date, Labelled]:
         """Read every day of it.
 
         Raises:
@@ -203,6 +235,11 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
             partition = reading.need(table, plus(day, late))
             found[day] = Labelled(partition, float(partition.manifest.details["rate"]))
         return found
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "samples of the window, with complete labels (`samples` or `matured`)"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """Samples, or the matured rows."""
@@ -221,9 +258,14 @@ class When(Input[T_co | None]):
     asked: Callable[[Known], bool]
     wanted: Input[T_co]
 
-    def read(self, reading: Reading, known: Known) -> T_co | None:
+    def read(self, reading: "Reading", known: Known) -> T_co | None:
         """Read it if it is asked for."""
         return self.wanted.read(reading, known) if self.asked(known) else None
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"{self.wanted.words} if needed"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """Those of the input."""
@@ -239,7 +281,7 @@ class RawLogs(Input[str | None]):
 
     matured: bool = False
 
-    def read(self, reading: Reading, known: Known) -> str | None:
+    def read(self, reading: "Reading", known: Known) -> str | None:
         """Read their fingerprints.
 
         Raises:
@@ -258,6 +300,11 @@ class RawLogs(Input[str | None]):
             raise InputError(f"{error}. {reading.skip_advice(day)}") from error
         return None
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"raw logs of {'D - maturity_days' if self.matured else 'D'}"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """None of the pipeline's own tables that a step of the day makes."""
         return ()
@@ -269,7 +316,7 @@ class Requests(Input[str | None]):
 
     ahead: int = 0
 
-    def read(self, reading: Reading, known: Known) -> str | None:
+    def read(self, reading: "Reading", known: Known) -> str | None:
         """Read their fingerprints.
 
         Raises:
@@ -287,16 +334,21 @@ class Requests(Input[str | None]):
             return f"no requests of {day}, declared as skipped: {reason}"
         return None
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"requests of D+{self.ahead}" if self.ahead else "requests of D"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """None of the pipeline's own tables."""
         return ()
 
 
 @dataclasses.dataclass(frozen=True)
-class InForceThen(Input[Partition[ChampionDetails] | None]):
+class InForceThen(Input["Partition[ChampionDetails] | None"]):
     """The champion of the day before the one whose labels have matured: the model that was in force during that day."""
 
-    def read(self, reading: Reading, known: Known) -> Partition[ChampionDetails] | None:
+    def read(self, reading: "Reading", known: Known) -> "Partition[ChampionDetails] | None":
         """Read it.
 
         Raises:
@@ -307,6 +359,11 @@ class InForceThen(Input[Partition[ChampionDetails] | None]):
             return None
         return reading.need(CHAMPIONS, plus(day, -1))
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "`champions` of D - maturity_days - 1"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The champions, of the past."""
         return (Edge(CHAMPIONS.name, past=True),)
@@ -316,14 +373,14 @@ class Override(NamedTuple):
     """A person's decision, and the bundle that it names."""
 
     details: OverrideDetails
-    bundle: Partition[BundleDetails]
+    bundle: "Partition[BundleDetails]"
 
 
 @dataclasses.dataclass(frozen=True)
 class Overridden(Input[Override | None]):
     """A person's decision on which model is in force from today on."""
 
-    def read(self, reading: Reading, known: Known) -> Override | None:
+    def read(self, reading: "Reading", known: Known) -> Override | None:
         """Read it, if there is one that was not taken back.
 
         Raises:
@@ -334,24 +391,34 @@ class Overridden(Input[Override | None]):
             return None
         return Override(override.details, reading.bundle(parse_day(override.details.to)))
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "`overrides` if there, and the bundle that they name"
+
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The overrides, which are not waited for."""
         return (Edge(OVERRIDES.name, needed=False),)
 
 
 @dataclasses.dataclass(frozen=True)
-class ChosenBundle(Input[Partition[BundleDetails]]):
+class ChosenBundle(Input["Partition[BundleDetails]"]):
     """The bundle of a day that somebody chose."""
 
     day: datetime.date
 
-    def read(self, reading: Reading, known: Known) -> Partition[BundleDetails]:
+    def read(self, reading: "Reading", known: Known) -> "Partition[BundleDetails]":
         """Read it.
 
         Raises:
             InputError: there is none; it names the days that have one.
         """
         return reading.bundle(self.day)
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`bundles` of {self.day}"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """None: a step that reads it runs by hand."""
@@ -361,11 +428,11 @@ class ChosenBundle(Input[Partition[BundleDetails]]):
 class Candidate(NamedTuple):
     """Yesterday's own model, and the map of its ids."""
 
-    model: Partition[ModelDetails]
-    map: Partition[MapDetails]
+    model: "Partition[ModelDetails]"
+    map: "Partition[MapDetails]"
 
 
-Start: TypeAlias = Candidate | Partition[ChampionDetails] | None
+Start: TypeAlias = "Candidate | Partition[ChampionDetails] | None"
 """Where training goes on from: yesterday's own model, the model in force, or nothing."""
 
 
@@ -376,7 +443,7 @@ class WarmStart(Input[Start]):
     Yesterday's own is the model in force if yesterday was kept.
     """
 
-    def read(self, reading: Reading, known: Known) -> Start:
+    def read(self, reading: "Reading", known: Known) -> Start:
         """Read it; None without a warm start, or when there is no model yet.
 
         Raises:
@@ -392,6 +459,11 @@ class WarmStart(Input[Start]):
             if yesterday.kept is None:
                 return Candidate(yesterday, reading.need(MAPS, yesterday.day))
         return parent_of(CHAMPIONS, reading)
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "for a warm start `champions` or `models` and `maps` of D-1"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables of the past that it may read."""

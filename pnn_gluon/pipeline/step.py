@@ -2,16 +2,18 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pnn_gluon.config import Config
 from pnn_gluon.pipeline.details import Details
 from pnn_gluon.pipeline.inputs import Edge, Input, Known
 from pnn_gluon.pipeline.legacy import legacy_fingerprint
 from pnn_gluon.pipeline.options import chosen_options
-from pnn_gluon.pipeline.reading import Reading
 from pnn_gluon.pipeline.tables import Table
-from pnn_gluon.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    from pnn_gluon.pipeline.reading import Reading
+    from pnn_gluon.store.manifest import Manifest
 
 Schedule: TypeAlias = Literal["daily", "nightly", "by hand"]
 """When a step runs. A nightly step is a daily one where a daily one reads what it makes."""
@@ -42,7 +44,7 @@ class Step:
     by_hand: str = ""
     alone: bool = False
 
-    def read(self, reading: Reading) -> Known:
+    def read(self, reading: "Reading") -> Known:
         """Read every input."""
         known = Known(self.name)
         for declared in self.inputs:
@@ -57,13 +59,13 @@ class Step:
         """The options it depends on that differ from their defaults."""
         return chosen_options(config, self.options)
 
-    def same_options(self, config: Config, manifest: Manifest) -> bool:
+    def same_options(self, config: Config, manifest: "Manifest") -> bool:
         """Whether a day was made with the options that the configuration has now."""
         if manifest.options is None:
             return manifest.config == legacy_fingerprint(config, self.name)
         return dict(manifest.options) == self.chosen_options(config)
 
-    def fresh(self, reading: Reading, manifest: Manifest) -> bool:
+    def fresh(self, reading: "Reading", manifest: "Manifest") -> bool:
         """Whether a day was made from exactly these inputs and options by this version."""
         return (
             manifest.version == self.version

@@ -28,31 +28,100 @@ SHARD_SUFFIX = ".h5"
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generic[D]):
-    """A table by name, and what its manifests tell."""
+    """A table by name, what its manifests tell, and what is in a run, for people."""
 
     name: str
     details: type[D]
+    holds: str = ""
 
 
-ROWS = Table("rows", details.RowsDetails)
-SAMPLES = Table("samples", details.SampleDetails)
-COUNTS = Table("counts", details.CountDetails)
-MAPS = Table("maps", details.MapDetails)
-MATURED = Table("matured", details.MaturedDetails)
-SHARDS = Table("shards", details.ShardDetails)
-EVALUATIONS = Table("evaluations", details.EvaluationDetails)
-MODELS = Table("models", details.ModelDetails)
-BUNDLES = Table("bundles", details.BundleDetails)
-GATES = Table("gates", details.GateDetails)
-CHAMPIONS = Table("champions", details.ChampionDetails)
-SCORES = Table("scores", details.ScoreDetails)
-PUBLISHED = Table("published", details.PublishedDetails)
-REEVALUATIONS = Table("reevaluations", details.ReevaluationDetails)
-RECALIBRATED = Table("recalibrated", details.RecalibratedDetails)
-OVERRIDES = Table("overrides", details.OverrideDetails)
-SKIPS = Table("skips", details.SkipDetails)
+ROWS = Table(
+    "rows",
+    details.RowsDetails,
+    f"`{ROWS_FILE}` (row_id, file, line, label, one column a field), `{REJECTS_FILE}` (file, line, reason, text)",
+)
+SAMPLES = Table(
+    "samples",
+    details.SampleDetails,
+    f"`{SAMPLE_FILE}`: rows with `share` and `rate`",
+)
+COUNTS = Table(
+    "counts",
+    details.CountDetails,
+    f"`{COUNTS_FILE}`: field, value, impressions, clicks",
+)
+MAPS = Table(
+    "maps",
+    details.MapDetails,
+    f"`{MAP_FILE}`: values, ids, counts and first day, bucket edges, field table, parent's hash",
+)
+MATURED = Table(
+    "matured",
+    details.MaturedDetails,
+    f"the logs of the day whose labels are complete by then: `{ROWS_FILE}`, `{REJECTS_FILE}`, `{SAMPLE_FILE}`",
+)
+SHARDS = Table(
+    "shards",
+    details.ShardDetails,
+    f"for each day of the training window `DAY{SHARD_SUFFIX}`: int32 ids and labels",
+)
+EVALUATIONS = Table(
+    "evaluations",
+    details.EvaluationDetails,
+    f"`{PREDICTIONS_FILE}`; `{METRICS_FILE}`: on all rows, and on those with a value that the model's map lacks",
+)
+MODELS = Table(
+    "models",
+    details.ModelDetails,
+    "the model as its family writes it: `model-symbol.json` and `model-0000.params` of a network",
+)
+BUNDLES = Table(
+    "bundles",
+    details.BundleDetails,
+    f"the model with `{MAP_FILE}`, `calibrator.json` and `bundle.json`",
+)
+GATES = Table(
+    "gates",
+    details.GateDetails,
+    "no file: the decision, its reasons and numbers are in the manifest",
+)
+CHAMPIONS = Table(
+    "champions",
+    details.ChampionDetails,
+    "no file: the manifest names the bundle in force",
+)
+SCORES = Table(
+    "scores",
+    details.ScoreDetails,
+    f"`{SCORES_FILE}` (row_id, file, line, logit, probability), `{REJECTS_FILE}`",
+)
+PUBLISHED = Table(
+    "published",
+    details.PublishedDetails,
+    f"`{EXPORT_FILE}`: what a bidding system needs to fetch the scores and know that they are whole",
+)
+REEVALUATIONS = Table(
+    "reevaluations",
+    details.ReevaluationDetails,
+    "as `evaluations`, by matured labels",
+)
+RECALIBRATED = Table(
+    "recalibrated",
+    details.RecalibratedDetails,
+    "the bundle in force with a new calibrator",
+)
+OVERRIDES = Table(
+    "overrides",
+    details.OverrideDetails,
+    f"`{OVERRIDE_FILE}`: which model a person put in force, and why",
+)
+SKIPS = Table(
+    "skips",
+    details.SkipDetails,
+    f"`{SKIP_FILE}`: whether the day was declared an outage, and why",
+)
 
 
 def exports(name: str) -> Table[details.ExportDetails]:
     """The table of an export by hand."""
-    return Table(f"exports_{name}", details.ExportDetails)
+    return Table(f"exports_{name}", details.ExportDetails, f"`{SCORES_FILE}`: chosen days by the model of a chosen day")

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from jobs.airflow import dag_runner
 from jobs.commands import export
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError, PnnError
+from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.step import Step
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
 from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, tree
 
@@ -47,9 +51,17 @@ def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
     assert dag.get_task("train").max_active_tis_per_dag == 1
 
 
-@pytest.mark.parametrize("name", ["feature_map", "evaluate", "gate", "promote"])
-def test_tasks_that_continue_yesterday_wait_for_yesterday(dags: dict[str, Any], name: str) -> None:
-    assert dags["ctr_daily"].get_task(name).depends_on_past
+@pytest.mark.parametrize(("name", "steps"), [("ctr_daily", daily_steps), ("ctr_nightly_evaluation", nightly_steps)])
+def test_tasks_are_joined_and_wait_for_yesterday_as_the_steps_inputs_ask(
+    dags: dict[str, Any], dag_pipeline: Config, name: str, steps: Callable[[Config], tuple[Step, ...]]
+) -> None:
+    known = tasks(dag_pipeline, steps(dag_pipeline))
+    assert set(dags[name].task_ids) == {task.step.name for task in known}
+    for task in known:
+        made = dags[name].get_task(task.step.name)
+        assert made.upstream_task_ids == set(task.after)
+        waits = (made.depends_on_past, made.wait_for_downstream)
+        assert waits == (task.waits_for_itself, task.waits_for_next)
 
 
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:

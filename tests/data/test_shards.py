@@ -128,3 +128,19 @@ def test_files_that_are_no_shards_are_refused(tmp_path):
         other.attrs["day"] = "2026-01-31"
     with pytest.raises(InputError, match="lacks the attributes rate, size, slots"):
         open_shard(tmp_path / "other.h5")
+
+
+def test_a_shard_of_the_last_release_is_read_and_one_of_a_newer_is_not(tmp_path):
+    import h5py
+
+    path = tmp_path / "day.h5"
+    write(path, *rows(3))
+    with h5py.File(path, "a") as file:
+        assert file.attrs["format"] == shards.FORMAT
+        del file.attrs["format"]
+    with open_shard(path) as shard:
+        assert shard.rows("train") == 3
+    with h5py.File(path, "a") as file:
+        file.attrs["format"] = shards.FORMAT + 1
+    with pytest.raises(InputError, match="a shard of format 2, written by a newer release"):
+        open_shard(path)

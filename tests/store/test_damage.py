@@ -123,3 +123,12 @@ def test_manifests_are_the_same_bytes_when_read_and_written(store: Store) -> Non
     make(store, "one", answer=[1, 2.5, None, 1e-300])
     content = manifest_file(store).read_bytes()
     assert Manifest.from_json(content).to_json() == content
+
+
+def test_a_manifest_of_a_newer_release_is_told_as_such(store: Store) -> None:
+    make(store, "one")
+    fields = json.loads(manifest_file(store).read_text())
+    del fields[CHECKSUM]
+    manifest_file(store).write_text(json.dumps({**fields, "format": 3}))
+    with pytest.raises(DamagedError, match="of format 3, written by a newer release"):
+        store.manifest("rows", DAY)
