@@ -11,12 +11,14 @@ import pytest
 
 from jobs.airflow import dag_runner
 from jobs.commands import export
+from jobs.running import Work, run_step
+from jobs.steps.export import scoring
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
+from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps
 from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, tree
 
@@ -153,7 +155,7 @@ def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) 
 
 
 def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:
-    wanted = export.export_step("none", DAG_DAYS[0].replace(year=2031), "logs")
+    never = DAG_DAYS[0].replace(year=2031)
     with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
-        wanted.run(ran, LAST)
+        run_step(export_step("none", never, "logs"), ran, LAST, work=Work(scoring(never, "logs")))
     assert not open_store(ran).days("exports_none")

@@ -104,7 +104,7 @@ def test_the_card_says_what_the_bundle_is(five_days: Config, bundle_folder: Path
     card = BundleCard.read(bundle_folder)
     assert (card.model["name"], card.model_day, card.map_day) == (five_days.model.name, str(LAST), str(LAST))
     assert card.rate == five_days.sampling.negative_rate
-    assert card.config["model"]["name"] == five_days.model.name
+    assert card.config["model.name"] == five_days.model.name
     assert card.metrics["rows"] > 0
 
 

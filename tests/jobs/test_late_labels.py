@@ -39,7 +39,7 @@ def run_days(config: Config, days: list[datetime.date]) -> None:
     """Day after day: the clicks of yesterday are complete, 40 % of today's are still missing."""
     draw = random.Random(4)
     whole = {day: log(config, day).read_text() for day in days}
-    steps = [name for name in daily_steps(config) if name != "publish"]
+    steps = [each.name for each in daily_steps(config) if each.name != "publish"]
     for day in days:
         lines = whole[day].split("\n")
         missing = ("0" + line[1:] if line.startswith("1\t") and draw.random() < 0.4 else line for line in lines)
@@ -85,7 +85,7 @@ def test_matured_pcoc_stands_beside_the_first_one(pipeline: Config) -> None:
 
 def test_the_first_days_have_no_model_and_days_after_them_go_on(pipeline: Config) -> None:
     config = late(pipeline, maturity_days=1)
-    steps = daily_steps(config)[:-1]
+    steps = [each.name for each in daily_steps(config)][:-1]
     outcomes = {day: {name: run_step(step(name), config, day).status for name in steps} for day in DAYS[:2]}
     assert (outcomes[DAYS[0]]["train"], outcomes[DAYS[0]]["score"]) == ("kept", "kept")
     assert set(outcomes[DAYS[1]].values()) == {"done"}
@@ -94,7 +94,7 @@ def test_the_first_days_have_no_model_and_days_after_them_go_on(pipeline: Config
 
 
 def test_reading_again_is_a_step_of_the_day_only_where_labels_come_late(pipeline: Config) -> None:
-    assert daily_steps(pipeline) == DAILY
-    with_late = daily_steps(late(pipeline, maturity_days=1))
+    assert tuple(each.name for each in daily_steps(pipeline)) == DAILY
+    with_late = [each.name for each in daily_steps(late(pipeline, maturity_days=1))]
     assert set(with_late) - set(DAILY) == {"mature"}
     assert with_late.index("ingest") < with_late.index("mature") < with_late.index("encode")
