@@ -23,8 +23,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.experiments.config import FitConfig, load_fit_config
+from pnn_gluon.models.declared import declared_models
 from pnn_gluon.runtime import available_processors
 
 REDRAWN = (
@@ -82,7 +82,7 @@ def main(
 ) -> None:
     """Run what is missing, then print and write the table."""
     settings = load_fit_config(config)
-    every = [name for name in MODEL_OPTIONS if name in settings.models]
+    every = [name for name in declared_models() if name in settings.models]
     names = [name for name in models.split(",") if name] or every
     first, last = (int(seed) for seed in seeds.split(".."))
     kept = Record(record or Path("docs") / f"models_on_{settings.name}.jsonl", settings)

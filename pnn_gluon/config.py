@@ -12,11 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_model_options, idle_training_options
+from pnn_gluon.models.declared import (
+    ADAPTIVE,
+    checked_options,
+    declared_models,
+    fields_of,
+    resolved_options,
+    unknown_model,
+)
+from pnn_gluon.option_types import NAME_PATTERN, Name
 from pnn_gluon.section import Section
 from pnn_gluon.training.options import (
     GBDT_NAME,
@@ -42,10 +51,9 @@ NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
 _WILDCARD = re.compile(r"[*?\[]")
 _URL_OPTIONS = re.compile(r"\?\w+=.*$")
 
-FIELD_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,40}$")
+FIELD_NAME = re.compile(NAME_PATTERN)
 _SHOWN = 100
 
-Name = Annotated[str, Field(pattern=FIELD_NAME.pattern)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 FilePath = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
@@ -231,130 +239,57 @@ class FeatureMapConfig(Section):
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
 
 
-_EMBEDDING = frozenset({"embedding_size", "embedding_init", "init_scale"})
-_DEEP = _EMBEDDING | {"hidden", "activation", "dropout", "normalization"}
-
-MODEL_OPTIONS: Mapping[str, frozenset[str]] = {
-    "lr": frozenset(),
-    "fm": _EMBEDDING,
-    "ffm": _EMBEDDING,
-    "hofm": _EMBEDDING,
-    "afm": _EMBEDDING | {"attention_size", "temperature", "pooling_dropout"},
-    "kfm": _EMBEDDING | {"kernel", "embedding_sizes"},
-    "nifm": _EMBEDDING | {"subnet_hidden", "embedding_sizes"},
-    "fnn": _DEEP,
-    "ccpm": _DEEP | {"kernel_width", "filters", "pooled_values"},
-    "wdl": _DEEP | {"crosses", "cross_buckets"},
-    "lr_dnn": _DEEP,
-    "fm_dnn": _DEEP,
-    "deepfm": _DEEP,
-    "nfm": _DEEP | {"pooling_dropout"},
-    "deepcross": _EMBEDDING | {"residual_units", "activation", "dropout", "normalization"},
-    "ipnn": _DEEP,
-    "kpnn": _DEEP | {"kernel", "embedding_sizes"},
-    "pnn_star": _DEEP,
-    "pin": _DEEP | {"subnet_hidden", "subnet_outputs", "subnet_normalization"},
-    "mlr": frozenset({"pieces"}),
-    "dcn": _DEEP | {"cross_layers"},
-    "xdeepfm": _DEEP | {"feature_maps"},
-    "autoint": _DEEP | {"attention_layers", "heads", "head_size"},
-    "din": _DEEP | {"candidate", "history", "attention_hidden", "attention_activation"},
-    GBDT_NAME: frozenset({"trees", "depth", "shrinkage", "min_child_weight", "subsample", "bins"}),
-}
-"""The options each model takes; the registry of models is tested against it."""
-
-
-def options_of(model: str) -> frozenset[str]:
-    """The options that a configuration may give a model, none for a name that is no model's.
-
-    Besides those in `MODEL_OPTIONS` there is `adaptive_c`, which stands for `embedding_sizes`.
-    """
-    takes = MODEL_OPTIONS.get(model, frozenset())
-    return takes | {"adaptive_c"} if "embedding_sizes" in takes else takes
-
-
 GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed", "unseen_share"})
 """Options of `training` that have an effect on gradient boosted trees."""
-
-Widths = Annotated[
-    tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: (v,) if isinstance(v, int) else v)
-]
-"""Some sizes; a single number is a tuple of one."""
-
-Count = Annotated[int, Field(ge=1, lt=2**31)]
-Scale = Annotated[float, Field(gt=0)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelOptions(Section):
     """The model by name and some of its options; an option that the model does not take is an error.
 
-    An option left out (None) has the model's own default.
+    Which those are, their types and their defaults stand in the model's file; see `pnn_gluon.models.declared`.
+    An option left out has the model's own default.
     """
 
+    model_config = ConfigDict(extra="allow")
+
     name: str
-    embedding_size: Annotated[int, Field(ge=1, le=1024)] | None = None
-    embedding_init: Literal["fields", "ids", "size", "xavier"] | None = None
-    init_scale: Scale | None = None
-    hidden: Widths | None = None
-    activation: Literal["relu", "tanh", "elu", "selu", "prelu", "dice"] | None = None
-    dropout: Rate | None = None
-    normalization: Literal["layer", "batch", "none"] | None = None
-    attention_size: Count | None = None
-    temperature: Scale | None = None
-    pooling_dropout: Rate | None = None
-    kernel: Literal["matrix", "vector", "number"] | None = None
-    embedding_sizes: Widths | None = None
-    adaptive_c: Scale | None = None
-    subnet_hidden: Count | None = None
-    subnet_outputs: Count | None = None
-    subnet_normalization: Literal["fused", "layer", "none"] | None = None
-    kernel_width: Count | None = None
-    filters: Widths | None = None
-    pooled_values: Count | None = None
-    crosses: tuple[tuple[Name, Name], ...] | None = None
-    cross_buckets: Count | None = None
-    residual_units: Widths | None = None
-    pieces: Count | None = None
-    cross_layers: Count | None = None
-    feature_maps: Widths | None = None
-    attention_layers: Count | None = None
-    heads: Count | None = None
-    head_size: Count | None = None
-    candidate: Name | None = None
-    history: Name | None = None
-    attention_hidden: Widths | None = None
-    attention_activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "prelu", "dice"] | None = None
-    trees: Count | None = None
-    depth: Annotated[int, Field(ge=1, le=30)] | None = None
-    shrinkage: Annotated[float, Field(gt=0, le=1)] | None = None
-    min_child_weight: Annotated[float, Field(ge=0)] | None = None
-    subsample: Annotated[float, Field(gt=0, le=1)] | None = None
-    bins: Annotated[int, Field(ge=2, le=65536)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_are_the_models(cls, values: Any) -> Any:
+        name = values.get("name") if isinstance(values, Mapping) else None
+        if not isinstance(name, str) or name not in declared_models():
+            return values
+        return {"name": name, **checked_options(name, {key: values[key] for key in values if key != "name"})}
 
     @field_validator("name")
     @classmethod
     def _name_is_known(cls, name: str) -> str:
-        if name not in MODEL_OPTIONS:
-            raise ValueError(
-                f"there is no model {name!r}{_suggest(name, MODEL_OPTIONS)}; known: {', '.join(MODEL_OPTIONS)}"
-            )
+        if name not in declared_models():
+            raise ValueError(unknown_model(name))
         return name
-
-    @model_validator(mode="after")
-    def _model_takes_the_options(self) -> Self:
-        odd = sorted(self.given.keys() - options_of(self.name))
-        if odd == ["adaptive_c"]:
-            raise ValueError(f"model {self.name!r} has no option 'adaptive_c': its vectors all have one size")
-        if odd:
-            allowed = ", ".join(sorted(options_of(self.name))) or "none"
-            raise ValueError(f"model {self.name!r} has no option {odd[0]!r}; its options: {allowed}")
-        return self
 
     @property
     def given(self) -> dict[str, Any]:
         """The options that are given."""
-        return self.model_dump(exclude={"name"}, exclude_none=True)
+        return dict(self.model_extra or {})
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """All options, the model's own defaults for those left out."""
+        return resolved_options(self.name, self.given)
+
+    @property
+    def embedding_size(self) -> int | None:
+        """The given K; None for the model's own."""
+        size: int | None = self.given.get("embedding_size")
+        return size
+
+    @property
+    def adaptive_c(self) -> float | None:
+        """The given c of `adaptive_sizes`."""
+        c: float | None = self.given.get(ADAPTIVE)
+        return c
 
 
 class ModelConfig(ModelOptions):
@@ -362,13 +297,13 @@ class ModelConfig(ModelOptions):
 
     @model_validator(mode="after")
     def _sizes_are_given_once(self) -> Self:
-        if self.adaptive_c is not None and (self.embedding_sizes is not None or self.embedding_size is None):
+        if self.adaptive_c is not None and ("embedding_sizes" in self.given or self.embedding_size is None):
             raise ValueError("`adaptive_c` needs `embedding_size`, the largest size, and no `embedding_sizes`")
         return self
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> Self:
-        idle = idle_model_options(self.name, options_of(self.name), self.given)
+        idle = idle_model_options(self.name, self.given)
         if idle:
             raise ValueError("; ".join(f"`{option}` {why}" for option, why in idle.items()))
         return self
@@ -376,7 +311,7 @@ class ModelConfig(ModelOptions):
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments given for `create_model`, without what depends on the vocabulary."""
-        return self.model_dump(exclude={"name", "adaptive_c"}, exclude_none=True)
+        return {option: value for option, value in self.given.items() if option != ADAPTIVE}
 
     def options_for(self, vocabulary: Sequence[int]) -> dict[str, Any]:
         """The keyword arguments for `create_model` with fields of so many ids: `adaptive_c` gives their sizes."""
@@ -387,8 +322,7 @@ class ModelConfig(ModelOptions):
     @property
     def fields(self) -> set[str]:
         """Names of the fields that the options speak of."""
-        named = {self.candidate, self.history} - {None}
-        return {name for name in named if name} | {name for cross in self.crosses or () for name in cross}
+        return fields_of(self.name, self.given)
 
 
 class TrainingConfig(FittingOptions):
@@ -570,7 +504,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _training_has_an_effect(self) -> Self:
-        idle = idle_training_options(self.model.name, options_of(self.model.name), self.model.given)
+        idle = idle_training_options(self.model.name, self.model.given)
         given = self.training.model_dump(include=set(idle), exclude_defaults=True)
         if given and self.model.name != GBDT_NAME:
             raise ValueError("; ".join(f"training.{option} {idle[option]}" for option in given))
@@ -580,7 +514,7 @@ class Config(Section):
     def _trees_take_these_options(self) -> Self:
         if self.model.name != GBDT_NAME:
             return self
-        draws = (self.model.subsample is not None and self.model.subsample < 1) or self.training.unseen_share > 0
+        draws = self.model.resolved["subsample"] < 1 or self.training.unseen_share > 0
         allowed = GBDT_TRAINING if draws else GBDT_TRAINING - {"seed"}
         idle = sorted(self.training.model_fields_set - allowed)
         if idle == ["seed"]:
@@ -630,7 +564,7 @@ class Config(Section):
         chosen: dict[str, Any] = {}
         for section in sections:
             head, _, option = section.partition(".")
-            chosen[section] = whole[head][option] if option else whole[head]
+            chosen[section] = whole[head].get(option) if option else whole[head]
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 

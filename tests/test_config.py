@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.config import MODEL_OPTIONS, RESERVED_NAMES, Config, day_path, load_config
+from pnn_gluon.config import RESERVED_NAMES, Config, day_path, load_config
 from pnn_gluon.errors import ConfigError
 
 BASE = """
@@ -252,14 +252,6 @@ def test_only_the_sections_asked_for_decide_a_fingerprint(tmp_path: Path) -> Non
 def test_the_configuration_is_frozen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(tmp_path, BASE).name = "other"
-
-
-def test_model_options_are_those_of_the_models() -> None:
-    from pnn_gluon.models.registry import MODELS, model_options
-
-    assert set(MODEL_OPTIONS) == set(MODELS) | {"gbdt"}
-    for name in MODELS:
-        assert MODEL_OPTIONS[name] <= set(model_options(name)), name
 
 
 def test_day_patterns() -> None:

@@ -8,24 +8,23 @@ import pytest
 
 from jobs import document
 from pnn_gluon.config import (
-    MODEL_OPTIONS,
     CalibrationConfig,
     EngineConfig,
     FeatureMapConfig,
     GateConfig,
-    ModelConfig,
     SamplingConfig,
     SourceConfig,
     TrainingConfig,
 )
 from pnn_gluon.experiments.config import DataConfig
 from pnn_gluon.experiments.training_table import TrainingTable
+from pnn_gluon.models.declared import declared_models, options_of
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODELS = (DOCS / "models.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*MODEL_OPTIONS, *sorted(set(ModelConfig.model_fields) - {"name"})])
+@pytest.mark.parametrize("name", [*declared_models(), *sorted(set().union(*map(options_of, declared_models())))])
 def test_every_model_and_option_is_documented(name):
     assert f"`{name}`" in MODELS
 

@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import native_operators
+from pnn_gluon.option_types import Scale
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 ROW_PARAMETERS = ("embedding_weight", "linear_weight")
@@ -79,9 +81,9 @@ class EmbeddingOptions:
         ConfigError: a size below 1, an unknown name, or a scale that is not above 0.
     """
 
-    embedding_size: int = 10
-    embedding_init: str = "fields"
-    init_scale: float = 1.0
+    embedding_size: Annotated[int, Field(ge=1, le=1024)] = 10
+    embedding_init: Literal["fields", "ids", "size", "xavier"] = "fields"
+    init_scale: Scale = 1.0
 
     def __post_init__(self) -> None:
         if self.embedding_size < 1:

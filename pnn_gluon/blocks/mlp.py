@@ -7,6 +7,7 @@ from pnn_gluon.blocks.activation import activation, check_activation
 from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.normalization import LayerNorm, check_normalization, normalization
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import HiddenActivation, Normalization, Rate, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -24,10 +25,10 @@ class MLPOptions:
         ConfigError: a width below 1, an unknown name, or dropout outside [0, 1).
     """
 
-    hidden: tuple[int, ...] = (400, 400, 400)
-    activation: str = "relu"
-    dropout: float = 0.0
-    normalization: str = "layer"
+    hidden: Widths = (400, 400, 400)
+    activation: HiddenActivation = "relu"
+    dropout: Rate = 0.0
+    normalization: Normalization = "layer"
 
     def __post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):

@@ -7,6 +7,7 @@ from pnn_gluon.blocks.activation import activation, check_activation
 from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.normalization import check_normalization, normalization
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import HiddenActivation, Normalization, Rate, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -24,10 +25,10 @@ class ResidualOptions:
         ConfigError: no unit, a width below 1, an unknown name, or dropout outside [0, 1).
     """
 
-    residual_units: tuple[int, ...] = (512, 512, 256, 128, 64)
-    activation: str = "relu"
-    dropout: float = 0.0
-    normalization: str = "layer"
+    residual_units: Widths = (512, 512, 256, 128, 64)
+    activation: HiddenActivation = "relu"
+    dropout: Rate = 0.0
+    normalization: Normalization = "layer"
 
     def __post_init__(self) -> None:
         if not self.residual_units or any(width < 1 for width in self.residual_units):

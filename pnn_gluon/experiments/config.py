@@ -14,15 +14,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 from pnn_gluon.config import (
     ENGINE_NAMES,
     AnyField,
-    Count,
     FilePath,
     ModelConfig,
     ModelOptions,
-    Name,
     Share,
     Symbol,
     explain,
-    options_of,
     read_toml,
 )
 from pnn_gluon.errors import ConfigError
@@ -30,6 +27,8 @@ from pnn_gluon.experiments.older_fields import present_fields
 from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
 from pnn_gluon.idle_options import idle_model_options, idle_training_options
+from pnn_gluon.models.declared import options_of
+from pnn_gluon.option_types import Count, Name
 from pnn_gluon.section import Section
 from pnn_gluon.training.options import GBDT_NAME, Seed, TrainingOptions
 
@@ -214,7 +213,7 @@ class FitConfig(Section):
         own = (self.models[name].model.given if name in self.models else {}) | dict(options)
         if name == self.model.name:
             shared, own = {}, shared | own
-        for option in idle_model_options(name, options_of(name), shared | own).keys() - own.keys():
+        for option in idle_model_options(name, shared | own).keys() - own.keys():
             del shared[option]
         whole = {"name": name, **shared, **own}
         try:
@@ -267,7 +266,7 @@ def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
 
 def _for_network(model: ModelConfig, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """The training options of a network: what has no effect on it is left out of the shared ones."""
-    idle = idle_training_options(model.name, options_of(model.name), model.given)
+    idle = idle_training_options(model.name, model.given)
     for option in idle.keys() & own.keys():
         if own[option] != TrainingTable.model_fields[option].default:
             raise ConfigError(f"{option} {idle[option]}")

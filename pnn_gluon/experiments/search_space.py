@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 
-from pnn_gluon.config import MODEL_OPTIONS, ModelOptions, options_of
+from pnn_gluon.config import ModelOptions
 from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
+from pnn_gluon.models.declared import declared_models, options_of
 from pnn_gluon.section import Section
 from pnn_gluon.training.options import GBDT_NAME
 
@@ -94,9 +95,8 @@ def _table(name: str, checks: dict[str, Callable[[Any], Any]]) -> Any:
 
 def _model_checks() -> dict[str, Callable[[Any], Any]]:
     """For each option of models, what checks a value, on a model that takes it."""
-    holders = {key: model for model in MODEL_OPTIONS for key in options_of(model)}
-    keys = [key for key in ModelOptions.model_fields if key in holders]
-    return {key: partial(_value_of, ModelOptions, key, {"name": holders[key]}) for key in keys}
+    holders = {key: model for model in declared_models() for key in sorted(options_of(model))}
+    return {key: partial(_value_of, ModelOptions, key, {"name": model}) for key, model in holders.items()}
 
 
 def _training_checks() -> dict[str, Callable[[Any], Any]]:

@@ -7,6 +7,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearT
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pair_attention import PairAttention
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Count, Rate, Scale
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -27,9 +28,9 @@ class AFM(HybridBlock):
         size: int,
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
-        attention_size: int = 32,
-        temperature: float = 1.0,
-        pooling_dropout: float = 0.0,
+        attention_size: Count = 32,
+        temperature: Scale = 1.0,
+        pooling_dropout: Rate = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -8,6 +8,7 @@ from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Count
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 _NO_MLP = MLPOptions(hidden=())
@@ -35,9 +36,9 @@ class AutoInt(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = _NO_MLP,
-        attention_layers: int = 3,
-        heads: int = 2,
-        head_size: int = 16,
+        attention_layers: Count = 3,
+        heads: Count = 2,
+        head_size: Count = 16,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

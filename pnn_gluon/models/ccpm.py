@@ -6,6 +6,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.field_convolution import FieldConvolution
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
+from pnn_gluon.option_types import Count, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -34,9 +35,9 @@ class CCPM(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(hidden=(256, 256, 256), normalization="none"),
-        kernel_width: int = 7,
-        filters: tuple[int, ...] = (256,),
-        pooled_values: int = 1,
+        kernel_width: Count = 7,
+        filters: Widths = (256,),
+        pooled_values: Count = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -7,6 +7,7 @@ from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
+from pnn_gluon.option_types import Count
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -28,7 +29,7 @@ class DCN(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(),
-        cross_layers: int = 3,
+        cross_layers: Count = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -7,6 +7,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.local_activation import LocalActivation
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Activation, FieldName, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -36,10 +37,10 @@ class DIN(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(hidden=(200, 80), activation="dice", normalization="none"),
-        candidate: str = "",
-        history: str = "",
-        attention_hidden: tuple[int, ...] = (80, 40),
-        attention_activation: str = "dice",
+        candidate: FieldName = "",
+        history: FieldName = "",
+        attention_hidden: Widths = (80, 40),
+        attention_activation: Activation = "dice",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

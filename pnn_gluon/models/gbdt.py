@@ -8,14 +8,16 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pnn_gluon.blocks.id_numbers import IdNumbers
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.option_types import Count
 
 CARD_FILE = "gbdt.json"
 MODEL_FILE = "model.json"
@@ -40,12 +42,12 @@ class GBDTOptions:
         ConfigError: a value out of range.
     """
 
-    trees: int = 500
-    depth: int = 10
-    shrinkage: float = 0.1
-    min_child_weight: float = 1.0
-    subsample: float = 1.0
-    bins: int = 256
+    trees: Count = 500
+    depth: Annotated[int, Field(ge=1, le=30)] = 10
+    shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.1
+    min_child_weight: Annotated[float, Field(ge=0)] = 1.0
+    subsample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    bins: Annotated[int, Field(ge=2, le=65536)] = 256
 
     def __post_init__(self) -> None:
         for name, least in (("trees", 1), ("depth", 1), ("bins", 2)):

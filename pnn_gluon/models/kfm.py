@@ -6,6 +6,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearT
 from pnn_gluon.blocks.field_sizes import field_sizes
 from pnn_gluon.blocks.kernel_product import KernelProduct
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.option_types import Kernel, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -22,8 +23,8 @@ class KFM(HybridBlock):
         size: int,
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
-        kernel: str = "matrix",
-        embedding_sizes: tuple[int, ...] = (),
+        kernel: Kernel = "matrix",
+        embedding_sizes: Widths = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

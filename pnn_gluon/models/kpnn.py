@@ -8,6 +8,7 @@ from pnn_gluon.blocks.kernel_product import KernelProduct
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.blocks.normalization import normalized_products
+from pnn_gluon.option_types import Kernel, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -26,8 +27,8 @@ class KPNN(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(),
-        kernel: str = "matrix",
-        embedding_sizes: tuple[int, ...] = (),
+        kernel: Kernel = "matrix",
+        embedding_sizes: Widths = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -6,6 +6,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.linear_scores import LinearScores
 from pnn_gluon.blocks.mixture_logit import mixture_logit
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Count
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -20,7 +21,7 @@ class MLR(HybridBlock):
         ConfigError: fewer than two pieces.
     """
 
-    def __init__(self, layout: FieldLayout, size: int, *, pieces: int = 4, **kwargs: Any) -> None:
+    def __init__(self, layout: FieldLayout, size: int, *, pieces: Count = 4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if pieces < 2:
             raise ConfigError(f"pieces must be 2 or more, not {pieces}: one piece is model 'lr'")

@@ -8,6 +8,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.blocks.normalization import normalized_products
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Rate
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -36,7 +37,7 @@ class NFM(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(normalization="batch"),
-        pooling_dropout: float = 0.0,
+        pooling_dropout: Rate = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -6,6 +6,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearT
 from pnn_gluon.blocks.field_sizes import field_sizes
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pair_network import PairNetwork
+from pnn_gluon.option_types import Count, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -26,8 +27,8 @@ class NIFM(HybridBlock):
         size: int,
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
-        subnet_hidden: int = 40,
-        embedding_sizes: tuple[int, ...] = (),
+        subnet_hidden: Count = 40,
+        embedding_sizes: Widths = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -6,6 +6,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.blocks.pair_network import PairNetwork
+from pnn_gluon.option_types import Count, SubnetNormalization
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -31,9 +32,9 @@ class PIN(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(),
-        subnet_hidden: int = 40,
-        subnet_outputs: int = 5,
-        subnet_normalization: str = "fused",
+        subnet_hidden: Count = 40,
+        subnet_outputs: Count = 5,
+        subnet_normalization: SubnetNormalization = "fused",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

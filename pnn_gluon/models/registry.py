@@ -51,7 +51,7 @@ def model_options(name: str) -> dict[str, Any]:
         ConfigError: no model has this name.
     """
     options: dict[str, Any] = {}
-    for keyword, default in _keywords(name).items():
+    for keyword, default in keywords(model_class(name)).items():
         options |= dataclasses.asdict(default) if _is_group(default) else {keyword: default}
     return options
 
@@ -74,13 +74,14 @@ def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "
     for option in options:
         if option not in known:
             raise ConfigError(f"model {name!r} has no option {option!r}{_suggestion(option, known)}")
-    model: HybridBlock = _model_class(name)(layout, size, prefix=f"{name}_", **_grouped(_keywords(name), options))
+    block = model_class(name)
+    model: HybridBlock = block(layout, size, prefix=f"{name}_", **_grouped(keywords(block), options))
     return model
 
 
-def _keywords(name: str) -> dict[str, Any]:
-    """The keywords of the model's class with their defaults; a default that is a dataclass is a group of options."""
-    parameters = inspect.signature(_model_class(name)).parameters.values()
+def keywords(block: Any) -> dict[str, Any]:
+    """The keywords of a model's class with their defaults; a default that is a dataclass is a group of options."""
+    parameters = inspect.signature(block).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
@@ -100,7 +101,12 @@ def _grouped(keywords: dict[str, Any], options: dict[str, Any]) -> dict[str, Any
     return grouped
 
 
-def _model_class(name: str) -> Any:
+def model_class(name: str) -> Any:
+    """The class of a model.
+
+    Raises:
+        ConfigError: no model has this name.
+    """
     if name not in MODELS:
         raise ConfigError(f"there is no model {name!r}{_suggestion(name, MODELS)}")
     return getattr(import_module(f"pnn_gluon.models.{name}"), MODELS[name])

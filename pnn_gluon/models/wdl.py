@@ -7,6 +7,7 @@ from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearT
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Count, FieldName
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 DEFAULT_CROSS_BUCKETS = 100_000
@@ -37,8 +38,8 @@ class WDL(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(),
-        crosses: tuple[tuple[str, str], ...] = (),
-        cross_buckets: int | None = None,
+        crosses: tuple[tuple[FieldName, FieldName], ...] = (),
+        cross_buckets: Count | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -6,6 +6,7 @@ from pnn_gluon.blocks.compressed_interaction import CompressedInteraction
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.mlp import MLP, MLPOptions
+from pnn_gluon.option_types import Widths
 from pnn_gluon.runtime import HybridBlock, Tensor
 
 
@@ -23,7 +24,7 @@ class XDeepFM(HybridBlock):
         *,
         embedding: EmbeddingOptions = EmbeddingOptions(),
         mlp: MLPOptions = MLPOptions(),
-        feature_maps: tuple[int, ...] = (100, 100),
+        feature_maps: Widths = (100, 100),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

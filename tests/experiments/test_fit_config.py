@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.config import FitConfig, load_fit_config
+from pnn_gluon.models.declared import declared_models
 
 BASE = """
 name = "test"
@@ -234,7 +234,7 @@ def test_fields_as_earlier_releases_spelt_them_are_those_of_now(tmp_path):
 def test_the_ready_configurations_are_valid_for_every_model(name):
     config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
     assert config.name == name
-    assert {config.plan(model).model.name for model in MODEL_OPTIONS} == set(MODEL_OPTIONS)
+    assert {config.plan(model).model.name for model in declared_models()} == set(declared_models())
 
 
 def test_options_that_differ_from_their_defaults_decide_the_fingerprint_and_no_others(tmp_path):

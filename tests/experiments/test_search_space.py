@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnn_gluon.config import MODEL_OPTIONS, options_of
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.proposal import decode, distribution, encode, propose
 from pnn_gluon.experiments.search_space import Range, SearchSpace
+from pnn_gluon.models.declared import declared_models, options_of
 
 BASE = """
 name = "test"
@@ -48,7 +48,7 @@ def test_a_model_searches_over_the_options_that_it_takes(tmp_path):
 
 def test_every_option_may_be_searched_over_but_those_that_decide_what_values_mean(tmp_path):
     space = SearchSpace.model_fields["space"].annotation
-    assert set(space.model_fields["model"].annotation.model_fields) == set().union(*map(options_of, MODEL_OPTIONS))
+    assert set(space.model_fields["model"].annotation.model_fields) == set().union(*map(options_of, declared_models()))
     training = set(space.model_fields["training"].annotation.model_fields)
     assert training >= {"batch_size", "pretrain_epochs", "embedding_l2", "average_decay"}
     assert not training & {"metric", "loss", "seed"}

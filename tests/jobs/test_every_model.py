@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pnn_gluon.config import MODEL_OPTIONS, Config, EngineConfig, load_config
+from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.days import plus
+from pnn_gluon.models.declared import declared, declared_models
 from pnn_gluon.ops import PRECISION, native_operators, plain_operators
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.serving.bundle import Bundle, BundleCard
@@ -73,7 +74,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def configured(folder: Path, model: str) -> Config:
     """The pipeline with this model in the small."""
-    small = [f"{option} = {value}" for option, value in SMALL.items() if option in MODEL_OPTIONS[model]]
+    small = [f"{option} = {value}" for option, value in SMALL.items() if option in declared(model).options]
     training = {} if model == "gbdt" else TRAINING
     (folder / "pipeline.toml").write_text(
         "\n".join(
@@ -84,7 +85,7 @@ def configured(folder: Path, model: str) -> Config:
     return load_config(folder / "pipeline.toml")
 
 
-@pytest.mark.parametrize("model", MODEL_OPTIONS)
+@pytest.mark.parametrize("model", declared_models())
 def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PRECISION, "f32")
     config = configured(encoded, model)

@@ -12,8 +12,8 @@ import pytest
 
 from pnn_gluon.blocks.id_numbers import IdNumbers
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.config import MODEL_OPTIONS
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.models.declared import declared
 from pnn_gluon.models.gbdt import CARD_FILE, COUNTS_FILE, GBDT, MODEL_FILE, SCORING_ROWS, GBDTOptions
 from pnn_gluon.training.gbdt import Validation, in_memory, train_gbdt
 from pnn_gluon.training.scorer import load_scorer, parameters_file
@@ -158,7 +158,7 @@ def test_every_option_has_an_effect(fitted, option):
 
 
 def test_options_are_those_of_the_configuration():
-    assert set(OTHER) == {field.name for field in dataclasses.fields(GBDTOptions)} == MODEL_OPTIONS["gbdt"]
+    assert set(OTHER) == {field.name for field in dataclasses.fields(GBDTOptions)} == declared("gbdt").options.keys()
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from model_checks import LAYOUTS, SIZE
 from pydantic import ValidationError
 
 from pnn_gluon.blocks.embedding import is_row_parameter
-from pnn_gluon.config import MODEL_OPTIONS, ModelConfig, options_of
+from pnn_gluon.config import ModelConfig
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_training_options
+from pnn_gluon.models.declared import declared
 from pnn_gluon.models.registry import MODELS, create_model, model_options
 from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import mx
@@ -60,7 +61,7 @@ NEEDED = {"din": {"candidate": "a", "history": "tags"}}
 def bases(name):
     """Options of the model with and without hidden layers."""
     needed = NEEDED.get(name, {})
-    return [needed | {"hidden": h} for h in ((), (6,))] if "hidden" in MODEL_OPTIONS[name] else [needed]
+    return [needed | {"hidden": h} for h in ((), (6,))] if "hidden" in declared(name).options else [needed]
 
 
 def graph_of(net):
@@ -102,7 +103,7 @@ def changes(name, base, option):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_option_is_accepted_where_it_changes_the_network_and_refused_where_not(name):
     for base in bases(name):
-        for option in MODEL_OPTIONS[name] - base.keys() - {"history"}:
+        for option in declared(name).options.keys() - base.keys() - {"history"}:
             accepted = is_accepted(name, base | {option: another(name, option)})
             assert accepted == changes(name, base, option), (base, option)
 
@@ -135,7 +136,7 @@ def takes_tables_of_an_fm(net, fm):
 @pytest.mark.parametrize("name", MODELS)
 def test_an_option_of_training_is_idle_where_the_network_has_nothing_for_it(name):
     needed = NEEDED.get(name, {})
-    narrow = [needed | {"hidden": (3,)}] if "hidden" in MODEL_OPTIONS[name] else []
+    narrow = [needed | {"hidden": (3,)}] if "hidden" in declared(name).options else []
     for base in [*bases(name), *narrow, needed]:
         net = create_model(name, LAYOUT, SIZE, **base)
         has = {
@@ -144,6 +145,4 @@ def test_an_option_of_training_is_idle_where_the_network_has_nothing_for_it(name
             "attention_l2": has_attention_weights(net),
             "weight_decay": has_dense_weights(net),
         }
-        assert set(idle_training_options(name, options_of(name), base)) == {
-            option for option in has if not has[option]
-        }, base
+        assert set(idle_training_options(name, base)) == {option for option in has if not has[option]}, base

@@ -101,10 +101,3 @@ def leave_zero(net):
     for parameter in net.collect_params().values():
         if parameter.grad_req != "null" and not parameter.data().asnumpy().any():
             parameter.set_data(mx.nd.array(np.linspace(-1, 1, parameter.data().size).reshape(parameter.shape)))
-
-
-def test_models_have_the_options_the_configuration_knows():
-    from pnn_gluon.config import MODEL_OPTIONS
-
-    networks = {name: set(options) for name, options in MODEL_OPTIONS.items() if name != "gbdt"}
-    assert {name: set(model_options(name)) for name in MODELS} == networks

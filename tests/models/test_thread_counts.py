@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from pnn_gluon.config import MODEL_OPTIONS
+from pnn_gluon.models.declared import declared_models
 
 TRAINED = """
 import hashlib, json, sys
@@ -44,7 +44,7 @@ ELSEWHERE = {"gbdt", "ccpm"}
 
 def trained(threads):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TRAINED, ",".join(sorted(MODEL_OPTIONS.keys() - ELSEWHERE))],
+        [sys.executable, "-W", "ignore", "-c", TRAINED, ",".join(sorted(declared_models().keys() - ELSEWHERE))],
         env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": str(threads)},
         stdout=subprocess.PIPE,
         check=True,

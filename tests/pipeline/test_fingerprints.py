@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.models.declared import declared_models, default_options
 from pnn_gluon.pipeline.options import chosen_options, differences, fingerprint
 from pnn_gluon.pipeline.steps import STEPS
 
@@ -36,8 +37,12 @@ def fingerprints() -> dict[str, dict[str, str]]:
 
 
 def defaults() -> dict[str, Any]:
-    """Every default of a section, by path."""
-    found: dict[str, Any] = {}
+    """Every default of a section, by path; those of models by model."""
+    found: dict[str, Any] = {
+        f"model.{name}.{option}": json.loads(json.dumps(default))
+        for name in declared_models()
+        for option, default in default_options(name).items()
+    }
     for name, field in Config.model_fields.items():
         section = field.annotation
         if hasattr(section, "model_fields"):

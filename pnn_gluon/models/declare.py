@@ -1,0 +1,113 @@
+"""Writes the table of what the models' files declare, `options.json`: python -m pnn_gluon.models.declare."""
+
+import dataclasses
+import json
+import typing
+from typing import Any
+
+from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.models.declared import TABLE
+from pnn_gluon.models.gbdt import GBDTOptions
+from pnn_gluon.models.option import form_of
+from pnn_gluon.models.registry import MODELS, create_model, keywords, model_class
+from pnn_gluon.runtime import HybridBlock, mx
+
+TRAITS = ("dense", "attention", "shared_embedding", "wide_without_hidden", "normalized_without_hidden")
+"""What a network may have: dense weights, weights of an attention, an embedding of one vector an id; and without hidden
+layers a dense layer of more than `EXACT_UNITS` units, and something that `normalization` acts on."""
+
+EXACT_UNITS = 4
+"""Dense layers of up to so many units are float32 with any precision, see `pnn_gluon.blocks.dense`."""
+
+_LAYOUT = FieldLayout(("a", "tags", "b", "c"), (1, 3, 1, 1))
+_SIZE = 11
+
+
+def declarations() -> str:
+    """The text of the table, from the models' files."""
+    table: dict[str, Any] = {name: _network(name) for name in MODELS}
+    table["gbdt"] = {"family": "trees", "has": [], "options": _options_of_group("gbdt", GBDTOptions())}
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {_written(model)}" for name, model in table.items()) + "\n}\n"
+
+
+def options_of_class(name: str, block: type[HybridBlock]) -> dict[str, Any]:
+    """Form and default of each option of a network's class; those of groups one by one.
+
+    Raises:
+        ConfigError: an option of a type that no configuration can give.
+    """
+    hints = typing.get_type_hints(block.__init__, include_extras=True)
+    options: dict[str, Any] = {}
+    for keyword, default in keywords(block).items():
+        if dataclasses.is_dataclass(default):
+            options |= _options_of_group(name, default)
+        else:
+            form = form_of(hints.get(keyword), f"model {name!r}, option {keyword!r}")
+            options[keyword] = {"form": form, "default": default}
+    return options
+
+
+def _options_of_group(name: str, group: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(type(group), include_extras=True)
+    return {
+        option: {"form": form_of(hints[option], f"model {name!r}, option {option!r}"), "default": default}
+        for option, default in dataclasses.asdict(group).items()
+    }
+
+
+def _written(model: dict[str, Any]) -> str:
+    """A model as JSON, an option a line."""
+    options = ",\n  ".join(f"{json.dumps(key)}: {json.dumps(option)}" for key, option in model["options"].items())
+    head = json.dumps({key: value for key, value in model.items() if key != "options"})
+    return f'{head[:-1]}, "options": {{\n  {options}\n}}}}'
+
+
+def _network(name: str) -> dict[str, Any]:
+    options = options_of_class(name, model_class(name))
+    fields = [option for option, each in options.items() if each["form"].get("type") == "field"]
+    needed = dict(zip(fields, _LAYOUT.names, strict=False))
+    return {"family": "network", "has": _traits(name, options, needed), "options": options}
+
+
+def _traits(name: str, options: dict[str, Any], needed: dict[str, Any]) -> list[str]:
+    bare: dict[str, Any] = needed | ({"hidden": ()} if "hidden" in options else {})
+    net = create_model(name, _LAYOUT, _SIZE, **bare)
+    parameters = net.collect_params()
+    dense = [key for key in parameters if key.endswith("weight") and not is_row_parameter(key)]
+    size = (_SIZE, options["embedding_size"]["default"]) if "embedding_size" in options else None
+    has = {
+        "dense": bool(dense),
+        "attention": any("attention" in key for key in dense),
+        "shared_embedding": any(p is not None and p.shape == size for p in [_embedding_of(net)]),
+        "wide_without_hidden": any(_is_wide(node) for node in _graph(net)),
+        "normalized_without_hidden": "hidden" in options and _normalized(name, bare),
+    }
+    return [trait for trait in TRAITS if has[trait]]
+
+
+def _embedding_of(net: HybridBlock) -> Any:
+    return getattr(getattr(net, "embedding", None), "embedding_weight", None)
+
+
+def _normalized(name: str, bare: dict[str, Any]) -> bool:
+    """Whether a network without hidden layers differs with another normalization."""
+    try:
+        graphs = [_graph(create_model(name, _LAYOUT, _SIZE, **bare, normalization=each)) for each in ("layer", "none")]
+    except ConfigError:  # refused by the model itself
+        return False
+    return len(graphs[0]) != len(graphs[1])
+
+
+def _graph(net: HybridBlock) -> Any:
+    return json.loads(net(mx.sym.var("ids")).tojson())["nodes"]
+
+
+def _is_wide(node: Any) -> bool:
+    units = {"pnn_dense": "units", "FullyConnected": "num_hidden"}.get(node["op"])
+    return units is not None and int(node["attrs"][units]) > EXACT_UNITS
+
+
+if __name__ == "__main__":
+    TABLE.write_text(declarations())
