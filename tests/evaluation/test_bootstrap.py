@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.bootstrap import bootstrap, paired_bootstrap
+from pnn_gluon.evaluation.bootstrap import MetricInterval, bootstrap, paired_bootstrap
 from pnn_gluon.evaluation.metrics import Auc, LogLoss, NormalizedEntropy
 
 STATES = {"auc": Auc, "log_loss": LogLoss, "normalized_entropy": NormalizedEntropy}
@@ -122,3 +122,25 @@ def test_losses_of_logits_are_those_of_their_probabilities_and_finite(metric):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         bootstrap([0, 1], [0.1, 0.2], **{"metric": "auc", "repeats": 10, "seed": 1, **options})
+
+
+def outcome(seed):
+    """Of two rows that are drawn once: both clicks, both not, or, in half of the draws, one of each."""
+    try:
+        return bootstrap([0, 1], [0.1, 0.9], "auc", 1, seed)
+    except InputError as error:
+        return str(error)
+
+
+def test_a_metric_that_most_repeats_leave_undefined_is_refused():
+    assert {outcome(seed) for seed in range(20)} == {
+        MetricInterval(1.0, 1.0, 1.0),
+        "bootstrap of auc: 1.0 on 2 rows with 1 positives, defined in 0 of 1 repeats; "
+        "take rows with more of both classes",
+    }
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss", "normalized_entropy"])
+def test_one_score_for_all_rows_is_refused(metric):
+    with pytest.raises(InputError):
+        bootstrap([0, 1], [0.5], metric, 1, 1)

@@ -116,3 +116,20 @@ def test_tables_are_listed(store: Store) -> None:
     assert store.tables() == []
     make(store, "one")
     assert store.tables() == ["rows"]
+
+
+def test_what_is_not_there_is_no_error(store: Store, tmp_path: Path) -> None:
+    remote = remote_of(store)
+    assert not remote.download(Store.relative("rows", DAY, "0" * 16), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert (remote.names("rows"), remote.folders(), remote.sha256("rows/a")) == ([], [], None)
+
+
+def test_folders_are_made_as_deep_as_they_must_be(tmp_path: Path) -> None:
+    remote = Remote(f"file://{tmp_path}/root/of/all")
+    remote.write("rows/deep/a.json", b"1")
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/b").write_text("2")
+    remote.upload(tmp_path / "part", "other/run=1/part")
+    assert (remote.read("rows/deep/a.json"), remote.read("other/run=1/part/b")) == (b"1", b"2")
+    assert remote.folders() == ["other", "rows"]
