@@ -2,8 +2,6 @@
 
 import datetime
 import difflib
-import hashlib
-import json
 import re
 import tomllib
 import typing
@@ -551,21 +549,6 @@ class Config(Section):
     def store_root(self) -> str:
         """Folder or URL of the store."""
         return self.resolve(self.store.root)
-
-    def fingerprint(self, *sections: str) -> str:
-        """SHA-256 of the named sections (`name` or `section.option`), the configuration a step depends on.
-
-        Of the patterns of raw files the part below the fixed folder counts: the same files are the same wherever
-        they lie and however the folder is written.
-        """
-        whole = self.model_dump(mode="json")
-        for key in PATTERNS:
-            whole["source"][key] = whole["source"][key] and split_pattern(whole["source"][key])[1]
-        chosen: dict[str, Any] = {}
-        for section in sections:
-            head, _, option = section.partition(".")
-            chosen[section] = whole[head].get(option) if option else whole[head]
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 
 def located(path: str, base: Path) -> str:

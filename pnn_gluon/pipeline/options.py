@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pnn_gluon.config import PATTERNS, Config, split_pattern
+from pnn_gluon.models.declared import default_options
 from pnn_gluon.section import Section
 
 FREE = frozenset({"name", "path", "store", "store_root", "engine", "resolve"})
@@ -69,8 +70,10 @@ def chosen_options(config: Config, paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _of_model(config: Config) -> dict[str, Any]:
-    """The model's name, and its options besides those that are the model's own defaults."""
-    return config.model.model_dump(mode="json", exclude_none=True)
+    """The model's name, and its options that differ from the model's own defaults."""
+    given = config.model.model_dump(mode="json", exclude_none=True)
+    defaults = json.loads(json.dumps(default_options(config.model.name)))
+    return {name: value for name, value in given.items() if name not in defaults or defaults[name] != value}
 
 
 def _of_fields(fields: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:

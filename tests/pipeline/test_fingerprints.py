@@ -88,6 +88,9 @@ def test_only_what_differs_from_a_default_counts(tmp_path: Path) -> None:
     assert chosen_options(plain, ("model", "training", "calibration")) == {"model.name": "ipnn"}
     said = configured(tmp_path, f'{TEXT}[training]\nepochs = 10\n[calibration]\nmethod = "isotonic"\n')
     assert chosen_options(said, ("model", "training", "calibration")) == {"model.name": "ipnn"}
+    own = configured(tmp_path, f'{TEXT}embedding_size = 10\nnormalization = "layer"\n')
+    assert own.model.given == {"embedding_size": 10, "normalization": "layer"}
+    assert chosen_options(own, ("model",)) == {"model.name": "ipnn"}
     more = configured(tmp_path, f"{TEXT}hidden = [64]\n[training]\nepochs = 3\n")
     assert chosen_options(more, ("model", "training")) == {
         "model.name": "ipnn",
