@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import logging
 import os
 import statistics
 import time
@@ -16,7 +17,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from jobs.command import ConfigOption, report
+from jobs.command import ConfigOption
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError, InputError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pnn_gluon.data.feeder import Batch, Feeder
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.loop import Progress
+
+log = logging.getLogger(__name__)
 
 WARM_UP = 20
 """Batches before a clock starts; the training loop is looked at every so many."""
@@ -107,7 +110,7 @@ def command(
         raise ConfigError(f"{config}: model {GBDT_NAME!r} is not trained in batches: bench measures networks")
     with TemporaryDirectory() as folder:
         subject = encoded_subject(options) or generated_subject(options, Path(folder), ids, batches)
-        report(f"bench: {subject.rows_of}, {subject.feeder.rows:,} rows, {subject.size:,} ids")
+        log.info("bench: %s, %s rows, %s ids", subject.rows_of, f"{subject.feeder.rows:,}", f"{subject.size:,}")
         speed = measure(subject, batches, rounds)
     _show(subject, speed)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.command import report
 from jobs.commands.study_plots import Line, Panel, draw_png
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.extras import require
@@ -51,8 +50,8 @@ def poly2(output: OutputOption = DEFAULT_OUTPUT, quick: QuickOption = False, see
     require("matplotlib")
     size = QUICK if quick else StudySize()
     ideal = true_function_auc(size, seed)
-    sparsity = tuple(sparsity_curves(size, seed, report))
-    convergence = tuple(convergence_curves(size, seed, report))
+    sparsity = tuple(sparsity_curves(size, seed))
+    convergence = tuple(convergence_curves(size, seed))
     curves = {
         "seed": seed,
         "size": dataclasses.asdict(size),

@@ -1,6 +1,7 @@
 """Search for the options of a model that validate best; one JSON line with the best trial."""
 
 import json
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.command import report
+log = logging.getLogger(__name__)
 
 
 def command(
@@ -41,10 +42,10 @@ def command(
     what = Search(settings, name, load_dataset(settings, data), seed)
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _stop)
-    print(json.dumps(summarize_trials(search(what, path, trials, report))))
+    print(json.dumps(summarize_trials(search(what, path, trials))))
 
 
 def _stop(number: int, frame: Any) -> None:
     """End as by Ctrl-C when asked to by a signal, so that the trial is noted as interrupted."""
-    report(f"tune: stopped by {signal.Signals(number).name}; the same command goes on")
+    log.info("tune: stopped by %s; the same command goes on", signal.Signals(number).name)
     sys.exit(128 + number)

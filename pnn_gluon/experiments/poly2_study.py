@@ -1,7 +1,8 @@
 """How well networks fit a function of second degree while they see more and more rows ([PNN] 5.4, Figure 20)."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+import logging
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from pnn_gluon.training.export import predict_logits
 from pnn_gluon.training.loop import Batch, train
 from pnn_gluon.training.options import TrainingOptions
 
-Report = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 HIDDEN = (128, 128, 128)
 
@@ -150,21 +151,21 @@ def learning_curve(
     return Curve(contender.name, tuple(map(int, examples)), auc)
 
 
-def sparsity_curves(size: StudySize, seed: int, report: Report) -> Iterator[Curve]:
+def sparsity_curves(size: StudySize, seed: int) -> Iterator[Curve]:
     """Figure 20 (a): the DNN with three hidden layers of 128, on worlds with more and more categories."""
     for count in size.categories:
         world = Poly2World.draw(random_sizes(count, size.fields, _seeds(seed).sizes), seed=_seeds(seed).world)
         rows, valid = _examples(world, size.sparsity_rows, seed), _examples(world, size.valid_rows, seed, valid=True)
         curve = learning_curve(_dnn(f"N = {count}", world, HIDDEN), world, rows, valid, size, seed)
-        yield _reported(curve, report)
+        yield _reported(curve)
 
 
-def convergence_curves(size: StudySize, seed: int, report: Report) -> Iterator[Curve]:
+def convergence_curves(size: StudySize, seed: int) -> Iterator[Curve]:
     """Figure 20 (b): DNNs and poly-2 regression on one world, and then lr and product models on the same rows."""
     world, valid = _convergence_world(size, seed)
     rows = _examples(world, size.convergence_rows, seed)
     for contender in _contenders(world):
-        yield _reported(learning_curve(contender, world, rows, valid, size, seed), report)
+        yield _reported(learning_curve(contender, world, rows, valid, size, seed))
 
 
 def true_function_auc(size: StudySize, seed: int) -> float:
@@ -227,6 +228,6 @@ def _auc(label: NDArray[np.float32], score: NDArray[np.float32] | NDArray[np.flo
     return Auc().update(label, score).value()
 
 
-def _reported(curve: Curve, report: Report) -> Curve:
-    report(f"poly2 {curve.name}: AUC {curve.auc[-1]:.4f} after {curve.examples[-1]:,} rows")
+def _reported(curve: Curve) -> Curve:
+    log.info("poly2 %s: AUC %.4f after %s rows", curve.name, curve.auc[-1], f"{curve.examples[-1]:,}")
     return curve

@@ -4,6 +4,7 @@ Test rows are never looked at: a trial's value is the validation metric of its b
 """
 
 import dataclasses
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.experiments.classes import check_classes
 from pnn_gluon.experiments.config import FitConfig, Plan
 from pnn_gluon.experiments.dataset import Dataset
-from pnn_gluon.experiments.run import Report
 from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.experiments.search_space import Choices, Range
 from pnn_gluon.experiments.trials import Journal, State, Trial, shown_options
@@ -24,6 +24,8 @@ from pnn_gluon.training.options import GBDT_NAME
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.proposal import Proposal
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a trial may begin: one that ended its process so often has failed."""
@@ -103,7 +105,7 @@ class Search:
         }
 
 
-def search(what: Search, journal: Path, trials: int, report: Report) -> Journal:
+def search(what: Search, journal: Path, trials: int) -> Journal:
     """Bring a search to `trials` trials in all, from as many as its journal holds.
 
     A trial that was interrupted or whose process was killed begins again, with the same number and options, so that
@@ -114,7 +116,6 @@ def search(what: Search, journal: Path, trials: int, report: Report) -> Journal:
         what: What is searched.
         journal: File of the trials, made if missing.
         trials: How many there shall be.
-        report: Takes lines of progress.
 
     Raises:
         ConfigError: the journal is of another search, or another process searches with it.
@@ -124,11 +125,12 @@ def search(what: Search, journal: Path, trials: int, report: Report) -> Journal:
     try:
         with file_lock(journal, wait=False):
             kept = Journal.open(journal, what.summary())
-            report(f"tune {what.model}: {journal} holds {len(kept.trials)} of {trials} trials")
+            log.info("tune %s: %s holds %d of %d trials", what.model, journal, len(kept.trials), trials)
             while len(kept.trials) < trials:
                 trial = _next(what, kept)
                 kept.end(trial)
-                report(f"tune {what.model}: trial {trial.number}: {_outcome(trial)} ({shown_options(trial.options)})")
+                options = shown_options(trial.options)
+                log.info("tune %s: trial %d: %s (%s)", what.model, trial.number, _outcome(trial), options)
             return kept
     except BlockingIOError as error:
         raise ConfigError(f"{journal}: another process searches with this journal; wait, or take another") from error

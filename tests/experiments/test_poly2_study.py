@@ -26,10 +26,6 @@ VALID = Examples(*WORLD.rows(300, 3))
 SMALL = dataclasses.replace(QUICK, part_rows=100, batch_size=40)
 
 
-def ignore(text):
-    """No progress."""
-
-
 def dnn():
     return Contender("dnn", OneHotDNN(WORLD.layout, WORLD.size, (8,), prefix="dnn_"))
 
@@ -91,18 +87,18 @@ def test_fewer_rows_than_a_batch_are_refused():
         learning_curve(dnn(), WORLD, few, VALID, SMALL, seed=1)
 
 
-def test_sparsity_has_a_curve_for_each_number_of_categories():
+def test_sparsity_has_a_curve_for_each_number_of_categories(caplog):
     size = dataclasses.replace(QUICK, categories=(12, 24), sparsity_rows=1000, part_rows=500)
-    lines = []
-    curves = list(sparsity_curves(size, 1, lines.append))
+    caplog.set_level("INFO", "pnn_gluon")
+    curves = list(sparsity_curves(size, 1))
     assert [(curve.name, curve.examples) for curve in curves] == [("N = 12", (500, 1000)), ("N = 24", (500, 1000))]
-    assert len(lines) == 2
-    assert "N = 24" in lines[1]
+    assert len(caplog.messages) == 2
+    assert "N = 24" in caplog.messages[1]
 
 
 def test_poly2_regression_and_every_network_learn_and_stay_below_the_true_function():
     size = dataclasses.replace(QUICK, convergence_rows=4000, part_rows=2000, batch_size=50)
-    curves = {curve.name: curve for curve in convergence_curves(size, 1, ignore)}
+    curves = {curve.name: curve for curve in convergence_curves(size, 1)}
     expected = ["DNN 1 x 128", "DNN 1 x 512", "DNN 3 x 128", "poly-2", "lr", "fm", "kfm", "ipnn", "kpnn"]
     assert list(curves) == expected
     best = true_function_auc(size, 1)

@@ -92,7 +92,7 @@ def pretend(monkeypatch):
 def searched(folder, journal="a.jsonl", trials=14, seed=1, rows=ROWS, change=lambda text: text):
     path = folder / "fit.toml"
     path.write_text(change(CONFIG))
-    return search(Search(load_fit_config(path), "fnn", rows, seed), folder / journal, trials, lambda text: None)
+    return search(Search(load_fit_config(path), "fnn", rows, seed), folder / journal, trials)
 
 
 def kept(journal):
@@ -328,24 +328,25 @@ def test_a_search_without_a_space_is_refused(folder):
 def test_no_test_row_is_looked_at_and_a_value_is_that_of_fit(folder, model):
     config = load_fit_config(folder / "fit.toml")
     unseen = dataclasses.replace(ROWS, test=None)
-    found = search(Search(config, model, unseen, 3), folder / "a.jsonl", 2, lambda text: None)
+    found = search(Search(config, model, unseen, 3), folder / "a.jsonl", 2)
     for trial in found.trials:
         run, _ = fit.fit(config.plan(model, trial.options), ROWS, 3, lambda text: None)
         assert trial.value == pytest.approx(run.valid["auc"], rel=1e-6)
         assert len(trial.validations) == run.epochs
 
 
-def test_the_command_prints_the_best_trial_and_lists_all(folder, capsys, monkeypatch):
+def test_the_command_prints_the_best_trial_and_lists_all(folder, capsys, caplog, monkeypatch):
     monkeypatch.chdir(folder)
+    caplog.set_level("INFO", "pnn_gluon")
     command(folder / "fit.toml", trials=3)
-    out, err = capsys.readouterr()
+    out = capsys.readouterr().out
     found = json.loads(out, parse_constant=pytest.fail)
     assert out.count("\n") == 1
     assert (found["model"], found["metric"], found["trials"], found["complete"]) == ("fnn", "auc", 3, 3)
     journal = Journal.read(folder / "work" / "tune" / "generated-fnn.jsonl")
     best = max(journal.trials, key=lambda trial: trial.value)
     assert (found["trial"], found["value"], found["options"]) == (best.number, best.value, best.options)
-    assert f"trial 2: {journal.trials[2].value:.5f} (hidden [" in err
+    assert f"trial 2: {journal.trials[2].value:.5f} (hidden [" in caplog.text
     command(folder / "fit.toml", listed=True)
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [(row[1].strip(), row[2].strip()) for row in rows] == [(str(n), "complete") for n in range(3)]
