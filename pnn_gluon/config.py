@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.idle_options import idle_model_options, idle_training_options
+from pnn_gluon.idle_options import idle_model_options
 from pnn_gluon.models.declared import (
     ADAPTIVE,
     checked_options,
@@ -25,8 +25,8 @@ from pnn_gluon.models.declared import (
 )
 from pnn_gluon.option_types import NAME_PATTERN, Name
 from pnn_gluon.section import Section
+from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import (
-    GBDT_NAME,
     BatchSize,
     FittingOptions,
     PretrainEpochs,
@@ -235,10 +235,6 @@ class FeatureMapConfig(Section):
 
     min_impressions: Annotated[int, Field(ge=1, lt=2**63)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
-
-
-GBDT_TRAINING = frozenset({"window_days", "validation", "patience", "seed", "unseen_share"})
-"""Options of `training` that have an effect on gradient boosted trees."""
 
 
 class ModelOptions(Section):
@@ -502,28 +498,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _training_has_an_effect(self) -> Self:
-        idle = idle_training_options(self.model.name, self.model.given)
-        given = self.training.model_dump(include=set(idle), exclude_defaults=True)
-        if given and self.model.name != GBDT_NAME:
-            raise ValueError("; ".join(f"training.{option} {idle[option]}" for option in given))
-        return self
-
-    @model_validator(mode="after")
-    def _trees_take_these_options(self) -> Self:
-        if self.model.name != GBDT_NAME:
-            return self
-        draws = self.model.resolved["subsample"] < 1 or self.training.unseen_share > 0
-        allowed = GBDT_TRAINING if draws else GBDT_TRAINING - {"seed"}
-        idle = sorted(self.training.model_fields_set - allowed)
-        if idle == ["seed"]:
-            raise ValueError(
-                "training.seed has an effect on model 'gbdt' with model.subsample below 1 or unseen_share above 0 only"
-            )
-        if idle:
-            raise ValueError(
-                f"training.{idle[0]} has no effect on model 'gbdt', which starts anew each day: leave it out; "
-                f"its options of training: {', '.join(sorted(allowed))}"
-            )
+        faults = list(family_of(self.model.name).pipeline_faults(self.model.name, self.model.given, self.training))
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     def _check_columns(self) -> None:

@@ -27,7 +27,8 @@ from pnn_gluon.pipeline.reading import Reading
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARDS
 from pnn_gluon.pipeline.work import Inputs
-from pnn_gluon.training.options import GBDT_NAME, TrainingOptions
+from pnn_gluon.training.families import family_of
+from pnn_gluon.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from pnn_gluon.blocks.layout import FieldLayout
@@ -106,8 +107,8 @@ def command(
 ) -> None:
     """How fast the pipeline's model trains on this machine, and what limits it; one JSON line on stdout's end."""
     options = load_config(config)
-    if options.model.name == GBDT_NAME:
-        raise ConfigError(f"{config}: model {GBDT_NAME!r} is not trained in batches: bench measures networks")
+    if not family_of(options.model.name).in_batches:
+        raise ConfigError(f"{config}: model {options.model.name!r} is not trained in batches: bench measures networks")
     with TemporaryDirectory() as folder:
         subject = encoded_subject(options) or generated_subject(options, Path(folder), ids, batches)
         log.info("bench: %s, %s rows, %s ids", subject.rows_of, f"{subject.feeder.rows:,}", f"{subject.size:,}")
@@ -121,7 +122,7 @@ def encoded_subject(config: Config) -> Subject | None:
     days = store.days(SHARDS.name)
     if not days:
         return None
-    from jobs.steps.train import network_options, training_feeder
+    from jobs.steps.train_network import network_options, training_feeder
     from pnn_gluon.data.feature_map import FeatureMap
 
     inputs = Inputs.read(step("train"), Reading(config, store, days[-1]))

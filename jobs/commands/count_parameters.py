@@ -10,7 +10,7 @@ import typer
 
 from pnn_gluon.config import ModelConfig, checked_model
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.training.options import GBDT_NAME
+from pnn_gluon.training.families import family_of
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 """What the command needs of typer: the model's own options are read here."""
@@ -34,8 +34,8 @@ def command(
     if model is None:
         print(json.dumps(parameter_counts.paper_table()))
         return
-    if model == GBDT_NAME:
-        raise ConfigError("count-parameters: the size of gbdt is known once it is trained; `fit` tells it")
+    if not family_of(model).counted_untrained:
+        raise ConfigError(f"count-parameters: the size of {model} is known once it is trained; `fit` tells it")
     options = model_options(model, context.args)
     counts = parameter_counts.count_parameters(model, ids, fields, options.options)
     print(

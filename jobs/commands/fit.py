@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pnn_gluon.experiments.config import Plan
     from pnn_gluon.experiments.dataset import Dataset
     from pnn_gluon.experiments.run import Run
-    from pnn_gluon.models.gbdt import GBDT
-    from pnn_gluon.runtime import HybridBlock
 
 
 def command(
@@ -53,7 +51,7 @@ def command(
 
     runs: list[Run] = []
 
-    def keep(run: "Run", net: "HybridBlock | GBDT") -> None:
+    def keep(run: "Run", net: Any) -> None:
         runs.append(run)
         if output is not None:
             write_outcome(output, summarize(settings, name, rows, runs, seeds is not None), rows, runs)
@@ -67,9 +65,7 @@ def command(
         raise PnnError(f"fit {name}: of the seeds {seeds} these failed: {', '.join(map(str, failed))}; see above")
 
 
-def _fit_each(
-    plan: "Plan", rows: "Dataset", seeds: list[int], keep: "Callable[[Run, HybridBlock | GBDT], None]"
-) -> list[int]:
+def _fit_each(plan: "Plan", rows: "Dataset", seeds: list[int], keep: "Callable[[Run, Any], None]") -> list[int]:
     """Fit with each seed and keep what it gave at once, whatever comes after; the seeds that failed."""
     from pnn_gluon.experiments.fit import fit
 

@@ -1,6 +1,5 @@
 """`fit --bundle`: the model of a run as a bundle, which `score-table` and everything else scores new rows with."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +7,12 @@ from pnn_gluon import __version__
 from pnn_gluon.config import RESERVED_NAMES
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.file_hash import sha256_of
-from pnn_gluon.training.options import GBDT_NAME
+from pnn_gluon.models.declared import resolved_options
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.config import FitConfig, Plan
     from pnn_gluon.experiments.dataset import Dataset
     from pnn_gluon.experiments.run import Run
-    from pnn_gluon.models.gbdt import GBDT
-    from pnn_gluon.runtime import HybridBlock
 
 
 def check_bundle(folder: Path, plan: "Plan", rows: "Dataset", runs: int) -> None:
@@ -34,9 +31,7 @@ def check_bundle(folder: Path, plan: "Plan", rows: "Dataset", runs: int) -> None
         raise ConfigError(f"--bundle: field name {taken[0]!r} is taken by scoring; name it otherwise in data.fields")
 
 
-def write_fit_bundle(
-    folder: Path, config: "FitConfig", plan: "Plan", rows: "Dataset", run: "Run", model: "HybridBlock | GBDT"
-) -> None:
+def write_fit_bundle(folder: Path, config: "FitConfig", plan: "Plan", rows: "Dataset", run: "Run", model: Any) -> None:
     """Write the bundle of a run, as a whole or not at all.
 
     Args:
@@ -45,25 +40,27 @@ def write_fit_bundle(
         plan: Of the run.
         rows: Its data.
         run: What it gave; the metrics of the test rows go into the card.
-        model: With the parameters of its best epoch.
+        model: As `fit` gives it.
     """
     from pnn_gluon.evaluation.calibration import calibrator_from_dict
     from pnn_gluon.serving.bundle import MAP, BundleCard, write_bundle
     from pnn_gluon.temporary import temporary_folder
-    from pnn_gluon.training.scorer import parameters_file
+    from pnn_gluon.training.families import family_of
 
+    family = family_of(plan.model.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder.parent, f".{folder.name}.") as scratch:
         bundle = scratch / "bundle"
         bundle.mkdir()
         rows.feature_map.save(bundle / MAP)
-        options = _save(bundle, plan, rows, model)
+        family.save(model, bundle, rows.layout.slots)
+        options = resolved_options(plan.model.name, plan.model.options_for(rows.feature_map.vocabulary))
         card = BundleCard(
             model={"name": plan.model.name, "options": options, "size": rows.size},
             model_day=str(rows.feature_map.day),
             map_day=str(rows.feature_map.day),
             map_sha256=sha256_of(bundle / MAP),
-            parameters_sha256=sha256_of(bundle / parameters_file(plan.model.name)),
+            parameters_sha256=sha256_of(bundle / family.parameters_file()),
             rate=1.0,
             metrics=run.test,
             config={"fit": {"fingerprint": config.fingerprint(plan.model.name), "seed": run.seed, **plan.summary()}},
@@ -71,16 +68,3 @@ def write_fit_bundle(
         )
         write_bundle(bundle, card, calibrator_from_dict({"method": "none"}))
         bundle.rename(folder)
-
-
-def _save(bundle: Path, plan: "Plan", rows: "Dataset", model: Any) -> dict[str, Any]:
-    """Write trees, or the network as a graph; its options."""
-    from pnn_gluon.models.gbdt import GBDTOptions
-    from pnn_gluon.models.registry import model_options
-    from pnn_gluon.training.export import export_model
-
-    if plan.model.name == GBDT_NAME:
-        model.save(bundle)
-        return dataclasses.asdict(GBDTOptions(**plan.model.options))
-    export_model(model, bundle, rows.layout.slots)
-    return model_options(plan.model.name) | plan.model.options_for(rows.feature_map.vocabulary)

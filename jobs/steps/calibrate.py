@@ -33,7 +33,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     )
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
-    from pnn_gluon.training.scorer import last_bits
+    from pnn_gluon.training.families import family_of
 
     calibration, model = inputs.config.calibration, inputs[Need(MODELS)]
     if model.kept is not None:
@@ -56,7 +56,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     for note in notes:
         log.info("calibrate %s: %s", inputs.day, note)
     details = BundleDetails(summary=summary, notes=notes, model_day=str(inputs.day), map_day=str(inputs.day))
-    return Built(len(label), details, last_bits(model.details.model["name"]))
+    return Built(len(label), details, family_of(model.details.model["name"]).last_bits())
 
 
 def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
@@ -80,15 +80,15 @@ def _scored(folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32
     import numpy as np
 
     from pnn_gluon.data.feature_map import FeatureMap
-    from pnn_gluon.training.scorer import load_scorer
+    from pnn_gluon.training.families import family_of
 
-    scorer = load_scorer(folder, model, FeatureMap.load(folder / MAP_FILE).layout)
+    scorer = family_of(model["name"]).load(folder, model, FeatureMap.load(folder / MAP_FILE).layout)
     return np.concatenate([scorer.logits(ids) for ids in days])
 
 
 def _card(inputs: Inputs, model: Partition[ModelDetails], summary: Summary) -> "BundleCard":
     from pnn_gluon.serving.bundle import BundleCard
-    from pnn_gluon.training.scorer import parameters_file
+    from pnn_gluon.training.families import family_of
 
     feature_map = inputs[Need(MAPS)]
     return BundleCard(
@@ -96,7 +96,7 @@ def _card(inputs: Inputs, model: Partition[ModelDetails], summary: Summary) -> "
         model_day=str(inputs.day),
         map_day=str(feature_map.day),
         map_sha256=feature_map.sha256(MAP_FILE),
-        parameters_sha256=model.sha256(parameters_file(model.details.model["name"])),
+        parameters_sha256=model.sha256(family_of(model.details.model["name"]).parameters_file()),
         rate=model.details.rate,
         metrics=summary,
         config=inputs.options,

@@ -27,7 +27,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     """Fit the calibrator on the calibrate share of the matured day, which no model trains on."""
     from pnn_gluon.evaluation.calibration import CannotCalibrate
     from pnn_gluon.serving.bundle import BundleCard
-    from pnn_gluon.training.scorer import last_bits
+    from pnn_gluon.training.families import family_of
 
     champion, matured = inputs[Need(CHAMPIONS)], inputs[Need(MATURED)]
     source = inputs.bundle_in_force(champion)
@@ -52,7 +52,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         model_day=pointer.model_day,
         map_day=pointer.map_day,
     )
-    return Built(rows, details, last_bits(BundleCard.read(folder).model["name"]))
+    return Built(rows, details, family_of(BundleCard.read(folder).model["name"]).last_bits())
 
 
 def _refit(

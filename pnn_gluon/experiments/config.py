@@ -25,14 +25,14 @@ from pnn_gluon.config import (
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.experiments.older_fields import present_fields
 from pnn_gluon.experiments.search_space import SearchSpace
-from pnn_gluon.experiments.training_table import OF_TREES, Metric, OwnTraining, TrainingTable
-from pnn_gluon.idle_options import idle_model_options, idle_training_options
+from pnn_gluon.experiments.training_table import Metric, OwnTraining, TrainingTable
+from pnn_gluon.idle_options import idle_model_options
 from pnn_gluon.models.declared import options_of
 from pnn_gluon.option_types import Count, Name
 from pnn_gluon.section import Section
-from pnn_gluon.training.options import GBDT_NAME, Seed, TrainingOptions
+from pnn_gluon.training.families import family_of
+from pnn_gluon.training.options import Seed, TrainingOptions
 
-_TREES_PATIENCE = 10
 FileName = Annotated[FilePath, Field(min_length=1)]
 Index = Annotated[int, Field(ge=0)]
 ColumnName = Annotated[str, Field(min_length=1), AfterValidator(lambda name: name.strip().lower())]
@@ -118,7 +118,7 @@ class DataConfig(Section):
 class ModelTables(Section):
     """Options of one model, over the defaults of `[model]` and `[training]`.
 
-    For gbdt `training` takes `metric` and `patience`, in trees.
+    `training` takes what has an effect on the model's family.
     """
 
     model: ModelOptions
@@ -155,16 +155,16 @@ class Plan:
         }
         own |= {"unseen_share": self.unseen_share} if self.unseen_share else {}
         whole = training | own
-        if self.model.name == GBDT_NAME:
-            whole = {name: whole[name] for name in sorted(OF_TREES)}
+        takes = family_of(self.model.name).paper_options
+        if takes is not None:
+            whole = {name: whole[name] for name in sorted(takes)}
         return {"model": self.model.model_dump(mode="json", exclude_none=True), "training": whole}
 
     def differences(self) -> dict[str, Any]:
         """Given options of the model, and those of training that differ from their defaults; fit for JSON."""
         usual = TrainingOptions().model_dump() | OwnTraining().model_dump()
         usual["metric"] = _usual_metric(self.training)
-        if self.model.name == GBDT_NAME:
-            usual["patience"] = _TREES_PATIENCE
+        usual |= family_of(self.model.name).paper_defaults
         whole = self.summary()
         changed = {option: value for option, value in whole["training"].items() if value != usual[option]}
         return {"model": whole["model"], "training": changed}
@@ -193,7 +193,8 @@ class FitConfig(Section):
         """The options of one model: its own over those of `[model]` and `[training]`.
 
         For the model that `[model]` names, these two tables are its own as well. Another model leaves out what it
-        does not take of `[model]`, and what has no effect on it; gbdt leaves out all of `[training]`.
+        does not take of `[model]`, and what has no effect on it; one of a family with own options, such as boosted
+        trees, leaves out all of `[training]`.
 
         Args:
             name: The model.
@@ -230,9 +231,7 @@ class FitConfig(Section):
             raise ConfigError(explain(self.path, error, TrainingTable, options, f"training of {model.name}")) from None
         if model.name == self.model.name:
             shared, own = {}, shared | own
-        if model.name == GBDT_NAME:
-            return _for_trees(own)
-        return _for_network(model, shared, own)
+        return _in_effect(model, shared, own)
 
     def fingerprint(self, name: str) -> str:
         """SHA-256 of all that decides a model's result, except the bytes of the data and the seed.
@@ -264,21 +263,21 @@ def _plan(model: ModelConfig, training: dict[str, Any]) -> Plan:
     return Plan(model, options, own.batch_size, _metric(own.metric, options), own.pretrain_epochs, own.unseen_share)
 
 
-def _for_network(model: ModelConfig, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """The training options of a network: what has no effect on it is left out of the shared ones."""
-    idle = idle_training_options(model.name, model.given)
+def _in_effect(model: ModelConfig, shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """The training options of a model: what has no effect on it is refused as its own, and left out of the shared ones.
+
+    The shared ones and their defaults are made for networks: for a family with options of its own they do not count.
+    """
+    family = family_of(model.name)
+    takes = family.paper_options
+    if takes is not None and (odd := sorted(own.keys() - takes)):
+        raise ConfigError(f"{odd[0]} has no effect on {model.name}; these have: {', '.join(sorted(takes))}")
+    idle = family.idle_training(model.name, model.given)
     for option in idle.keys() & own.keys():
         if own[option] != TrainingTable.model_fields[option].default:
             raise ConfigError(f"{option} {idle[option]}")
-    return {option: value for option, value in shared.items() if option not in idle} | own
-
-
-def _for_trees(training: dict[str, Any]) -> dict[str, Any]:
-    """The training options of gbdt, for which the defaults of `[training]`, made for networks, do not count."""
-    idle = sorted(training.keys() - OF_TREES)
-    if idle:
-        raise ConfigError(f"{idle[0]} has no effect on gbdt; these have: {', '.join(sorted(OF_TREES))}")
-    return {"patience": _TREES_PATIENCE} | training
+    left = shared if takes is None else {}
+    return {**family.paper_defaults, **{option: left[option] for option in left.keys() - idle.keys()}, **own}
 
 
 def _metric(metric: Metric | None, options: TrainingOptions) -> Metric:

@@ -51,7 +51,7 @@ def load_outcome(path: Path) -> Outcome:
             label, probability = arrays["label"].astype(np.float64), arrays["probability"].astype(np.float64)
             seeds = tuple(int(seed) for seed in arrays["seed"])
             output = tuple(arrays["output"].astype(np.float64)) if "output" in arrays else None
-        loss: Loss = summary["config"]["training"].get("loss", "log")  # gbdt has no choice of loss
+        loss: Loss = summary["config"]["training"].get("loss", "log")  # boosted trees have no choice of loss
         logits = output if loss == "log" else None
         found = Outcome(path, summary["model"], loss, label, seeds, tuple(probability), logits)
         _check(found, [run["seed"] for run in summary.get("seeds", [summary])])

@@ -25,7 +25,7 @@ class Run:
         seed: Decides starting values, the order of the rows, dropout.
         test: Metrics on the test rows, after the best epoch.
         valid: The same on the validation rows.
-        epochs: Epochs trained; trees of gbdt.
+        epochs: Epochs trained; of boosted trees, trees.
         best_epoch: The one that counts, from 1.
         seconds: Spent on training, without pre-training, validation and reading data.
         parameters: Numbers that training changes.

@@ -20,7 +20,7 @@ from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.experiments.search_space import Choices, Range
 from pnn_gluon.experiments.trials import Journal, State, Trial, shown_options
 from pnn_gluon.file_lock import file_lock
-from pnn_gluon.training.options import GBDT_NAME
+from pnn_gluon.training.families import family_of
 
 if TYPE_CHECKING:
     from pnn_gluon.experiments.proposal import Proposal
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a trial may begin: one that ended its process so often has failed."""
-
-_UNPRUNED_EPOCHS, _UNPRUNED_TREES = 3, 50
-"""Epochs, or trees of gbdt, before a trial can be pruned."""
 
 
 class _Hopeless(Exception):
@@ -146,7 +143,7 @@ def _next(what: Search, journal: Journal) -> Trial:
         journal.trials,
         maximize=what.maximize,
         seed=what.seed,
-        unpruned_epochs=_UNPRUNED_TREES if what.model == GBDT_NAME else _UNPRUNED_EPOCHS,
+        unpruned_epochs=family_of(what.model).unpruned_epochs,
     )
     same = [each for each in journal.trials if each.options == proposal.options and each.state != "pruned"]
     if same:

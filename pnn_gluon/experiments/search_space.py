@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 
 from pnn_gluon.config import ModelOptions
-from pnn_gluon.experiments.training_table import OF_TREES, TrainingTable
+from pnn_gluon.experiments.training_table import TrainingTable
 from pnn_gluon.models.declared import declared_models, options_of
 from pnn_gluon.section import Section
-from pnn_gluon.training.options import GBDT_NAME
+from pnn_gluon.training.families import family_of
 
 _DECIDE_THE_VALUE = {"metric", "loss"}
 """Options of training that are not searched over: values of trials with others could not be compared."""
@@ -127,10 +127,9 @@ class SearchSpace(Section):
 
     def space_of(self, model: str) -> dict[str, Range | Choices]:
         """The options `table.key` that a model takes: those of training, and those of models that are its own."""
-        takes = {
-            "model": options_of(model),
-            "training": OF_TREES if model == GBDT_NAME else frozenset(TrainingTable.model_fields),
-        }
+        of_family = family_of(model).paper_options
+        training = frozenset(TrainingTable.model_fields) if of_family is None else of_family
+        takes = {"model": options_of(model), "training": training}
         return {
             f"{table}.{key}": searched
             for table, options in self.space

@@ -7,9 +7,6 @@ from pnn_gluon.training.options import BatchSize, FittingOptions, LossName, Pret
 
 Metric = Literal["auc", "log_loss", "rmse"]
 
-OF_TREES = frozenset({"metric", "patience"})
-"""Options of training that gbdt takes."""
-
 
 class OwnTraining(Section):
     """What training here takes besides the library's options: the batches, and what early stopping looks at."""

@@ -28,7 +28,7 @@ class Trial:
         state: `complete`, `pruned` (stopped as hopeless), or `failed` (diverged, or options that are impossible).
         options: `table.key` to value.
         value: Validation metric of the best epoch; None unless complete.
-        validations: The metric after each epoch (tree, for gbdt).
+        validations: The metric after each epoch (of boosted trees: each tree).
         seconds: From beginning to end.
         reason: Why there is no value; None if complete.
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -21,8 +21,6 @@ from pnn_gluon.models.option import Option
 from pnn_gluon.section import Section
 
 TABLE = Path(__file__).with_name("options.json")
-
-FamilyName = Literal["network", "trees"]
 
 OWN_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 """Names of models of the user's: the import path of a class, never a file."""
@@ -36,12 +34,12 @@ class Declared:
     """A model as its file declares it.
 
     Attributes:
-        family: What trains and scores it.
+        family: What trains and scores it, see `pnn_gluon.training.families`.
         options: Its options by name.
         has: What its networks have, of `pnn_gluon.models.declare.TRAITS`.
     """
 
-    family: FamilyName
+    family: str
     options: Mapping[str, Option]
     has: frozenset[str]
 
@@ -63,11 +61,6 @@ def declared_models() -> Mapping[str, Declared]:
 def is_own(name: str) -> bool:
     """Whether a model's name is the import path of a class of the user's."""
     return re.fullmatch(OWN_PATTERN, name) is not None
-
-
-def family_name(name: str) -> FamilyName:
-    """The family of a model; a user's own is a network."""
-    return "network" if is_own(name) else declared(name).family
 
 
 def declared(name: str) -> Declared:

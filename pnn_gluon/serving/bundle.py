@@ -24,8 +24,9 @@ from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
 from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.training.families import family_of
+from pnn_gluon.training.family import Scorer
 from pnn_gluon.training.options import PrecisionName
-from pnn_gluon.training.scorer import Scorer, last_bits, load_scorer, parameters_file
 
 FORMAT = 1
 MAP = "map.h5"
@@ -82,7 +83,8 @@ class BundleCard:
         Raises:
             DamagedError: naming the first that is not the file the bundle was made with.
         """
-        known = {MAP: self.map_sha256, parameters_file(self.model["name"]): self.parameters_sha256, **self.files}
+        parameters = family_of(self.model["name"]).parameters_file()
+        known = {MAP: self.map_sha256, parameters: self.parameters_sha256, **self.files}
         for name, expected in known.items():
             path = folder / name
             if not path.is_file() or sha256_of(path) != expected:
@@ -134,7 +136,7 @@ class Bundle:
         try:
             calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
             feature_map = FeatureMap.load(folder / MAP)
-            scorer = load_scorer(folder, card.model, feature_map.layout, precision)
+            scorer = family_of(card.model["name"]).load(folder, card.model, feature_map.layout, precision)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise InputError(f"{folder}: not a bundle this release can load ({error}); {REMEDY}") from error
         return cls(card, feature_map, scorer, calibrator, precision)
@@ -142,7 +144,7 @@ class Bundle:
     @property
     def last_bits(self) -> dict[str, str]:
         """What the last bits of a score depend on besides bundle and row."""
-        return last_bits(self.card.model["name"], self._precision)
+        return family_of(self.card.model["name"]).last_bits(self._precision)
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""

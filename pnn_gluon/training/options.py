@@ -24,9 +24,6 @@ _Positive = Annotated[float, Field(gt=0)]
 _Strength = Annotated[float, Field(ge=0)]
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
-GBDT_NAME = "gbdt"
-"""The one model that is not a network and takes trees for epochs."""
-
 _WITH_EPSILON = ("adam", "adagrad", "groupadagrad")
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from jobs.day_reports import day_reports, write_html
 from jobs.running import run_step
-from jobs.steps.gbdt import _log_loss
-from jobs.steps.train import _validation
+from jobs.steps.train_network import _validation
+from jobs.steps.train_trees import _log_loss
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.metrics import ClickMetrics

@@ -16,7 +16,7 @@ from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.models.declared import declared
 from pnn_gluon.models.gbdt import CARD_FILE, COUNTS_FILE, GBDT, MODEL_FILE, SCORING_ROWS, GBDTOptions
 from pnn_gluon.training.gbdt import Validation, in_memory, train_gbdt
-from pnn_gluon.training.scorer import load_scorer, parameters_file
+from pnn_gluon.training.trees import FAMILY
 
 LAYOUT = FieldLayout.from_widths({"a": 1, "tags": 2, "b": 1})
 SIZE = 60
@@ -109,7 +109,7 @@ def test_a_logit_does_not_depend_on_the_rows_beside_it(fitted):
 
 def test_saved_and_loaded_model_is_the_same(fitted, tmp_path):
     before = content(fitted, tmp_path / "one")
-    loaded = load_scorer(tmp_path / "one", {"name": "gbdt"}, LAYOUT)
+    loaded = FAMILY.load(tmp_path / "one", {"name": "gbdt"}, LAYOUT)
     assert content(loaded, tmp_path / "two") == before
     np.testing.assert_array_equal(loaded.logits(HELD_OUT[0]), fitted.logits(HELD_OUT[0]))
 
@@ -142,8 +142,8 @@ def test_another_process_with_other_threads_gives_equal_bytes(fitted, tmp_path, 
 def test_scoring_with_trees_loads_no_mxnet(fitted, tmp_path):
     fitted.save(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from pnn_gluon.training.scorer import load_scorer;"
-        "load_scorer(Path(sys.argv[1]), {'name': 'gbdt'}, None); assert 'mxnet' not in sys.modules"
+        "import sys; from pathlib import Path; from pnn_gluon.training.families import family_of;"
+        "family_of('gbdt').load(Path(sys.argv[1]), {'name': 'gbdt'}, None); assert 'mxnet' not in sys.modules"
     )
     run([executable, "-c", code, str(tmp_path)], check=True)
 
@@ -287,7 +287,7 @@ def test_a_missing_file_and_counts_of_another_model_are_refused(fitted, tmp_path
 
 def test_one_hash_names_the_whole_model(fitted, tmp_path):
     fitted.save(tmp_path)
-    assert parameters_file("gbdt") == CARD_FILE
+    assert FAMILY.parameters_file() == CARD_FILE
     card = json.loads((tmp_path / CARD_FILE).read_text())
     hashes = {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in (MODEL_FILE, COUNTS_FILE)}
     assert card == {"fields": {"a": 1, "tags": 2, "b": 1}, "sha256": hashes}

@@ -1,4 +1,4 @@
-"""The day's model as gradient boosted trees: what the step train does when the model is gbdt."""
+"""The day's model as gradient boosted trees: what the step train does for this family."""
 
 import dataclasses
 import logging
@@ -29,7 +29,7 @@ ROUNDS = 10
 log = logging.getLogger(__name__)
 
 
-def build_gbdt(inputs: Inputs, folder: Path) -> Built:
+def build_trees(inputs: Inputs, folder: Path) -> Built:
     """Fit the trees to the shards and save them.
 
     Args:
@@ -39,7 +39,7 @@ def build_gbdt(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.gbdt import GBDTOptions
     from pnn_gluon.training.gbdt import train_gbdt
-    from pnn_gluon.training.scorer import last_bits
+    from pnn_gluon.training.trees import FAMILY
 
     config = inputs.config
     feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
@@ -53,7 +53,7 @@ def build_gbdt(inputs: Inputs, folder: Path) -> Built:
         seed=config.training.seed,
         progress=_progress(inputs),
     )
-    fitted.model.save(folder)
+    FAMILY.save(fitted.model, folder, feature_map.layout.slots)
     details = ModelDetails(
         model={"name": config.model.name, "options": dataclasses.asdict(options), "size": feature_map.size},
         fields=dict(zip(feature_map.layout.names, feature_map.layout.widths, strict=True)),
@@ -62,7 +62,7 @@ def build_gbdt(inputs: Inputs, folder: Path) -> Built:
         trees=fitted.model.trees,
         history=fitted.history,
     )
-    return Built(fitted.examples, details, last_bits(config.model.name))
+    return Built(fitted.examples, details, FAMILY.last_bits())
 
 
 def _rows(paths: list[Path], share: str, feature_map: "FeatureMap", unseen: "Unseen | None" = None) -> "Rows":

@@ -1,0 +1,84 @@
+"""What networks and boosted trees each say about themselves: a family of models behind one protocol.
+
+`pnn_gluon.training.families` finds a model's family. Of a day's training and of that of paper mode each family has a
+module of its own, `jobs/steps/train_*.py` and `pnn_gluon/experiments/fit_*.py`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.section import Section
+from pnn_gluon.training.options import PrecisionName
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Scorer(Protocol):
+    """A fitted model of any family."""
+
+    def logits(self, ids: "NDArray[np.int32]") -> "NDArray[np.float32]":
+        """Logits (rows,) of ids int32 (rows, S); a row's bits do not depend on the rows beside it."""
+
+
+class Family(Protocol):
+    """Models that are trained, kept and scored in one way.
+
+    The configuration asks for the attributes, `idle_training` and `pipeline_faults`: these load nothing heavy.
+
+    Attributes:
+        in_batches: Whether training takes batches, whose time `bench` measures.
+        counted_untrained: Whether the number of parameters is known before training.
+        paper_options: Options of `[training]` of paper mode that these models take; None for all.
+        paper_defaults: Their defaults there where they are not those of networks.
+        unpruned_epochs: Epochs (trees) before a trial of a search can be pruned.
+    """
+
+    in_batches: bool
+    counted_untrained: bool
+    paper_options: frozenset[str] | None
+    paper_defaults: Mapping[str, Any]
+    unpruned_epochs: int
+
+    def parameters_file(self) -> str:
+        """The file of a model's folder whose hash names all its parameters."""
+
+    def idle_training(self, model: str, given: Mapping[str, Any]) -> Mapping[str, str]:
+        """Options of training that have no effect on a model with these options, each with the reason."""
+
+    def pipeline_faults(self, model: str, given: Mapping[str, Any], training: Section) -> Iterator[str]:
+        """What is given in `[training]` of a pipeline without an effect on a model with these options, in words."""
+
+    def save(self, trained: Any, folder: Path, slots: int) -> Sequence[Path]:
+        """Write a trained model of the family into an existing folder, to be loaded by `load`; the files written.
+
+        Args:
+            trained: What training of the family makes.
+            folder: Where to.
+            slots: Ids of a row.
+        """
+
+    def load(
+        self, folder: Path, model: Mapping[str, Any], layout: FieldLayout, precision: PrecisionName = "auto"
+    ) -> Scorer:
+        """The trained model in a folder.
+
+        Args:
+            folder: What `save` wrote.
+            model: Its name, options and size, as the manifest of a model and the card of a bundle have them.
+            layout: The fields of its rows.
+            precision: How dense layers multiply, see `pnn_gluon.ops.PRECISIONS`.
+
+        Raises:
+            InputError: a file is missing, damaged or of another model.
+            ConfigError: this version of the program has no such model or option, or the model no such precision here.
+        """
+
+    def last_bits(self, precision: PrecisionName = "auto") -> dict[str, str]:
+        """What the last bits of parameters and logits depend on besides inputs and options.
+
+        With a precision below float32 these are not only the last bits.
+        """
