@@ -15,6 +15,21 @@ from pnn_gluon.training.families import family_of
 _DECIDE_THE_VALUE = {"metric", "loss"}
 """Options of training that are not searched over: values of trials with others could not be compared."""
 
+# fmt: off
+_FIRST_DRAWN = (
+    "embedding_size", "embedding_init", "init_scale", "hidden", "activation", "dropout", "normalization",
+    "attention_size", "temperature", "pooling_dropout", "kernel", "embedding_sizes", "adaptive_c",
+    "subnet_hidden", "subnet_outputs", "subnet_normalization", "kernel_width", "filters", "pooled_values",
+    "crosses", "cross_buckets", "residual_units", "pieces", "cross_layers", "feature_maps", "attention_layers",
+    "heads", "head_size", "candidate", "history", "attention_hidden", "attention_activation", "trees", "depth",
+    "shrinkage", "min_child_weight", "subsample", "bins",
+)
+# fmt: on
+"""Options of models in the order in which they are drawn and shown; all others come after them, by name.
+
+A value depends on how many were drawn before it, so the order is part of what a seed means: it never changes.
+"""
+
 
 class Range(Section):
     """Numbers from low to high, both included; `log` for steps by ratio.
@@ -95,8 +110,9 @@ def _table(name: str, checks: dict[str, Callable[[Any], Any]]) -> Any:
 
 def _model_checks() -> dict[str, Callable[[Any], Any]]:
     """For each option of models, what checks a value, on a model that takes it."""
-    holders = {key: model for model in declared_models() for key in sorted(options_of(model))}
-    return {key: partial(_value_of, ModelOptions, key, {"name": model}) for key, model in holders.items()}
+    holders = {key: model for model in declared_models() for key in options_of(model)}
+    keys = [*_FIRST_DRAWN, *sorted(holders.keys() - set(_FIRST_DRAWN))]
+    return {key: partial(_value_of, ModelOptions, key, {"name": holders[key]}) for key in keys}
 
 
 def _training_checks() -> dict[str, Callable[[Any], Any]]:

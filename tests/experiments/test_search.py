@@ -18,8 +18,10 @@ from pnn_gluon.experiments import dataset, fit
 from pnn_gluon.experiments.config import load_fit_config
 from pnn_gluon.experiments.dataset import Dataset, Examples
 from pnn_gluon.experiments.encoded import encode_parts
+from pnn_gluon.experiments.proposal import propose
 from pnn_gluon.experiments.rows import Rows
 from pnn_gluon.experiments.search import ATTEMPTS, Search, search
+from pnn_gluon.experiments.search_space import SearchSpace
 from pnn_gluon.experiments.trial_report import render_trials, summarize_trials
 from pnn_gluon.experiments.trials import Journal
 from pnn_gluon.file_lock import file_lock
@@ -333,6 +335,33 @@ def test_no_test_row_is_looked_at_and_a_value_is_that_of_fit(folder, model):
         run, _ = fit.fit(config.plan(model, trial.options), ROWS, 3, lambda text: None)
         assert trial.value == pytest.approx(run.valid["auc"], rel=1e-6)
         assert len(trial.validations) == run.epochs
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "drawn"),  # what earlier releases drew: journals of theirs go on as they would have
+    [
+        (
+            "fnn",
+            {
+                "dropout": {"low": 0.0, "high": 0.9},
+                "activation": ["relu", "tanh", "elu"],
+                "hidden": [[4], [6, 3], [5]],
+                "embedding_size": {"low": 1, "high": 64},
+            },
+            {"embedding_size": 20, "hidden": [4], "activation": "tanh", "dropout": 0.01167932407098502},
+        ),
+        (
+            "gbdt",
+            {"bins": {"low": 2, "high": 512}, "depth": {"low": 1, "high": 12}, "trees": {"low": 10, "high": 500}},
+            {"trees": 161, "depth": 7, "bins": 52},
+        ),
+    ],
+)
+def test_a_seed_draws_the_same_options_in_every_release(model, options, drawn):
+    space = SearchSpace.model_validate({"space": {"model": options}}).space_of(model)
+    found = propose(space, [], maximize=True, seed=1, unpruned_epochs=3).options
+    assert found == {f"model.{option}": value for option, value in drawn.items()}
+    assert [key.partition(".")[2] for key in found] == list(drawn)
 
 
 def test_the_command_prints_the_best_trial_and_lists_all(folder, capsys, caplog, monkeypatch):
