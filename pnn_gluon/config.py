@@ -20,6 +20,7 @@ from pnn_gluon.models.declared import (
     checked_options,
     declared_models,
     fields_of,
+    is_own,
     resolved_options,
     unknown_model,
 )
@@ -252,14 +253,14 @@ class ModelOptions(Section):
     @classmethod
     def _options_are_the_models(cls, values: Any) -> Any:
         name = values.get("name") if isinstance(values, Mapping) else None
-        if not isinstance(name, str) or name not in declared_models():
+        if not isinstance(name, str) or not (is_own(name) or name in declared_models()):
             return values
         return {"name": name, **checked_options(name, {key: values[key] for key in values if key != "name"})}
 
     @field_validator("name")
     @classmethod
     def _name_is_known(cls, name: str) -> str:
-        if name not in declared_models():
+        if not is_own(name) and name not in declared_models():
             raise ValueError(unknown_model(name))
         return name
 

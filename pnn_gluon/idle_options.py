@@ -23,7 +23,7 @@ def idle_model_options(model: str, given: Mapping[str, Any]) -> dict[str, str]:
         given: Its options by name.
     """
     idle = {}
-    if given.get("cross_buckets") and not given.get("crosses"):
+    if "crosses" in declared(model).options and given.get("cross_buckets") and not given.get("crosses"):
         idle["cross_buckets"] = "has no effect without `crosses`: give both or neither"
     if _hidden(declared(model), given) == ():
         normalized = "normalized_without_hidden" in declared(model).has

@@ -213,7 +213,7 @@ class FitConfig(Section):
         shared = {key: value for key, value in self.model.given.items() if key in options_of(name)}
         own = (self.models[name].model.given if name in self.models else {}) | dict(options)
         if name == self.model.name:
-            shared, own = {}, shared | own
+            shared, own = {}, self.model.given | own
         for option in idle_model_options(name, shared | own).keys() - own.keys():
             del shared[option]
         whole = {"name": name, **shared, **own}

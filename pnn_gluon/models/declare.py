@@ -1,22 +1,16 @@
 """Writes the table of what the models' files declare, `options.json`: python -m pnn_gluon.models.declare."""
 
-import dataclasses
 import json
-import typing
 from typing import Any
 
 from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.models.declared import TABLE
+from pnn_gluon.models.class_options import options_of_class, options_of_group
+from pnn_gluon.models.declared import TABLE, TRAITS
 from pnn_gluon.models.gbdt import GBDTOptions
-from pnn_gluon.models.option import form_of
-from pnn_gluon.models.registry import MODELS, create_model, keywords, model_class
+from pnn_gluon.models.registry import MODELS, create_model, model_class
 from pnn_gluon.runtime import HybridBlock, mx
-
-TRAITS = ("dense", "attention", "shared_embedding", "wide_without_hidden", "normalized_without_hidden")
-"""What a network may have: dense weights, weights of an attention, an embedding of one vector an id; and without hidden
-layers a dense layer of more than `EXACT_UNITS` units, and something that `normalization` acts on."""
 
 EXACT_UNITS = 4
 """Dense layers of up to so many units are float32 with any precision, see `pnn_gluon.blocks.dense`."""
@@ -28,33 +22,8 @@ _SIZE = 11
 def declarations() -> str:
     """The text of the table, from the models' files."""
     table: dict[str, Any] = {name: _network(name) for name in MODELS}
-    table["gbdt"] = {"family": "trees", "has": [], "options": _options_of_group("gbdt", GBDTOptions())}
+    table["gbdt"] = {"family": "trees", "has": [], "options": options_of_group("gbdt", GBDTOptions())}
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {_written(model)}" for name, model in table.items()) + "\n}\n"
-
-
-def options_of_class(name: str, block: type[HybridBlock]) -> dict[str, Any]:
-    """Form and default of each option of a network's class; those of groups one by one.
-
-    Raises:
-        ConfigError: an option of a type that no configuration can give.
-    """
-    hints = typing.get_type_hints(block.__init__, include_extras=True)
-    options: dict[str, Any] = {}
-    for keyword, default in keywords(block).items():
-        if dataclasses.is_dataclass(default):
-            options |= _options_of_group(name, default)
-        else:
-            form = form_of(hints.get(keyword), f"model {name!r}, option {keyword!r}")
-            options[keyword] = {"form": form, "default": default}
-    return options
-
-
-def _options_of_group(name: str, group: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(type(group), include_extras=True)
-    return {
-        option: {"form": form_of(hints[option], f"model {name!r}, option {option!r}"), "default": default}
-        for option, default in dataclasses.asdict(group).items()
-    }
 
 
 def _written(model: dict[str, Any]) -> str:

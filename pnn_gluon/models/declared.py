@@ -22,6 +22,10 @@ from pnn_gluon.section import Section
 
 TABLE = Path(__file__).with_name("options.json")
 
+TRAITS = ("dense", "attention", "shared_embedding", "wide_without_hidden", "normalized_without_hidden")
+"""What a network may have: dense weights, weights of an attention, an embedding of one vector an id; and without hidden
+layers a dense layer of more than `EXACT_UNITS` units, and something that `normalization` acts on."""
+
 OWN_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 """Names of models of the user's: the import path of a class, never a file."""
 
@@ -36,7 +40,7 @@ class Declared:
     Attributes:
         family: What trains and scores it, see `pnn_gluon.training.families`.
         options: Its options by name.
-        has: What its networks have, of `pnn_gluon.models.declare.TRAITS`.
+        has: What its networks have, of `TRAITS`.
     """
 
     family: str
@@ -64,11 +68,13 @@ def is_own(name: str) -> bool:
 
 
 def declared(name: str) -> Declared:
-    """A model of the library.
+    """A model of the library, or of the user's: a network that may have all, of options that are not known here.
 
     Raises:
         ConfigError: there is none of this name.
     """
+    if is_own(name):
+        return Declared("network", {}, frozenset(TRAITS))
     if name not in declared_models():
         raise ConfigError(unknown_model(name))
     return declared_models()[name]
@@ -76,7 +82,7 @@ def declared(name: str) -> Declared:
 
 def default_options(name: str) -> dict[str, Any]:
     """The options of a model with their defaults; none are known of a user's own."""
-    return {} if is_own(name) else {option: each.default for option, each in declared(name).options.items()}
+    return {option: each.default for option, each in declared(name).options.items()}
 
 
 def resolved_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def options_of(name: str) -> frozenset[str]:
 
 def fields_of(name: str, given: Mapping[str, Any]) -> set[str]:
     """Names of the fields that a model's options speak of."""
-    options = {} if is_own(name) else declared(name).options
+    options = declared(name).options
     return {field for option in options.keys() & given.keys() for field in options[option].fields_in(given[option])}
 
 

@@ -2,17 +2,16 @@
 
 import dataclasses
 import difflib
-import inspect
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.models.class_options import grouped, is_group, keywords
+from pnn_gluon.models.declared import is_own
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from pnn_gluon.runtime import HybridBlock
 
 MODELS = {
@@ -52,17 +51,17 @@ def model_options(name: str) -> dict[str, Any]:
     """
     options: dict[str, Any] = {}
     for keyword, default in keywords(model_class(name)).items():
-        options |= dataclasses.asdict(default) if _is_group(default) else {keyword: default}
+        options |= dataclasses.asdict(default) if is_group(default) else {keyword: default}
     return options
 
 
 def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "HybridBlock":
     """The model as a HybridBlock: ids int32 (B, S) -> logits float32 (B,); parameters have no values yet.
 
-    Parameter names begin with the model's name and do not depend on what the process built before.
+    Parameter names begin with the model's name (a class's) and do not depend on what the process built before.
 
     Args:
-        name: A key of `MODELS`.
+        name: A key of `MODELS`, or the import path of a class of the user's, see `pnn_gluon.models.own`.
         layout: The fields of a row.
         size: Number of ids V; every id is below it.
         **options: See `model_options`.
@@ -74,31 +73,13 @@ def create_model(name: str, layout: FieldLayout, size: int, **options: Any) -> "
     for option in options:
         if option not in known:
             raise ConfigError(f"model {name!r} has no option {option!r}{_suggestion(option, known)}")
+    if is_own(name):
+        from pnn_gluon.models.own import create_own
+
+        return create_own(name, layout, size, options)
     block = model_class(name)
-    model: HybridBlock = block(layout, size, prefix=f"{name}_", **_grouped(keywords(block), options))
+    model: HybridBlock = block(layout, size, prefix=f"{name}_", **grouped(keywords(block), options))
     return model
-
-
-def keywords(block: Any) -> dict[str, Any]:
-    """The keywords of a model's class with their defaults; a default that is a dataclass is a group of options."""
-    parameters = inspect.signature(block).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _is_group(default: object) -> "TypeGuard[DataclassInstance]":
-    return dataclasses.is_dataclass(default) and not isinstance(default, type)
-
-
-def _grouped(keywords: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """The options by keyword: those of a group put into it."""
-    grouped: dict[str, Any] = {}
-    for keyword, default in keywords.items():
-        if _is_group(default):
-            inside = {field.name for field in dataclasses.fields(default)} & options.keys()
-            grouped[keyword] = dataclasses.replace(default, **{option: options[option] for option in inside})
-        elif keyword in options:
-            grouped[keyword] = options[keyword]
-    return grouped
 
 
 def model_class(name: str) -> Any:
@@ -107,6 +88,10 @@ def model_class(name: str) -> Any:
     Raises:
         ConfigError: no model has this name.
     """
+    if is_own(name):
+        from pnn_gluon.models.own import own_class
+
+        return own_class(name)
     if name not in MODELS:
         raise ConfigError(f"there is no model {name!r}{_suggestion(name, MODELS)}")
     return getattr(import_module(f"pnn_gluon.models.{name}"), MODELS[name])

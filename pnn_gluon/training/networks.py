@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.blocks.layout import FieldLayout
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_training_options
-from pnn_gluon.models.declared import with_tuples
+from pnn_gluon.models.declared import is_own, with_tuples
 from pnn_gluon.processor import processor_features
 from pnn_gluon.section import Section
 from pnn_gluon.training.family import Family, Scorer
@@ -73,12 +74,17 @@ class Networks:
         """The network in a folder.
 
         Where native operators serve, it is built anew from its description and computes with them; else it is the
-        exported graph. Logits of the two differ in the last bits.
+        exported graph. Logits of the two differ in the last bits. A model of the user's is always the exported graph,
+        for which its module need not be there, and takes no precision.
         """
         from pnn_gluon.models.registry import create_model
         from pnn_gluon.ops import dense_precision, native_operators
         from pnn_gluon.training.export import load_exported, restore_exported
 
+        if is_own(model["name"]):
+            if precision != "auto":
+                raise ConfigError(f"precision {precision!r} has no effect on model {model['name']!r}: leave it out")
+            return NetworkScorer(load_exported(folder))
         with dense_precision(precision):  # raises if it cannot be had
             if not native_operators():
                 return NetworkScorer(load_exported(folder), precision)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 LOADED = """
 import sys
 import ctr_daily, ctr_export, ctr_nightly_evaluation
-heavy = {"mxnet", "duckdb", "pyarrow", "h5py", "sklearn", "pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.models"}
+heavy = {"mxnet", "duckdb", "pyarrow", "h5py", "sklearn", "pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.runtime"}
 print(sorted(heavy & set(sys.modules)))
 """
 
