@@ -9,6 +9,7 @@ after each command. Benchmarks of quality (generated_days, movielens_days, model
 import datetime
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import shlex
@@ -25,9 +26,11 @@ import typer
 
 from benchmarks.arithmetic import MODELS
 from benchmarks.training_step import VARIANTS, has_model
-from jobs.command import report
+from jobs.logs import show_on_stderr
 from pnn_gluon.processor import processor_features
 from pnn_gluon.runtime import available_processors
+
+log = logging.getLogger("benchmarks.all")
 
 HERE = Path(__file__).parent
 PACKAGES = ("mxnet", "numpy", "duckdb", "h5py", "pyarrow")
@@ -74,7 +77,7 @@ def main(
     results: list[Result] = []
     for name in wanted:
         for command in every[name]:
-            report(f"{name}: python -m {command}")
+            log.info(f"{name}: python -m {command}")
             results.append(run(name, command))
             output.write_text(document(results))
     print(json.dumps({"failed": [result.command for result in results if result.figures is None]}))
@@ -174,4 +177,5 @@ def _steps(results: list[Result]) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
+    show_on_stderr([log.name])
     typer.run(main)

@@ -21,6 +21,7 @@ Ends with one JSON line.
 import dataclasses
 import datetime
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from jobs.command import report
+from jobs.logs import show_on_stderr
 from jobs.running import run_step
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
@@ -46,6 +47,8 @@ from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
 from tests.jobs.small_pipeline import DAILY
+
+log = logging.getLogger("benchmarks.generated_days")
 
 FIRST = datetime.date(2026, 11, 1)
 UPSTREAM = ("ingest", "sample", "count", "feature_map", "encode")
@@ -199,7 +202,7 @@ def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) ->
     for day in days:
         for name in steps:
             outcome = run_step(step(name), config, day)
-            report(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
+            log.info(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
 
 
 def _measured(config: Config, raw: Path, days: list[datetime.date], rate: float) -> Iterator[Figures]:
@@ -295,4 +298,5 @@ def _cell(value: Any) -> str:
 
 
 if __name__ == "__main__":
+    show_on_stderr([log.name])
     typer.run(main)

@@ -10,6 +10,7 @@ with several. Ends with one JSON line.
 
 import datetime
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ import typer
 from rich.table import Table
 
 from benchmarks.generated_days import UPSTREAM
-from jobs.command import report
+from jobs.logs import show_on_stderr
 from jobs.running import run_step
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
@@ -34,6 +35,8 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.warehouse.duckdb_engine import connect
+
+log = logging.getLogger("benchmarks.unseen_values")
 
 FIRST = datetime.date(2026, 11, 1)
 MODELS = {
@@ -103,7 +106,7 @@ def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) ->
     for day in days:
         for name in steps:
             outcome = run_step(step(name), config, day)
-            report(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
+            log.info(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
 
 
 def _next_days(folder: Path, model: str, share: str, days: list[datetime.date]) -> Figures:
@@ -149,4 +152,5 @@ def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
 
 
 if __name__ == "__main__":
+    show_on_stderr([log.name])
     typer.run(main)

@@ -1,7 +1,8 @@
-"""What commands share: options, progress on stderr, and one JSON object on stdout."""
+"""What commands share: options, errors in the log, and one JSON object on stdout."""
 
 import dataclasses
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from jobs.running import Outcome
 from pnn_gluon.disk_errors import explained
 from pnn_gluon.errors import PnnError
 from pnn_gluon.extras import missing_text
-from pnn_gluon.secrets_masking import masked
+
+log = logging.getLogger(__name__)
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
 DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
@@ -23,11 +25,6 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if
 OneConfigOption = Annotated[
     Path | None, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="Of this pipeline; default: of all.")
 ]
-
-
-def report(text: str) -> None:
-    """A line of progress or of what went wrong, without passwords."""
-    print(masked(text), file=sys.stderr, flush=True)
 
 
 def print_outcome(outcome: "Outcome | int") -> int:
@@ -41,24 +38,25 @@ def print_outcome(outcome: "Outcome | int") -> int:
 
 
 def guarded(work: Callable[[], Outcome]) -> "Outcome | int":
-    """The outcome of some work, or the exit status of its failure, reported on stderr."""
+    """The outcome of some work, or the exit status of its failure, which is logged."""
     try:
         return work()
     except PnnError as error:
-        report(f"error: {error}")
+        log.error("error: %s", error)
         return error.exit_status
     except OSError as error:  # the machine's trouble, not the program's: disk, network, permissions
-        report(f"error: {explained(error)}")
+        log.error("error: %s", explained(error))
         return 1
     except Exception as error:
         if _engine_lacks_room(error):
-            report(
-                f"error: the SQL engine: {error}; free some space where temporary files go (TMPDIR) and where the "
-                "store is, or raise engine.memory_limit, then run again"
+            log.error(
+                "error: the SQL engine: %s; free some space where temporary files go (TMPDIR) and where the store is, "
+                "or raise engine.memory_limit, then run again",
+                error,
             )
         else:
             missing = missing_text(error) if isinstance(error, ModuleNotFoundError) else None
-            report(f"error: {missing}" if missing else traceback.format_exc().rstrip())
+            log.error(f"error: {missing}" if missing else traceback.format_exc().rstrip())
         return 1
 
 

@@ -1,14 +1,16 @@
 """Work in a child process, so that its death by a signal can be told: no process can tell its own."""
 
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable
 
-from jobs.command import report
 from jobs.stopping import Stopped, end_children
 from pnn_gluon.errors import PnnError
 from pnn_gluon.signals import death_by_signal
+
+log = logging.getLogger(__name__)
 
 Note = Callable[[str], None]
 
@@ -47,12 +49,12 @@ def _work(work: Callable[[Note], int], writer: int) -> None:
     try:
         status = work(lambda text: _note(writer, text))
     except PnnError as error:
-        report(f"error: {error}")
+        log.error("error: %s", error)
         status = error.exit_status
     except Stopped as stop:
         status = stop.exit_status
     except Exception:
-        report(traceback.format_exc().rstrip())
+        log.error(traceback.format_exc().rstrip())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

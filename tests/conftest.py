@@ -1,11 +1,15 @@
+import io
+import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 
@@ -17,6 +21,25 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(folder / "postgres").running() as server:
         yield server
     shutil.rmtree(folder)
+
+
+class _StderrOfTheMoment(io.StringIO):
+    """Hands on to `sys.stderr`, which pytest replaces between the set-up of a test and its call."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+
+@pytest.fixture
+def shown_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The log on standard error, as a command shows it."""
+    before = [(each, each.level, each.handlers, each.propagate) for each in map(logging.getLogger, LOGGERS)]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", _StderrOfTheMoment())
+        show_on_stderr()
+    yield
+    for logger, level, logger.handlers, logger.propagate in before:
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

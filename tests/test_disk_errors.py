@@ -67,7 +67,9 @@ def test_a_file_over_the_limit_is_named(tmp_path: Path) -> None:
         assert line.endswith(ADVICE[errno.EFBIG])
 
 
-def test_a_full_disk_under_the_sql_engine_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_under_the_sql_engine_is_told_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], shown_log: None
+) -> None:
     def work() -> Outcome:
         raise duckdb.IOException('Could not write file "/tmp/x/spill": No space left on device')
 

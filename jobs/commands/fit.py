@@ -1,15 +1,14 @@
 """Paper mode: a model trained on train, stopped by validation, measured on test; one JSON line."""
 
 import json
+import logging
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.command import report
 from jobs.commands.fit_bundle import check_bundle, write_fit_bundle
 from pnn_gluon.errors import ConfigError, PnnError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from pnn_gluon.experiments.config import Plan
     from pnn_gluon.experiments.dataset import Dataset
     from pnn_gluon.experiments.run import Run
+
+log = logging.getLogger(__name__)
 
 
 def command(
@@ -45,9 +46,9 @@ def command(
     rows = load_dataset(settings, data)
     if bundle is not None:
         check_bundle(bundle, plan, rows, len(chosen))
-    report(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
+    log.info(f"fit {name}: {len(rows.train.label):,} train rows, {rows.layout.fields} fields, {rows.size:,} ids")
     for text in undefined_metrics(rows):
-        report(f"fit {name}: {text}")
+        log.info("fit %s: %s", name, text)
 
     runs: list[Run] = []
 
@@ -72,11 +73,11 @@ def _fit_each(plan: "Plan", rows: "Dataset", seeds: list[int], keep: "Callable[[
     failed = []
     for seed in seeds:
         try:
-            run, net = fit(plan, rows, seed, partial(_report, plan.model.name, seed))
+            run, net = fit(plan, rows, seed)
         except PnnError as error:
             if len(seeds) == 1:
                 raise
-            _report(plan.model.name, seed, f"failed: {error}")
+            log.error("fit %s seed %d: failed: %s", plan.model.name, seed, error)
             failed.append(seed)
         else:
             keep(run, net)
@@ -91,7 +92,3 @@ def _seeds(seed: int | None, seeds: str | None) -> list[int]:
     if seed is not None or bounds is None or int(bounds[2] or bounds[1]) < int(bounds[1]):
         raise ConfigError(f"--seeds {seeds}: expected first..last, such as 1..5, and no --seed beside it")
     return list(range(int(bounds[1]), int(bounds[2] or bounds[1]) + 1))
-
-
-def _report(name: str, seed: int, text: str) -> None:
-    report(f"fit {name} seed {seed}: {text}")

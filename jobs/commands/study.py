@@ -134,7 +134,3 @@ def _write(
     for path, content in files.items():
         write_atomically(path, content)
     print(json.dumps({"study": study, "files": [str(path) for path in files], "last": last}), flush=True)
-
-
-if __name__ == "__main__":
-    app()

@@ -1,5 +1,6 @@
 """One run of paper mode: train on train, stop by validation, measure on test."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,18 +9,19 @@ from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.fit_network import train_network
 from pnn_gluon.experiments.fit_trees import train_trees
-from pnn_gluon.experiments.run import Report, Run
+from pnn_gluon.experiments.run import Run
+from pnn_gluon.experiments.run_log import RunLog
 from pnn_gluon.experiments.trained import Trained, Watch
 from pnn_gluon.models.declared import declared
 
-FITS: dict[str, Callable[[Plan, Dataset, int, Report, Watch], Trained]] = {
+FITS: dict[str, Callable[[Plan, Dataset, int, RunLog, Watch], Trained]] = {
     "network": train_network,
     "trees": train_trees,
 }
 """What trains the models of each family here."""
 
 
-def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> tuple[Run, Any]:
+def fit(plan: Plan, data: Dataset, seed: int) -> tuple[Run, Any]:
     """Fit one model; equal arguments and thread count give equal parameters.
 
     Test rows are looked at once, after training.
@@ -28,7 +30,6 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> tuple[Run, Any]
         plan: The model and how to train it.
         data: The rows.
         seed: Decides starting values, the order of the rows, dropout.
-        report: Takes lines of progress.
 
     Returns:
         The numbers, and the model with the parameters of its best epoch, as `Trained` has it.
@@ -38,7 +39,7 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> tuple[Run, Any]
         InputError: rows of one class, see `check_classes`.
         PnnError: training diverged.
     """
-    trained = train_model(plan, data, seed, report)
+    trained = train_model(plan, data, seed)
     run = Run.measured(
         trained.outputs,
         data,
@@ -50,19 +51,22 @@ def fit(plan: Plan, data: Dataset, seed: int, report: Report) -> tuple[Run, Any]
         parameters=trained.parameters,
     )
     if run.scores_are_equal:
-        report(f"all {len(run.output):,} test rows have one score: the model tells no row from another")
+        one_score = f"all {len(run.output):,} test rows have one score: the model tells no row from another"
+        RunLog(plan.model.name, seed).tell(one_score)
     return run, trained.model
 
 
-def train_model(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch = lambda metrics: None) -> Trained:
+def train_model(
+    plan: Plan, data: Dataset, seed: int, watch: Watch = lambda metrics: None, level: int = logging.INFO
+) -> Trained:
     """The part of `fit` that sees train and validation rows only.
 
     Args:
         plan: As for `fit`.
         data: As for `fit`; its test rows are not looked at.
         seed: As for `fit`.
-        report: As for `fit`.
         watch: Called after each epoch.
+        level: Of the lines of progress in the log.
 
     Raises:
         ConfigError: as `fit`.
@@ -70,4 +74,5 @@ def train_model(plan: Plan, data: Dataset, seed: int, report: Report, watch: Wat
         PnnError: as `fit`.
     """
     check_classes(data, plan.metric)
-    return FITS[declared(plan.model.name).family](plan, data, seed, report, watch)
+    run_log = RunLog(plan.model.name, seed, level)
+    return FITS[declared(plan.model.name).family](plan, data, seed, run_log, watch)

@@ -8,7 +8,7 @@ import numpy as np
 from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
-from pnn_gluon.experiments.run import Report
+from pnn_gluon.experiments.run_log import RunLog
 from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.experiments.trained import Trained, Watch
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pnn_gluon.training.options import TrainingOptions
 
 
-def train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch) -> Trained:
+def train_network(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watch) -> Trained:
     """See `pnn_gluon.experiments.fit.train_model`."""
     from pnn_gluon.experiments.batches import MemoryBatches
     from pnn_gluon.experiments.parameter_counts import count_network
@@ -32,11 +32,11 @@ def train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: W
     net = create_model(plan.model.name, data.layout, data.size, **plan.model.options_for(data.feature_map.vocabulary))
     batches = MemoryBatches(data.train, plan.batch_size, seed, _unseen(data, plan.unseen_share, seed))
     if plan.pretrain_epochs:
-        _pretrain(net, plan, data, batches, options, report)
+        _pretrain(net, plan, data, batches, options, log)
     latest: list[Progress] = []
 
     def tell(metrics: Measures) -> None:
-        report(f"epoch {latest[-1].epoch + 1}: loss {latest[-1].loss:.5f}; validation {shown(metrics)}")
+        log.tell(f"epoch {latest[-1].epoch + 1}: loss {latest[-1].loss:.5f}; validation {shown(metrics)}")
         watch(metrics)
 
     judge = Judge(data.valid.label, options.loss, plan.metric, tell)
@@ -47,7 +47,7 @@ def train_network(plan: Plan, data: Dataset, seed: int, report: Report, watch: W
     start = time.perf_counter()
     result = train(net, batches, options, validate=validate, progress=latest.append)
     if few := few_steps(result.steps):
-        report(few)
+        log.tell(few)
     return Trained(
         model=net,
         outputs=lambda ids: predict_logits(net, ids),
@@ -74,7 +74,7 @@ def _pretrain(
     data: Dataset,
     batches: "MemoryBatches",
     options: "TrainingOptions",
-    report: Report,
+    log: RunLog,
 ) -> None:
     """Let the network start from the tables of an FM with its embedding options, trained on the same rows."""
     from pnn_gluon.training.pretraining import matching_fm, pretrain
@@ -85,5 +85,5 @@ def _pretrain(
         batches,
         options,
         plan.pretrain_epochs,
-        progress=lambda progress: report(f"pre-training epoch {progress.epoch + 1}: loss {progress.loss:.5f}"),
+        progress=lambda progress: log.tell(f"pre-training epoch {progress.epoch + 1}: loss {progress.loss:.5f}"),
     )

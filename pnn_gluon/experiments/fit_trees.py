@@ -5,12 +5,12 @@ import time
 from pnn_gluon.experiments.config import Plan
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.judge import Judge, shown
-from pnn_gluon.experiments.run import Report
+from pnn_gluon.experiments.run_log import RunLog
 from pnn_gluon.experiments.scores import Measures
 from pnn_gluon.experiments.trained import Trained, Watch
 
 
-def train_trees(plan: Plan, data: Dataset, seed: int, report: Report, watch: Watch) -> Trained:
+def train_trees(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watch) -> Trained:
     """See `pnn_gluon.experiments.fit.train_model`: an epoch is a tree, the seed decides the draws of `subsample`."""
     from pnn_gluon.models.gbdt import GBDTOptions
     from pnn_gluon.training.gbdt import REPORT_EVERY, Validation, in_memory, train_gbdt
@@ -20,7 +20,7 @@ def train_trees(plan: Plan, data: Dataset, seed: int, report: Report, watch: Wat
     def tell(metrics: Measures) -> None:
         trees.append(f"tree {len(trees) + 1}: validation {shown(metrics)}")
         if len(trees) % REPORT_EVERY == 0:
-            report(trees[-1])
+            log.tell(trees[-1])
         watch(metrics)
 
     judge = Judge(data.valid.label, "log", plan.metric, tell)

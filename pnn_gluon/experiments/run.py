@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from pnn_gluon.experiments.dataset import Dataset
 from pnn_gluon.experiments.scores import Floats, Loss, Measures, measure, probabilities
 
-Report = Callable[[str], None]
-"""Takes a line of progress."""
-
 Outputs = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """Outputs (rows,) of ids int32 (rows, S): logits, or with squared loss what is near a label of -1 or 1."""
 

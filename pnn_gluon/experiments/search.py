@@ -180,16 +180,12 @@ def _try(what: Search, number: int, proposal: "Proposal") -> Trial:
 
     start = time.perf_counter()
     try:
-        train_model(what.config.plan(what.model, proposal.options), what.data, what.seed, _silent, watch)
+        train_model(what.config.plan(what.model, proposal.options), what.data, what.seed, watch, logging.DEBUG)
     except _Hopeless:
         return ended("pruned", f"worse than the median of the earlier trials after {len(values)} epochs")
     except (PnnError, MemoryError) as error:
         return ended("failed", f"{error}" or "out of memory")
     return ended("complete")
-
-
-def _silent(text: str) -> None:
-    """Lines about epochs are not shown."""
 
 
 def _outcome(trial: Trial) -> str:

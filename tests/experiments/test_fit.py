@@ -66,7 +66,7 @@ def put(folder, name, lines):
 def run(folder, model="fm", seed=1, *overrides):
     config = load_fit_config(folder / "fit.toml", model, overrides)
     data = load_dataset(config)
-    found, net = fit(config.plan(model), data, seed, lambda text: None)
+    found, net = fit(config.plan(model), data, seed)
     parameters = {} if model == "gbdt" else net._collect_params_with_prefix()
     return found, {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
 
@@ -92,7 +92,7 @@ def test_training_sees_exactly_the_train_rows_and_validation_the_validation_rows
     monkeypatch.setattr(export, "predict_logits", watched)
     config = load_fit_config(folder / "fit.toml")
     data = load_dataset(config)
-    fit(config.plan("fm"), data, 1, lambda text: None)
+    fit(config.plan("fm"), data, 1)
     rows = np.concatenate([np.column_stack((ids, label)) for ids, label in seen])
     expected = np.column_stack((data.train.ids, data.train.label))
     assert sorted(map(tuple, rows)) == sorted(map(tuple, expected))
@@ -151,7 +151,7 @@ def test_validation_stops_training_and_chooses_the_epoch(folder):
 def test_the_numbers_are_those_of_the_network_handed_back(folder):
     config = load_fit_config(folder / "fit.toml", "fm", ["training.epochs=6"])
     data = load_dataset(config)
-    found, net = fit(config.plan("fm"), data, 1, lambda text: None)
+    found, net = fit(config.plan("fm"), data, 1)
     for rows, metrics in ((data.test, found.test), (data.valid, found.valid)):
         assert metrics == measure(rows.label, predict_logits(net, rows.ids), "log")
     assert np.array_equal(found.probability, probabilities(predict_logits(net, data.test.ids), "log"))
@@ -206,13 +206,14 @@ def test_squared_loss_reports_rmse(folder):
     assert found.summary().keys() >= {"auc", "rmse", "valid_auc", "valid_rmse"}
 
 
-def test_a_network_starts_from_a_machine_trained_before(folder):
+def test_a_network_starts_from_a_machine_trained_before(folder, caplog):
     plain, pretrained = run(folder, "fnn")[1], run(folder, "fnn", 1, "training.pretrain_epochs=2")[1]
     assert not same(plain, pretrained)
-    lines = []
+    caplog.set_level("INFO", "pnn_gluon")
     config = load_fit_config(folder / "fit.toml", "fnn", ["training.pretrain_epochs=2"])
-    fit(config.plan("fnn"), load_dataset(config), 1, lines.append)
-    assert [line.partition(":")[0] for line in lines[:3]] == ["pre-training epoch 1", "pre-training epoch 2", "epoch 1"]
+    fit(config.plan("fnn"), load_dataset(config), 1)
+    told = [message.split(":")[1].strip() for message in caplog.messages[:3]]
+    assert told == ["pre-training epoch 1", "pre-training epoch 2", "epoch 1"]
 
 
 def test_trees_are_fitted_and_stopped_by_validation(folder):
@@ -232,7 +233,7 @@ def outcome(capsys):
     return json.loads(out, parse_constant=pytest.fail), err
 
 
-def test_a_run_prints_one_json_line_and_progress_apart(folder, capsys):
+def test_a_run_prints_one_json_line_and_progress_apart(folder, capsys, shown_log):
     command(folder / "fit.toml", model="fnn", seed=3, options=["training.patience=9"])
     found, err = outcome(capsys)
     assert (found["model"], found["seed"], found["epochs"]) == ("fnn", 3, 3)
@@ -245,7 +246,7 @@ def test_a_run_prints_one_json_line_and_progress_apart(folder, capsys):
     assert "validation auc 0." in err
 
 
-def test_a_run_of_few_steps_says_so(folder, capsys):
+def test_a_run_of_few_steps_says_so(folder, capsys, shown_log):
     command(folder / "fit.toml")
     assert "fit fm seed 1: only 36 steps: lower training.batch_size or raise epochs" in outcome(capsys)[1]
     command(folder / "fit.toml", options=["training.batch_size=3", "training.epochs=1"])
@@ -268,7 +269,7 @@ def test_several_seeds_give_one_line_with_mean_and_spread(folder, capsys):
     assert one["std"]["auc"] is None
 
 
-def test_the_output_files_hold_the_line_and_what_a_comparison_needs(folder, capsys):
+def test_the_output_files_hold_the_line_and_what_a_comparison_needs(folder, capsys, shown_log):
     for name, options in (("a", []), ("b", ["model.embedding_size=1"])):
         command(folder / "fit.toml", seeds="1..2", options=options, output=folder / f"{name}.json")
         found, _ = outcome(capsys)
@@ -299,7 +300,7 @@ def turn(folder, name, label):
         ("valid", 1, "all 200 validation rows have the label 1: they have no AUC to stop by; set training.metric = "),
     ],
 )
-def test_rows_of_one_class_are_refused_before_an_epoch(folder, capsys, part, label, expected):
+def test_rows_of_one_class_are_refused_before_an_epoch(folder, capsys, shown_log, part, label, expected):
     turn(folder, part, label)
     for model in ("fm", "gbdt"):
         with pytest.raises(InputError, match=expected):
@@ -307,7 +308,7 @@ def test_rows_of_one_class_are_refused_before_an_epoch(folder, capsys, part, lab
     assert "epoch" not in capsys.readouterr().err
 
 
-def test_metrics_that_are_not_defined_are_null_and_said_before_an_epoch(folder, capsys):
+def test_metrics_that_are_not_defined_are_null_and_said_before_an_epoch(folder, capsys, shown_log):
     turn(folder, "valid", 0)
     turn(folder, "test", 0)
     options = ["training.metric=log_loss", "training.epochs=1"]
@@ -325,13 +326,13 @@ def test_metrics_that_are_not_defined_are_null_and_said_before_an_epoch(folder, 
     assert found["bootstrap"]["log_loss"]["difference"] == 0
 
 
-def test_a_seed_that_fails_takes_no_other_along(folder, capsys, monkeypatch):
+def test_a_seed_that_fails_takes_no_other_along(folder, capsys, shown_log, monkeypatch):
     real = fitting.fit
 
-    def failing(plan, data, seed, report):
+    def failing(plan, data, seed):
         if seed == 2:
             raise PnnError("training diverged")
-        return real(plan, data, seed, report)
+        return real(plan, data, seed)
 
     monkeypatch.setattr(fitting, "fit", failing)
     with pytest.raises(PnnError, match=r"of the seeds 1\.\.3 these failed: 2"):
@@ -346,10 +347,10 @@ def test_a_seed_that_fails_takes_no_other_along(folder, capsys, monkeypatch):
 def test_runs_that_are_done_are_kept_when_a_later_one_is_interrupted(folder, monkeypatch):
     real = fitting.fit
 
-    def interrupted(plan, data, seed, report):
+    def interrupted(plan, data, seed):
         if seed == 3:
             raise KeyboardInterrupt
-        return real(plan, data, seed, report)
+        return real(plan, data, seed)
 
     monkeypatch.setattr(fitting, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -357,7 +358,7 @@ def test_runs_that_are_done_are_kept_when_a_later_one_is_interrupted(folder, mon
     assert load_outcome(folder / "a.json").seeds == (1, 2)
 
 
-def test_scores_that_are_all_equal_are_said(folder, capsys):
+def test_scores_that_are_all_equal_are_said(folder, capsys, shown_log):
     command(folder / "fit.toml", model="lr", options=["training.epochs=1", "data.min_count=601"])
     assert "seed 1: all 150 test rows have one score: the model tells no row from another" in outcome(capsys)[1]
 

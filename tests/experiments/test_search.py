@@ -73,7 +73,7 @@ def two_fields():
 ROWS = Dataset(two_fields(), examples(40), examples(20), examples(10))
 
 
-def pretended(plan, data, seed, report, watch=None):
+def pretended(plan, data, seed, watch=None, level=None):
     """Training at no cost: the epochs' values are a function of the options."""
     value = 0.9 - (np.log10(plan.training.learning_rate) + 1.5) ** 2 / 10 - plan.model.options["dropout"] / 5
     for epoch in range(6):
@@ -207,11 +207,11 @@ def test_later_proposals_are_better_than_random_ones(folder, pretend):
 
 @pytest.mark.parametrize(("error", "reason"), [(PnnError("diverged"), "diverged"), (MemoryError(), "out of memory")])
 def test_a_trial_that_fails_is_kept_with_its_reason(folder, pretend, error, reason):
-    def diverging(plan, data, seed, report, watch):
+    def diverging(plan, data, seed, watch, level):
         watch({"auc": float("nan")})
         if plan.model.options["dropout"] > 0.3:
             raise error
-        pretended(plan, data, seed, report, watch)
+        pretended(plan, data, seed, watch, level)
 
     pretend(diverging)
     found = searched(folder)
@@ -332,7 +332,7 @@ def test_no_test_row_is_looked_at_and_a_value_is_that_of_fit(folder, model):
     unseen = dataclasses.replace(ROWS, test=None)
     found = search(Search(config, model, unseen, 3), folder / "a.jsonl", 2)
     for trial in found.trials:
-        run, _ = fit.fit(config.plan(model, trial.options), ROWS, 3, lambda text: None)
+        run, _ = fit.fit(config.plan(model, trial.options), ROWS, 3)
         assert trial.value == pytest.approx(run.valid["auc"], rel=1e-6)
         assert len(trial.validations) == run.epochs
 
@@ -376,6 +376,7 @@ def test_the_command_prints_the_best_trial_and_lists_all(folder, capsys, caplog,
     best = max(journal.trials, key=lambda trial: trial.value)
     assert (found["trial"], found["value"], found["options"]) == (best.number, best.value, best.options)
     assert f"trial 2: {journal.trials[2].value:.5f} (hidden [" in caplog.text
+    assert "epoch" not in caplog.text
     command(folder / "fit.toml", listed=True)
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [(row[1].strip(), row[2].strip()) for row in rows] == [(str(n), "complete") for n in range(3)]
@@ -384,7 +385,7 @@ def test_the_command_prints_the_best_trial_and_lists_all(folder, capsys, caplog,
 
 
 def test_the_table_says_why_a_trial_has_no_value(folder, pretend):
-    def diverging(plan, data, seed, report, watch):
+    def diverging(plan, data, seed, watch, level):
         raise PnnError("[diverged]")
 
     pretend(diverging)

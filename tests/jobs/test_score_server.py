@@ -119,7 +119,7 @@ def test_well_formed_addresses_are_taken_as_they_are(built: Config, monkeypatch:
 
 
 def test_a_traceback_and_a_recorded_failure_hide_the_password(
-    built: Config, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    built: Config, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], shown_log: None
 ) -> None:
     monkeypatch.setenv("OTHER_URI", "postgresql://bob:s3cr%40word@127.0.0.1:1/x")
     config = with_server(built, "env:OTHER_URI")

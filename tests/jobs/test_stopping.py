@@ -116,7 +116,7 @@ def test_a_watched_work_keeps_its_exit_status(status: int) -> None:
     assert watched(lambda note: status) == status
 
 
-def test_a_watched_work_that_crashes_shows_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_watched_work_that_crashes_shows_its_traceback(capfd: pytest.CaptureFixture[str], shown_log: None) -> None:
     def work(note: Callable[[str], None]) -> int:
         raise ValueError("odd")
 
