@@ -113,12 +113,11 @@ parallelism = 8
 class Status:
     """How the local Airflow is.
 
-    Attributes
-    ----------
-    address : where the user interface is, None when not up.
-    parts : supervisord's word on each process (RUNNING, BACKOFF ...).
-    health : Airflow's word on each component (healthy, unhealthy); empty while its server does not answer.
-    strays : processes of an Airflow whose supervisord is gone; ``down`` ends them.
+    Attributes:
+        address: Where the user interface is, None when not up.
+        parts: supervisord's word on each process (RUNNING, BACKOFF ...).
+        health: Airflow's word on each component (healthy, unhealthy); empty while its server does not answer.
+        strays: Processes of an Airflow whose supervisord is gone; ``down`` ends them.
     """
 
     address: str | None
@@ -151,10 +150,8 @@ def home_of(config: Path) -> Path:
 def home_of_existing(config: Path) -> Path:
     """The home of a pipeline's Airflow, also of one whose file is gone since it was started.
 
-    Raises
-    ------
-    ConfigError
-        There is neither such a file nor a home of one.
+    Raises:
+        ConfigError: there is neither such a file nor a home of one.
     """
     home = home_of(config)
     if not config.is_file() and not home.exists():
@@ -184,23 +181,18 @@ def up(
 ) -> str:
     """Start the local Airflow, wait until all of it works, print and return its address.
 
-    Parameters
-    ----------
-    home : folder for its files.
-    config : the pipeline's configuration, handed to the DAGs as ``PNN_GLUON_CONFIG``.
-    port : of the user interface on 127.0.0.1.
-    dags : folder of DAG files; every one must load.
-    users : ``name:role`` with role admin, op, user or viewer: logins with generated passwords in
-        ``secrets/passwords.json``. Without users everybody who reaches 127.0.0.1 is an admin.
+    Args:
+        home: Folder for its files.
+        config: The pipeline's configuration, handed to the DAGs as ``PNN_GLUON_CONFIG``.
+        port: Of the user interface on 127.0.0.1.
+        dags: Folder of DAG files; every one must load.
+        users: ``name:role`` with role admin, op, user or viewer: logins with generated passwords in
+            ``secrets/passwords.json``. Without users everybody who reaches 127.0.0.1 is an admin.
 
-    Raises
-    ------
-    ConfigError
-        A missing file, a bad user, a taken port, or it is already up with other settings.
-    InputError
-        A DAG file does not load; nothing is left running.
-    PnnError
-        A part did not come up; nothing is left running, the log to read is named.
+    Raises:
+        ConfigError: a missing file, a bad user, a taken port, or it is already up with other settings.
+        InputError: a DAG file does not load; nothing is left running.
+        PnnError: a part did not come up; nothing is left running, the log to read is named.
     """
     require("airflow", "supervisor")
     home, config, dags = home.resolve(), config.resolve(), dags.resolve()
@@ -251,12 +243,9 @@ def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
 
     ``up`` and ``down`` of this home wait for the end of the block. Call it before anything imports airflow.
 
-    Raises
-    ------
-    ConfigError
-        This Airflow is up: its scheduler could take the same runs in hand.
-    PnnError
-        The database can't be started or prepared; the log to read is named.
+    Raises:
+        ConfigError: this Airflow is up: its scheduler could take the same runs in hand.
+        PnnError: the database can't be started or prepared; the log to read is named.
     """
     require("airflow", "supervisor")
     home, config = home.resolve(), config.resolve()

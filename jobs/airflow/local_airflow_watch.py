@@ -20,11 +20,10 @@ PATIENCE = 6
 def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mapping[str, str] | None) -> dict[str, int]:
     """How many looks in a row each part was alive but not well.
 
-    Parameters
-    ----------
-    before : the counts up to the last look.
-    running : supervisord's word on each part.
-    report : Airflow's word on each component, None when its server does not answer.
+    Args:
+        before: The counts up to the last look.
+        running: supervisord's word on each part.
+        report: Airflow's word on each component, None when its server does not answer.
 
     While the database is away nobody is to blame for a missing heartbeat, and without an answer only
     the api-server is.

@@ -141,7 +141,6 @@ def _fused_layer_norm(F: Any, units: list[Tensor], width: int, gamma: Tensor, be
     Statistics are repeated over the H columns, by a dense layer of ones: plain sums and products of equal
     shapes are much faster than broadcasting.
     """
-
     ones = F.broadcast_to(F.ones_like(F.expand_dims(gamma, axis=0)), shape=(width, width))  # (H, H)
 
     def mean(parts: list[Tensor]) -> Tensor:

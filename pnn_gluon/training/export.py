@@ -1,5 +1,4 @@
-"""The plain graph of a trained network as files, the network again from these files, and scoring with bits that do not
-depend on the company of a row.
+"""The plain graph of a trained network as files, the network from them, and scores that depend on their row alone.
 
 The bits of a dense layer's output depend on the number of rows of the batch (another number takes another path
 through the matrix product) but not on the place of a row in it. So `predict_logits` gives every batch the same

@@ -160,10 +160,8 @@ class EmbeddedPostgres:
     def port(self) -> int:
         """The TCP port on 127.0.0.1.
 
-        Raises
-        ------
-        InputError
-            The server has never been started, so that no port is chosen yet.
+        Raises:
+            InputError: the server has never been started, so that no port is chosen yet.
         """
         remembered = self._remembered_port()
         if remembered is None:
@@ -198,12 +196,9 @@ class EmbeddedPostgres:
 
         What this call launches runs until `stop`; what `running` launched still ends with its last user.
 
-        Raises
-        ------
-        PnnError
-            The server ended, or did not answer within five minutes; the end of its log is in the message.
-        ConfigError
-            The port asked for is taken.
+        Raises:
+            PnnError: the server ended, or did not answer within five minutes; the end of its log is in the message.
+            ConfigError: the port asked for is taken.
         """
         with self._locked():
             return self._start(borrowed=False)
@@ -282,10 +277,8 @@ class EmbeddedPostgres:
     def ensure_database(self, database: str) -> None:
         """Create the database if it is missing.
 
-        Raises
-        ------
-        ConfigError
-            The name is not one of lower-case letters, digits and underscores.
+        Raises:
+            ConfigError: the name is not one of lower-case letters, digits and underscores.
         """
         name = _checked(database)
         with self._locked():

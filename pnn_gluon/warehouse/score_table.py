@@ -108,29 +108,24 @@ def publish_scores(
 ) -> int:
     """Make `batches` the whole of `day` in the score table, and return the number of rows.
 
-    Parameters
-    ----------
-    uri : PostgreSQL address, e.g. ``postgresql://user:password@host:5432/scores``.
-    table : ``name`` or ``schema.name``; created when missing, with its schema, as
-        ``(day date, row_id text, logit double precision, probability double precision, model_day date,
-        map_day date, primary key (day, row_id)) partition by range (day)``.
-    day : the day the rows are scores of.
-    batches : the columns above in any order; ``day`` may be left out, other columns are ignored. Floats may
-        be of 32 or 64 bits. No rows is a valid day.
-    made_from : noted in ``<table>$runs`` by the transaction that replaces the rows. The store that publishes
-        first owns the table.
-    take_over : make the table this store's when it is another's.
+    Args:
+        uri: PostgreSQL address, e.g. ``postgresql://user:password@host:5432/scores``.
+        table: ``name`` or ``schema.name``; created when missing, with its schema, as
+            ``(day date, row_id text, logit double precision, probability double precision, model_day date,
+            map_day date, primary key (day, row_id)) partition by range (day)``.
+        day: The day the rows are scores of.
+        batches: The columns above in any order; ``day`` may be left out, other columns are ignored. Floats may
+            be of 32 or 64 bits. No rows is a valid day.
+        made_from: Noted in ``<table>$runs`` by the transaction that replaces the rows. The store that publishes
+            first owns the table.
+        take_over: Make the table this store's when it is another's.
 
-    Raises
-    ------
-    ConfigError
-        The table name is not lower-case letters, digits and underscores (41 at most), or the table belongs
-        to another store.
-    InputError
-        Missing or wrongly typed columns, nulls, a probability outside [0, 1], another day, or a row id
-        that comes twice. The old day stays.
-    PnnError
-        The server can't be reached, or somebody kept the table locked. The old day stays.
+    Raises:
+        ConfigError: the table name is not lower-case letters, digits and underscores (41 at most), or the table belongs
+            to another store.
+        InputError: missing or wrongly typed columns, nulls, a probability outside [0, 1], another day, or a row id that
+            comes twice. The old day stays.
+        PnnError: the server can't be reached, or somebody kept the table locked. The old day stays.
     """
     schema, name = _checked_name(table)
     day = _checked_day(day)
