@@ -264,7 +264,8 @@ def test_a_shard_holds_train_and_calibrate_and_never_the_gate(many, tmp_path):
     assert counts == {share: int((shares == share).sum()) for share in ("train", "calibrate")}
     with h5py.File(tmp_path / "shard.h5") as shard:
         assert set(shard) == {"train", "calibrate"}
-        assert dict(shard.attrs) == {"day": "2026-11-01", "slots": 8, "rate": 0.25, "size": feature_map.size}
+        told = {"day": "2026-11-01", "slots": 8, "rate": 0.25, "size": feature_map.size, "format": 1}
+        assert dict(shard.attrs) == told
         for share in shard:
             np.testing.assert_array_equal(shard[share]["ids"][:], whole[shares == share])
             np.testing.assert_array_equal(shard[share]["label"][:], labels[shares == share])
