@@ -56,7 +56,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
     for note in notes:
         log.info("calibrate %s: %s", inputs.day, note)
     details = BundleDetails(summary=summary, notes=notes, model_day=str(inputs.day), map_day=str(inputs.day))
-    return Built(len(label), details, family_of(model.details.model["name"]).last_bits())
+    name = model.details.model["name"]
+    return Built(len(label), details, family_of(name).last_bits(name))
 
 
 def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":

@@ -52,7 +52,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
         model_day=pointer.model_day,
         map_day=pointer.map_day,
     )
-    return Built(rows, details, family_of(BundleCard.read(folder).model["name"]).last_bits())
+    name = BundleCard.read(folder).model["name"]
+    return Built(rows, details, family_of(name).last_bits(name))
 
 
 def _refit(

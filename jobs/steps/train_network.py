@@ -36,7 +36,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.history import few_steps
     from pnn_gluon.training.loop import train
-    from pnn_gluon.training.networks import FAMILY
+    from pnn_gluon.training.networks import FAMILY, training_bits
 
     config = inputs.config
     feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
@@ -69,7 +69,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
         started_from=None if start is None else start.name,
         **dataclasses.asdict(result),
     )
-    return Built(result.examples, details, FAMILY.last_bits(config.training.precision))
+    return Built(result.examples, details, training_bits(config.training.precision))
 
 
 def network_options(inputs: Inputs, feature_map: "FeatureMap", start: "Start | None") -> dict[str, Any]:

@@ -62,7 +62,7 @@ def build_trees(inputs: Inputs, folder: Path) -> Built:
         trees=fitted.model.trees,
         history=fitted.history,
     )
-    return Built(fitted.examples, details, FAMILY.last_bits())
+    return Built(fitted.examples, details, FAMILY.last_bits(config.model.name))
 
 
 def _rows(paths: list[Path], share: str, feature_map: "FeatureMap", unseen: "Unseen | None" = None) -> "Rows":

@@ -144,7 +144,7 @@ class Bundle:
     @property
     def last_bits(self) -> dict[str, str]:
         """What the last bits of a score depend on besides bundle and row."""
-        return family_of(self.card.model["name"]).last_bits(self._precision)
+        return family_of(self.card.model["name"]).last_bits(self.card.model["name"], self._precision)
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""

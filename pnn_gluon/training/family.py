@@ -77,8 +77,8 @@ class Family(Protocol):
             ConfigError: this version of the program has no such model or option, or the model no such precision here.
         """
 
-    def last_bits(self, precision: PrecisionName = "auto") -> dict[str, str]:
-        """What the last bits of parameters and logits depend on besides inputs and options.
+    def last_bits(self, model: str, precision: PrecisionName = "auto") -> dict[str, str]:
+        """What the last bits of logits of a model that was loaded depend on besides inputs and options.
 
         With a precision below float32 these are not only the last bits.
         """

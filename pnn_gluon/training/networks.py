@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -92,19 +93,27 @@ class Networks:
         net = create_model(model["name"], layout, model["size"], **options)
         return NetworkScorer(restore_exported(net, folder), precision)
 
-    def last_bits(self, precision: PrecisionName = "auto") -> dict[str, str]:
-        """MXNet, threads, processor, operators, and the precision of dense layers."""
-        from pnn_gluon.ops import chosen_precision, dense_precision, operators
-        from pnn_gluon.runtime import mx
+    def last_bits(self, model: str, precision: PrecisionName = "auto") -> dict[str, str]:
+        """As of training; of a model of the user's, with the plain operators."""
+        from pnn_gluon.ops import plain_operators
 
-        with dense_precision(precision):
-            return {
-                "mxnet": mx.__version__,
-                "threads": os.environ["OMP_NUM_THREADS"],
-                "processor": processor_features(),
-                "operators": operators(),
-                "precision": chosen_precision(),
-            }
+        with plain_operators() if is_own(model) else nullcontext():
+            return training_bits(precision)
+
+
+def training_bits(precision: PrecisionName = "auto") -> dict[str, str]:
+    """What the last bits of parameters depend on: MXNet, threads, processor, operators, precision of dense layers."""
+    from pnn_gluon.ops import chosen_precision, dense_precision, operators
+    from pnn_gluon.runtime import mx
+
+    with dense_precision(precision):
+        return {
+            "mxnet": mx.__version__,
+            "threads": os.environ["OMP_NUM_THREADS"],
+            "processor": processor_features(),
+            "operators": operators(),
+            "precision": chosen_precision(),
+        }
 
 
 FAMILY: Family = Networks()

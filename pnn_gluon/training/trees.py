@@ -69,8 +69,8 @@ class Trees:
             raise ConfigError(f"precision {precision!r} has no effect on model {model['name']!r}: leave it out")
         return GBDT.load(folder)
 
-    def last_bits(self, precision: PrecisionName = "auto") -> dict[str, str]:
-        """XGBoost and the processor."""
+    def last_bits(self, model: str, precision: PrecisionName = "auto") -> dict[str, str]:
+        """XGBoost and the processor, which the trees depend on as well."""
         import xgboost as xgb
 
         return {"xgboost": xgb.__version__, "processor": processor_features()}

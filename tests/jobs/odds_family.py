@@ -56,7 +56,7 @@ class OddsFamily:
     def load(self, folder: Path, model: Mapping[str, Any], layout: FieldLayout, precision: str = "auto") -> Odds:
         return Odds(np.load(folder / ODDS))
 
-    def last_bits(self, precision: str = "auto") -> dict[str, str]:
+    def last_bits(self, model: str, precision: str = "auto") -> dict[str, str]:
         return {"numpy": np.__version__}
 
 
@@ -84,4 +84,4 @@ def build_odds(inputs: Inputs, folder: Path) -> Built:
         examples=rows,
         history=(),
     )
-    return Built(rows, details, FAMILY.last_bits())
+    return Built(rows, details, FAMILY.last_bits(model.name))

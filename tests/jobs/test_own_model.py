@@ -78,6 +78,7 @@ def test_the_example_is_trained_gated_and_scored_and_serves_without_its_module(e
     logits = np.load(tmp_path / "logits.npy")
     np.testing.assert_array_equal(logits, Bundle.load(bundle).logits(ids))
     np.testing.assert_allclose(logits, _by_hand(bundle, ids), rtol=1e-4, atol=1e-5)
+    assert Bundle.load(bundle).last_bits["operators"] == "plain"
     with pytest.raises(ConfigError, match="precision 'bf16' has no effect on model 'bottleneck:Bottleneck'"):
         Bundle.load(bundle, "bf16")
 
