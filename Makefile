@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
-	@echo "make quick   lint, and the tests of configuration, metrics, gate, store and documents, doctests among them"
+	@echo "make quick   lint, and the tests of evaluation, store and top modules (tests/test_*.py), no MXNet: a minute"
 	@echo "make test    lint, types, import contract, tests"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
@@ -40,9 +40,10 @@ help:
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
-# What needs neither MXNet nor a server: a first answer while one works; `make test` decides.
+# What loads no MXNet and starts no server, without the HTML report: a first answer in a minute; `make test` decides.
 quick: lint
-	$(BIN)/python -m pytest -n 0 tests/test_*.py tests/evaluation tests/store
+	$(BIN)/python -m pytest -n 0 $(filter-out tests/test_runtime.py,$(wildcard tests/test_*.py)) tests/store \
+		tests/evaluation --ignore tests/evaluation/test_report.py
 
 # One process a core, at most four: each has a PostgreSQL server and a small pipeline of its own.
 test: lint types imports
