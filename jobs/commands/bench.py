@@ -31,8 +31,9 @@ from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import TrainingOptions
 
 if TYPE_CHECKING:
+    from pnn_gluon.arrays import Batch
     from pnn_gluon.blocks.layout import FieldLayout
-    from pnn_gluon.data.feeder import Batch, Feeder
+    from pnn_gluon.data.feeder import Feeder
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.loop import Progress
 

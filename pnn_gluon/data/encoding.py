@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
-from pnn_gluon.data.feature_map import FeatureMap, Ids
+from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet, parquet_path, statement

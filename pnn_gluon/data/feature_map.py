@@ -23,14 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pnn_gluon.arrays import Ids
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
-
-Ids = npt.NDArray[np.int32]
 
 FORMAT_VERSION = 1
 TENSOR_LIMIT = 2**31

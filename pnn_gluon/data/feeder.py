@@ -10,18 +10,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Batch
 from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
 from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.errors import ConfigError, InputError
-
-Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Ids (B, S) and labels (B,) of one batch."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Ids
 from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import InputError
 
@@ -27,7 +28,6 @@ CHUNK_ROWS = 65536
 SHARES = ("train", "calibrate")
 """Groups of a shard unless the writer is told otherwise."""
 
-Ids = NDArray[np.int32]
 Labels = NDArray[np.uint8]
 
 

@@ -28,9 +28,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.data.synthetic_options import HOUR_FIELD, STABLE_SIZE, SyntheticOptions
 
-Floats = npt.NDArray[np.float64]
 Hours = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 Mask = npt.NDArray[np.bool_]

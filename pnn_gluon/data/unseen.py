@@ -13,10 +13,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Ids
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.data.feature_map import FeatureMap
-
-Ids = NDArray[np.int32]
 
 THIRD = 1 / 3
 """A field of a chosen row is as often *other* as *missing* as what it is."""

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-
-Floats = NDArray[np.float64]
 
 
 def label_array(label: ArrayLike) -> Floats:

@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats, label_array, logit_array, probability_array, score_array
+from pnn_gluon.evaluation.arrays import label_array, logit_array, probability_array, score_array
 from pnn_gluon.evaluation.metrics import entropy, row_log_loss, row_logit_loss
 
 Metric = Literal["auc", "log_loss", "normalized_entropy"]

@@ -12,8 +12,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats, label_array, logit_array
+from pnn_gluon.evaluation.arrays import label_array, logit_array
 
 Method = Literal["isotonic", "platt", "none"]
 

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats, label_array
+from pnn_gluon.evaluation.arrays import label_array
 from pnn_gluon.evaluation.bootstrap import Interval, Metric, bootstrap, paired_bootstrap
 from pnn_gluon.evaluation.metrics import ClickMetrics, row_log_loss
 from pnn_gluon.evaluation.pcoc_interval import pcoc_interval

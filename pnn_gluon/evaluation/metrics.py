@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.evaluation.arrays import (
-    Floats,
     label_array,
     logit_array,
     probability_array,

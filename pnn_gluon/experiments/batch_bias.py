@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Floats
+
 STABILITY = 1e-8
 ROW_IDS = 10
 _CHUNK = 2000
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

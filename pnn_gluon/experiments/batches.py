@@ -5,12 +5,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Batch
 from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.experiments.dataset import Examples
-
-Batch = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)

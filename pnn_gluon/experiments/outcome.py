@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats
 from pnn_gluon.experiments.scores import Loss
 from pnn_gluon.experiments.summary import scores_path
 

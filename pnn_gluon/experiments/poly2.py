@@ -6,14 +6,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 
 _CHUNK = 4096
 _THRESHOLD_ROWS = 20_000
-
-Ids = NDArray[np.int32]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

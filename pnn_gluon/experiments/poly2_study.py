@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Batch, Ids
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.evaluation.metrics import Auc
 from pnn_gluon.experiments.dataset import Examples
 from pnn_gluon.experiments.one_hot_dnn import OneHotDNN
-from pnn_gluon.experiments.poly2 import Ids, Poly2World, crossed_ids, random_sizes
+from pnn_gluon.experiments.poly2 import Poly2World, crossed_ids, random_sizes
 from pnn_gluon.models.registry import create_model
 from pnn_gluon.runtime import HybridBlock
 from pnn_gluon.training.export import predict_logits
-from pnn_gluon.training.loop import Batch, train
+from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.experiments.dataset import Dataset
-from pnn_gluon.experiments.scores import Floats, Loss, Measures, measure, probabilities
+from pnn_gluon.experiments.scores import Loss, Measures, measure, probabilities
 
 Outputs = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """Outputs (rows,) of ids int32 (rows, S): logits, or with squared loss what is near a label of -1 or 1."""

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.evaluation.calibration import sigmoid
 from pnn_gluon.evaluation.metrics import Auc, LogLoss
 
-Floats = NDArray[np.float64]
 Loss = Literal["log", "squared"]
 
 

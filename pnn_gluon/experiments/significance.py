@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import Floats
 from pnn_gluon.evaluation.bootstrap import Interval, Metric, paired_bootstrap_of_runs
 from pnn_gluon.evaluation.metrics import Auc, LogLoss, row_log_loss, row_logit_loss
 from pnn_gluon.experiments.scores import Loss

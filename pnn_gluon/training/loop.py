@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Batch
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.ops import dense_precision, plain_operators, refuse_added_gradients
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -25,8 +26,6 @@ from pnn_gluon.training.options import TrainingOptions
 from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
 from pnn_gluon.training.schedule import learning_rate, needs_batch_count
 from pnn_gluon.training.step import TrainingStep
-
-Batch = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 class BatchSource(Protocol):
