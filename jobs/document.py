@@ -1,10 +1,12 @@
-"""The tables of the documents that follow from the declared pipeline: `python -m jobs.document` writes them anew."""
+"""The tables of the documents that follow from what is declared: `python -m jobs.document` writes them anew."""
 
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pnn_gluon.models.declared import declared_models
+from pnn_gluon.models.option import Form
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.steps import EXPORT, STEPS
 
@@ -25,7 +27,43 @@ def tables_table() -> str:
     )
 
 
+def options_table() -> str:
+    """Every option of the models: what it takes, its default, and the models that have it."""
+    rows: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for model, declared in declared_models().items():
+        for name, option in declared.options.items():
+            takes = (f"`{name}`", _words(option.form))
+            rows.setdefault(takes, {}).setdefault(_value(option.default), []).append(model)
+    lines = [
+        (*takes, default, ", ".join(models)) for takes, defaults in rows.items() for default, models in defaults.items()
+    ]
+    return _table(("option", "takes", "default", "models"), lines)
+
+
+def _words(form: Form) -> str:
+    """A type in words."""
+    if "choices" in form:
+        return ", ".join(f"`{choice}`" for choice in form["choices"])
+    if "list" in form:
+        return f"list of {_words(form['list'])}"
+    if "each" in form:
+        return " and ".join(_words(each) for each in form["each"])
+    limits = [words.format(form[key]) for key, words in _LIMITS.items() if key in form]
+    return " ".join([_KINDS[form["type"]], ", ".join(limits)]).strip()
+
+
+def _value(value: object) -> str:
+    """A default in words."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_value, value)) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+_KINDS = {"bool": "true or false", "int": "integer", "float": "number", "str": "text", "field": "name of a field"}
+_LIMITS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "models.md": {"options": options_table},
     "operations.md": {"steps": steps_table},
     "store.md": {"tables": tables_table},
 }
