@@ -1,6 +1,5 @@
 """The options that a step depends on: those alone it sees, and those that differ from the defaults it is known by."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -97,11 +96,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def _within(path: str, wanted: str) -> bool:
     return path == wanted or path.startswith(f"{wanted}.")
-
-
-def fingerprint(options: Mapping[str, Any]) -> str:
-    """SHA-256 of chosen options."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

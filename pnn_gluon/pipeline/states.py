@@ -123,9 +123,3 @@ def _changed_input(key: str, reading: Reading, manifest: Manifest) -> str:
     if then is None or now is None:
         return f"input: {key} {'has come' if then is None else 'is gone'}"
     return f"input: {key} has changed" if key.startswith("raw/") else f"input: {key} was made again ({then} -> {now})"
-
-
-def explain(config: Config, step: Step, day: datetime.date) -> State:
-    """How a step of a day stands; of a stale one also what is upstream, down to the cause."""
-    states = day_states(config, [day])[day]
-    return states[step.name]

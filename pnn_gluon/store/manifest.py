@@ -97,6 +97,11 @@ def content_run(files: Sequence[StoredFile], rows: int, details: Mapping[str, An
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def fingerprint(options: Mapping[str, Any]) -> str:
+    """SHA-256 of the options that a step depended on."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
 def describe_files(folder: Path) -> tuple[StoredFile, ...]:
     """Every file below a folder, by name."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -21,7 +21,7 @@ from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
-from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files
+from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
 from pnn_gluon.store.remote import Remote
 
 _LOCAL_STATE = ".local"
@@ -273,7 +273,7 @@ class Store:
             rows,
             files,
             dict(inputs),
-            _hash_of(options),
+            fingerprint(options),
             dict(made_by),
             details,
             options,
@@ -335,10 +335,6 @@ class Store:
 
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"
-
-
-def _hash_of(options: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(options, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _cache_of(url: str) -> Path:

@@ -8,8 +8,9 @@ import pytest
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.models.declared import declared_models, default_options
-from pnn_gluon.pipeline.options import chosen_options, differences, fingerprint
+from pnn_gluon.pipeline.options import chosen_options, differences
 from pnn_gluon.pipeline.steps import STEPS
+from pnn_gluon.store.manifest import fingerprint
 
 HERE = Path(__file__).parent
 FILE = HERE / "fingerprints.json"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.pipeline.options import chosen_options, declared, differences, fingerprint, option
+from pnn_gluon.pipeline.options import chosen_options, declared, differences, option
+from pnn_gluon.store.manifest import fingerprint
 
 TEXT = """
 name = "p"
