@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from jobs.command import ConfigOption, DaysOption
+from jobs.command import ConfigOption
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_day, parse_days
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.states import State, day_states
@@ -31,17 +32,19 @@ REFUSED = "[yellow]refused[/]"
 
 def command(
     config: ConfigOption,
-    day: DaysOption,
+    day: Annotated[str | None, typer.Option("--day", help="One day or first..last, YYYY-MM-DD.")] = None,
     why: Annotated[
         tuple[str, str] | None,
         typer.Option(help="A day and a step: why it stands as it does.", metavar="DAY STEP"),
     ] = None,
 ) -> None:
     """Days by steps: done, stale, missing or failed, and which model is in force."""
+    if (day is None) == (why is None):
+        raise ConfigError("say either --day, one day or first..last, or --why with a day and a step")
     options = load_config(config)
     if why is not None:
         print_why(options, parse_day(why[0]), why[1])
-    else:
+    if day is not None:
         print_status(options, parse_days(day))
 
 

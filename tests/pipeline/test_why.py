@@ -8,6 +8,7 @@ from jobs.commands import status
 from jobs.commands.status import print_why
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline import steps
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import step
@@ -67,9 +68,17 @@ def test_nightly_steps_have_a_state(old: Config) -> None:
 
 def test_the_command_tells_why(old: Config, capsys: pytest.CaptureFixture[str]) -> None:
     changed(old, "epochs = 1", "epochs = 2")
-    status.command(old.path, str(DAY), (str(DAY), "calibrate"))
+    status.command(old.path, why=(str(DAY), "calibrate"))
     told = capsys.readouterr().out
     assert told.startswith(f"calibrate {DAY}: stale\n")
     assert f"upstream: train of {DAY} is stale" in told
     print_why(old, DAYS[0], "ingest")
     assert capsys.readouterr().out == f"ingest {DAYS[0]}: done\n"
+
+
+@pytest.mark.parametrize(("day", "why"), [(None, None), (str(DAY), (str(DAY), "train"))])
+def test_days_or_the_reason_of_one_step_are_asked_for(
+    old: Config, day: str | None, why: tuple[str, str] | None
+) -> None:
+    with pytest.raises(ConfigError, match="say either --day"):
+        status.command(old.path, day, why)
