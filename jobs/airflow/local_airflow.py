@@ -43,13 +43,13 @@ from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.extras import require
 from pnn_gluon.file_lock import file_lock
+from pnn_gluon.ports import HOST, is_free
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOMES = REPOSITORY / "work" / "airflow"
 FIRST_PORT = 8080
 DEFAULT_DAGS = REPOSITORY / "dags"
-HOST = "127.0.0.1"
 DATABASE = "airflow"
 MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
 SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
@@ -167,9 +167,9 @@ def homes() -> list[Path]:
 def port_for(home: Path) -> int:
     """The port an Airflow had last time if it is up or the port is free, else the first free one from 8080."""
     last = _settings(home)["port"] if (home / "settings.json").exists() else None
-    if last is not None and (_supervisor_answers(home) or _is_free(last)):
+    if last is not None and (_supervisor_answers(home) or is_free(last)):
         return int(last)
-    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if _is_free(port))
+    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port))
 
 
 def up(
@@ -384,23 +384,13 @@ def _check_arguments(config: Path, dags: Path, users: Sequence[str]) -> None:
 
 
 def _check_port(port: int) -> None:
-    if not _is_free(port):
+    if not is_free(port):
         users = [f"; the Airflow of {_settings(home)['config']} is there" for home in homes() if _uses(home, port)]
         raise ConfigError(f"port {port} on {HOST} is taken{''.join(users)}; give another with --port, or none at all")
 
 
 def _uses(home: Path, port: int) -> bool:
     return _settings(home)["port"] == port and _supervisor_answers(home)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _refuse_other_settings(home: Path, wanted: Mapping[str, Any]) -> None:

@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
+KEPT = "kept"
+"""Key of the reason for which a day was kept, beside the details."""
+
 Summary: TypeAlias = Mapping[str, Any]
 """Metrics by name, as `pnn_gluon.evaluation.metrics` sums them up."""
 

@@ -3,6 +3,7 @@
 An input is a value: `inputs[Need(ROWS)]` is what a step that declared `Need(ROWS)` gets.
 """
 
+import abc
 import dataclasses
 import datetime
 from collections.abc import Callable, Mapping
@@ -40,21 +41,21 @@ class Edge:
     needed: bool = True
 
 
-class Input(Generic[T_co]):
+class Input(abc.ABC, Generic[T_co]):
     """Something that a step reads."""
 
+    @abc.abstractmethod
     def read(self, reading: "Reading", known: "Known") -> T_co:
         """Read it, given the inputs that were declared before it."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def words(self) -> str:
         """What it is, for people."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables it comes from."""
-        raise NotImplementedError
 
 
 class Known:

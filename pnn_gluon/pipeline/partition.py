@@ -1,18 +1,16 @@
 """One day of one table as a step reads it: typed details, and files by name."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic
 
 from pnn_gluon.errors import InputError
+from pnn_gluon.pipeline.details import KEPT
 from pnn_gluon.pipeline.tables import D_co, Table
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
-
-KEPT = "kept"
-"""Key of the reason for which a day was kept."""
 
 
 def kept_reason(details: Mapping[str, Any]) -> str | None:
@@ -59,7 +57,16 @@ class Partition(Generic[D_co]):
         Raises:
             InputError: it does not tell all of that, because the day was kept or an older release made it.
         """
-        return read_details(self._table, self.manifest, self._store.mend)
+        try:
+            return self._table.details.from_json(self.manifest.details)
+        except (KeyError, TypeError) as error:
+            where = f"{self.manifest.table} of {self.day}"
+            if self.kept is not None:
+                raise InputError(f"{where} was kept, so there is no {error} of it: {self.kept}") from error
+            raise InputError(
+                f"{where} was made by an older version of its step, and has no {error}; "
+                f"rerun: {self._store.mend(self.manifest.table, self.day)}"
+            ) from error
 
     @cached_property
     def folder(self) -> Path:
@@ -88,26 +95,3 @@ def open_partition(store: Store, table: Table[D_co], day: datetime.date) -> Part
     """
     manifest = store.manifest(table.name, day)
     return None if manifest is None else Partition(store, table, manifest)
-
-
-def read_details(table: Table[D_co], manifest: Manifest, mend: Callable[[str, datetime.date], str]) -> D_co:
-    """The details of a manifest of this table.
-
-    Args:
-        table: What to read them as.
-        manifest: Of a day of the table.
-        mend: What makes a day of a table again.
-
-    Raises:
-        InputError: some are not there, because the day was kept or an older release made it; with what to do.
-    """
-    try:
-        return table.details.from_json(manifest.details)
-    except (KeyError, TypeError) as error:
-        where, kept = f"{manifest.table} of {manifest.day}", kept_reason(manifest.details)
-        if kept is not None:
-            raise InputError(f"{where} was kept, so there is no {error} of it: {kept}") from error
-        raise InputError(
-            f"{where} was made by an older version of its step, and has no {error}; "
-            f"rerun: {mend(manifest.table, manifest.day)}"
-        ) from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pnn_gluon.config import Config
-from pnn_gluon.pipeline.details import Details
+from pnn_gluon.pipeline.details import KEPT, Details
 from pnn_gluon.pipeline.inputs import Edge, Input, Known
 from pnn_gluon.pipeline.legacy import legacy_fingerprint
 from pnn_gluon.pipeline.options import chosen_options
@@ -93,7 +93,7 @@ class Built:
     def to_json(self) -> dict[str, Any]:
         """The details of the manifest."""
         told = self.details.to_json() if isinstance(self.details, Details) else dict(self.details)
-        return told if self.kept is None else {**told, "kept": self.kept}
+        return told if self.kept is None else {**told, KEPT: self.kept}
 
 
 def kept(reason: str, details: Details | Mapping[str, Any] | None = None) -> Built:

@@ -20,7 +20,6 @@ import re
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,8 +35,8 @@ import psutil
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.file_lock import file_lock
+from pnn_gluon.ports import HOST, is_free
 
-HOST = "127.0.0.1"
 USER = "pnn"
 """The superuser, for setting up and looking after the server only."""
 PUBLISHER = "pnn_publisher"
@@ -427,9 +426,9 @@ class EmbeddedPostgres:
         A free port that was taken since is replaced by another; a port that was asked for is not.
         """
         port = self._given_port or self._remembered_port()
-        if port is None or (self._given_port is None and not _is_free(port)):
+        if port is None or (self._given_port is None and not is_free(port)):
             port = _free_port()
-        if not _is_free(port):
+        if not is_free(port):
             raise ConfigError(f"port {port} on {HOST} is taken by another program; give another port or none at all")
         write_atomically(self.base / "settings.json", (json.dumps({"port": port}) + "\n").encode())
 
@@ -568,20 +567,10 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
 def _free_port() -> int:
     """A free port below the range from which the system takes ports for outgoing connections."""
     candidates = (15432 + secrets.randbelow(17000) for _ in range(200))
-    return next(port for port in candidates if _is_free(port))
+    return next(port for port in candidates if is_free(port))
 
 
 def _write_secret(path: Path) -> None:
