@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-CONFIG ?= conf/demo.toml
+CONFIG ?=
 PORT ?=
 export PYTHONDONTWRITEBYTECODE ?= 1
 
@@ -16,8 +16,8 @@ help:
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
-	@echo "make up      local Airflow with its UI on 127.0.0.1   (CONFIG=conf/demo.toml PORT=8080; default: a free port)"
-	@echo "make down    stop it   (CONFIG=conf/demo.toml)"
+	@echo "make up      local Airflow with its UI on 127.0.0.1 for every pipeline in conf/   (CONFIG=folder or file, PORT=8080)"
+	@echo "make down    stop it   (CONFIG=folder or file; default: every one of this checkout)"
 	@echo "make clean   remove what the demo made (work/)"
 
 .venv/cpu.stamp: requirements/build.lock requirements/cpu.lock setup.cfg
@@ -73,10 +73,10 @@ imports: .venv/test.stamp
 	$(BIN)/lint-imports --no-cache
 
 up: .venv/package.stamp
-	@$(BIN)/pnn-gluon up --config $(CONFIG) $(if $(PORT),--port $(PORT))
+	@$(BIN)/pnn-gluon up $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
 
 down: .venv/package.stamp
-	@$(BIN)/pnn-gluon down --config $(CONFIG)
+	@$(BIN)/pnn-gluon down $(if $(CONFIG),--config $(CONFIG))
 
 clean:
 	rm -rf work

@@ -53,7 +53,7 @@ def main(
         for name in DAILY[:-2]:
             run_step(step(name), config, day)
     dag_runner.prepare(work.resolve() / "airflow", path)
-    dag_runner.run_days(dag_runner.load_dag("ctr_daily"), wanted, lambda task: None)
+    dag_runner.run_days(dag_runner.load_dag("movielens_daily"), wanted, lambda task: None)
     _compare(open_store(config), data, wanted)
 
 

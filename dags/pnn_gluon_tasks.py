@@ -11,8 +11,7 @@ import pendulum
 from airflow.sdk import TriggerRule
 from pnn_gluon_job import JobOperator
 
-from pnn_gluon.config import Config, load_config
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.config import Config
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.step import Step
 
@@ -31,23 +30,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def pipeline_config() -> Config:
-    """The pipeline these DAGs run: the file that PNN_GLUON_CONFIG names.
-
-    Raises:
-        ConfigError: when it names none, or one that cannot be read.
-    """
-    path = os.environ.get("PNN_GLUON_CONFIG")
-    if not path:
-        raise ConfigError(
-            "PNN_GLUON_CONFIG is not set: expected the path of the pipeline's TOML file; "
-            "set it for Airflow's scheduler, DAG processor and workers"
-        )
-    return load_config(path)
-
-
 def every_day(config: Config) -> dict[str, Any]:
-    """What the daily DAGs share: one run for each UTC day from the pipeline's first to its last.
+    """What the DAGs with a schedule share: one run for each UTC day from the pipeline's first to its last.
 
     A run triggered by hand works on the last whole day before its logical date.
     """
@@ -72,7 +56,7 @@ def job(name: str, config: Config, command: str = "", env: dict[str, str] = DAY,
         task_id=name,
         bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs {command or STEP.format(name)}',
         cwd=str(Path(__file__).parents[1]),
-        env={"PNN_GLUON_PYTHON": sys.executable, **env},
+        env={"PNN_GLUON_PYTHON": sys.executable, "PNN_GLUON_CONFIG": str(config.path), **env},
         append_env=True,
         scores_connection=_scores_connection(config) if name == "publish" else "",  # no other job needs it
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on

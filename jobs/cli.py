@@ -40,6 +40,7 @@ COMMANDS = (
     "doctor",
     "up",
     "down",
+    "dags",
     "services",
 )
 """In the order of the help; `jobs.commands.score_table` has the function `command`, or an `app` of more commands."""

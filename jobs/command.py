@@ -22,9 +22,11 @@ ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG
 DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
 DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, YYYY-MM-DD.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if nothing changed.")]
-OneConfigOption = Annotated[
-    Path | None, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="Of this pipeline; default: of all.")
-]
+_CONFIGS = typer.Option(
+    "--configs", "--config", envvar="PNN_GLUON_CONFIGS", help="A folder of pipelines' TOML files, or a single one."
+)
+ConfigsOption = Annotated[Path, _CONFIGS]
+SomeConfigsOption = Annotated[Path | None, _CONFIGS]
 
 
 def print_outcome(outcome: "Outcome | int") -> int:

@@ -54,11 +54,10 @@ def _server(config: Config, uri_of: "Callable[[EmbeddedPostgres], str]") -> Gene
 
 def embedded_folder(config: Config) -> Path:
     """Where the embedded server keeps its data: `publish.folder`, or beside a local store."""
-    if config.publish.folder:
-        return Path(config.resolve(config.publish.folder))
-    if "://" in config.store_root:
+    folder = config.publish.embedded_folder(config.store_root, config.path.parent)
+    if folder is None:
         raise ConfigError(f"{config.path}: publish.folder: needed, since the store is not a local folder")
-    return Path(config.store_root).parent / "postgres"
+    return Path(folder)
 
 
 def server_uri(config: Config) -> str:

@@ -422,6 +422,12 @@ class PublishConfig(Section):
             raise ValueError("`folder` and `port` belong to server = 'embedded'")
         return self
 
+    def embedded_folder(self, store_root: str, base: Path) -> str | None:
+        """Where the embedded server has its data: `folder`, relative to `base`, or beside a local store, or nowhere."""
+        if self.folder:
+            return located(self.folder, base)
+        return None if "://" in store_root else str(Path(store_root).parent / "postgres")
+
 
 class EngineConfig(Section):
     """Limits of the SQL engine that runs in process (DuckDB)."""

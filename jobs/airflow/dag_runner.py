@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,19 +9,18 @@ from typing import Any
 
 import pluggy
 
+from jobs.airflow.stubs import write_stubs
 from pnn_gluon.config import load_config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import STEPS
 
-DAGS = Path(__file__).parents[2] / "dags"
-
 TaskStarted = Callable[[str], None]
 
 
-def prepare(home: Path, config: Path, database: Mapping[str, str] | None = None) -> None:
-    """Point Airflow at a private home; must happen before anything imports airflow.
+def prepare(home: Path, configs: Path, database: Mapping[str, str] | None = None) -> None:
+    """Point Airflow at a private home with the pipelines in `configs`; must happen before anything imports airflow.
 
     `database` holds the variables of an Airflow whose metadata database runs; by default a SQLite file serves.
     """
@@ -33,32 +31,29 @@ def prepare(home: Path, config: Path, database: Mapping[str, str] | None = None)
         {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "PNN_GLUON_CONFIG": str(config),
         }
     )
-    home.mkdir(parents=True, exist_ok=True)
+    write_stubs(configs, home / "dags")
     os.environ["PNN_GLUON_TASK_LOG"] = str(home / "tasks.log")
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
-    if str(DAGS) not in sys.path:
-        sys.path.append(str(DAGS))  # as Airflow's own processes have it
 
 
 def load_dag(name: str) -> Any:
     """A DAG of ours by id, with the database it needs; `prepare` comes first.
 
     Raises:
-        PnnError: when a DAG file does not load.
+        PnnError: there is no such DAG; with what is wrong with files that do not load.
     """
     from airflow.dag_processing.dagbag import DagBag
     from airflow.utils.db import initdb
 
     initdb()
-    bag = DagBag(dag_folder=str(DAGS))
-    if bag.import_errors:
-        raise PnnError(f"DAG files do not load: {bag.import_errors}")
+    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    if name not in bag.dags:
+        raise PnnError("\n".join([f"no DAG {name}; there are {sorted(bag.dags)}", *bag.import_errors.values()]))
     return bag.dags[name]
 
 
@@ -117,7 +112,7 @@ def run_day(
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
-        said = _reasons(failed, day, errors or {})
+        said = _reasons(dag, failed, day, errors or {})
         log = os.environ["PNN_GLUON_TASK_LOG"]
         raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Log: {log}"]))
 
@@ -145,8 +140,8 @@ def _dated_as_the_scheduler_does() -> Iterator[None]:
         dagrun.get_or_create_dagrun = create
 
 
-def _reasons(tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:
+def _reasons(dag: Any, tasks: Sequence[str], day: datetime.date, errors: Mapping[str, str]) -> list[str]:
     """What the failed steps said last: to Airflow, or else to the store."""
-    store = open_store(load_config(os.environ["PNN_GLUON_CONFIG"]))
+    store = open_store(load_config(dag.tasks[0].env["PNN_GLUON_CONFIG"]))
     said = {step.name: store.failure(step.table.name, day) for step in STEPS if step.name in tasks}
     return [f"{task}: {errors.get(task) or said.get(task) or 'see the log'}" for task in tasks]

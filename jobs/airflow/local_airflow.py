@@ -7,7 +7,8 @@ All its files are in one folder, `home`:
 - ``airflow.cfg`` is the user's: settings not made here may be added to it
 - ``environment.sh`` for using the airflow command on it: ``source work/airflow/.../environment.sh``
 
-Every pipeline, that is every configuration file, has a home of its own below ``work/airflow``.
+Every folder of configuration files has a home of its own below ``work/airflow``, with all its pipelines; so has a
+single file that is given instead. ``dags/`` of the home holds a stub for each pipeline, and the user's own DAG files.
 
 A part that ends is started again by supervisord; one that lives without a heartbeat is restarted by
 `jobs.airflow.local_airflow_watch`.
@@ -39,8 +40,10 @@ from typing import Any
 
 import psutil
 
+from jobs.airflow.stubs import DAGS, write_stubs
 from pnn_gluon.atomic import write_atomically
-from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.configurations import pipeline_files
+from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.extras import require
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.ports import HOST, is_free
@@ -49,7 +52,7 @@ from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOMES = REPOSITORY / "work" / "airflow"
 FIRST_PORT = 8080
-DEFAULT_DAGS = REPOSITORY / "dags"
+DEFAULT_CONFIGS = REPOSITORY / "conf"
 DATABASE = "airflow"
 MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
 SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
@@ -136,32 +139,28 @@ class Status:
         )
 
 
-def home_of(config: Path) -> Path:
-    """The home of a pipeline's Airflow; another configuration file has another one, with days of its own.
-
-    A home made before there was one for each pipeline is kept for the pipeline it was made for.
-    """
-    config = config.resolve()
-    if (HOMES / "settings.json").exists() and _settings(HOMES)["config"] == str(config):
-        return HOMES
-    return HOMES / f"{config.stem}-{hashlib.sha256(os.fsencode(config)).hexdigest()[:8]}"
+def home_of(configs: Path) -> Path:
+    """The home of the Airflow of a folder of pipelines, or of a single file; another one has another home."""
+    configs = configs.resolve()
+    return HOMES / f"{configs.stem}-{hashlib.sha256(os.fsencode(configs)).hexdigest()[:8]}"
 
 
-def home_of_existing(config: Path) -> Path:
-    """The home of a pipeline's Airflow, also of one whose file is gone since it was started.
+def home_of_existing(configs: Path) -> Path:
+    """The home of the Airflow of some pipelines, also of those whose files are gone since it was started.
 
     Raises:
-        ConfigError: there is neither such a file nor a home of one.
+        ConfigError: there are neither such files nor a home of theirs.
     """
-    home = home_of(config)
-    if not config.is_file() and not home.exists():
-        raise ConfigError(f"{config}: no such configuration file, and no Airflow was ever started for it")
+    home = home_of(configs)
+    if not configs.exists() and not home.exists():
+        raise ConfigError(f"{configs}: no such folder or file, and no Airflow was ever started for it")
     return home
 
 
 def homes() -> list[Path]:
-    """Every home that an Airflow was started in."""
-    return [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")]) if path.exists()]
+    """Every home that an Airflow was started in; of a release before there were several, `HOMES` itself."""
+    found = [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")])]
+    return [home for home in found if (home / "settings.json").exists() and (home / "supervisord.conf").exists()]
 
 
 def port_for(home: Path) -> int:
@@ -172,36 +171,32 @@ def port_for(home: Path) -> int:
     return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port))
 
 
-def up(
-    home: Path,
-    config: Path,
-    port: int,
-    dags: Path = DEFAULT_DAGS,
-    users: Sequence[str] = (),
-) -> str:
+def up(home: Path, configs: Path, port: int, users: Sequence[str] = ()) -> str:
     """Start the local Airflow, wait until all of it works, print and return its address.
+
+    A DAG file that does not load is a warning on standard error; the UI shows it as an import error.
 
     Args:
         home: Folder for its files.
-        config: The pipeline's configuration, handed to the DAGs as ``PNN_GLUON_CONFIG``.
+        configs: A folder of pipelines' configurations, or a single one; their DAG files are written into the home.
         port: Of the user interface on 127.0.0.1.
-        dags: Folder of DAG files; every one must load.
         users: ``name:role`` with role admin, op, user or viewer: logins with generated passwords in
             ``secrets/passwords.json``. Without users everybody who reaches 127.0.0.1 is an admin.
 
     Raises:
         ConfigError: a missing file, a bad user, a taken port, or it is already up with other settings.
-        InputError: a DAG file does not load; nothing is left running.
         PnnError: a part did not come up; nothing is left running, the log to read is named.
     """
     require("airflow", "supervisor")
-    home, config, dags = home.resolve(), config.resolve(), dags.resolve()
-    _check_arguments(config, dags, users)
-    wanted = {"config": str(config), "port": port, "dags": str(dags), "users": list(users)}
+    home, configs = home.resolve(), configs.resolve()
+    _check_users(users)
+    pipeline_files(configs)
+    wanted = {"configs": str(configs), "port": port, "users": list(users)}
     address = f"http://{HOST}:{port}"
     with _locked(home):
         if _supervisor_answers(home):
             _refuse_other_settings(home, wanted)
+            write_stubs(configs, home / "dags")
             print(f"Airflow is already up: {address}")
             return address
         _end_strays(home)
@@ -238,7 +233,7 @@ def status(home: Path) -> Status:
 
 
 @contextmanager
-def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
+def database_only(home: Path, configs: Path) -> Iterator[dict[str, str]]:
     """The variables for work on the metadata database of an Airflow that is not up; nothing is left running.
 
     ``up`` and ``down`` of this home wait for the end of the block. Call it before anything imports airflow.
@@ -248,24 +243,24 @@ def database_only(home: Path, config: Path) -> Iterator[dict[str, str]]:
         PnnError: the database can't be started or prepared; the log to read is named.
     """
     require("airflow", "supervisor")
-    home, config = home.resolve(), config.resolve()
+    home, configs = home.resolve(), configs.resolve()
     with _locked(home):
         if _supervisor_answers(home):
             raise ConfigError(
-                f"the Airflow of {config} is up, and its scheduler could take the same runs in hand: "
-                f"end it first (make down CONFIG={config}), or backfill these days in its UI"
+                f"the Airflow of {configs} is up, and its scheduler could take the same runs in hand: "
+                f"end it first (pnn-gluon down --configs {configs}), or backfill these days in its UI"
             )
         _end_strays(home)
-        first: dict[str, Any] = {"config": str(config), "port": port_for(home), "dags": str(DEFAULT_DAGS), "users": []}
-        wanted = _settings(home) if (home / "settings.json").exists() else first
+        found = _settings(home) if (home / "settings.json").exists() else {}
+        wanted = {"configs": str(configs), "port": found.get("port") or port_for(home), "users": found.get("users", [])}
         _write_files(home, wanted)
         with EmbeddedPostgres(home / "postgres").running() as database:
             _open_database(home, database)
             _prepare_database(home, _process_environment(home, wanted))
-            yield environment(home, config, wanted["port"], DEFAULT_DAGS, wanted["users"])
+            yield environment(home, wanted["port"], wanted["users"])
 
 
-def environment(home: Path, config: Path, port: int, dags: Path, users: Sequence[str] = ()) -> dict[str, str]:
+def environment(home: Path, port: int, users: Sequence[str] = ()) -> dict[str, str]:
     """The variables Airflow runs with here; secrets are named by the command that reads them."""
     folder = home / "secrets"
     secret = {
@@ -275,7 +270,7 @@ def environment(home: Path, config: Path, port: int, dags: Path, users: Sequence
         "API__SECRET_KEY": "session",
     }
     airflow = {
-        "CORE__DAGS_FOLDER": str(dags),
+        "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
@@ -293,7 +288,6 @@ def environment(home: Path, config: Path, port: int, dags: Path, users: Sequence
     return {
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{name}": value for name, value in (airflow | commands).items()},
-        "PNN_GLUON_CONFIG": str(config),
     }
 
 
@@ -373,11 +367,7 @@ def _settings(home: Path) -> dict[str, Any]:
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _check_arguments(config: Path, dags: Path, users: Sequence[str]) -> None:
-    if not config.is_file():
-        raise ConfigError(f"{config}: no such configuration file")
-    if not dags.is_dir():
-        raise ConfigError(f"{dags}: no such folder of DAG files")
+def _check_users(users: Sequence[str]) -> None:
     for user in users:
         if not re.fullmatch(r"[A-Za-z0-9_.-]+:(admin|op|user|viewer)", user):
             raise ConfigError(f"user {user!r}: expected name:role with role admin, op, user or viewer")
@@ -385,7 +375,7 @@ def _check_arguments(config: Path, dags: Path, users: Sequence[str]) -> None:
 
 def _check_port(port: int) -> None:
     if not is_free(port):
-        users = [f"; the Airflow of {_settings(home)['config']} is there" for home in homes() if _uses(home, port)]
+        users = [f"; the Airflow in {home} is there" for home in homes() if _uses(home, port)]
         raise ConfigError(f"port {port} on {HOST} is taken{''.join(users)}; give another with --port, or none at all")
 
 
@@ -395,7 +385,7 @@ def _uses(home: Path, port: int) -> bool:
 
 def _refuse_other_settings(home: Path, wanted: Mapping[str, Any]) -> None:
     found = _settings(home)
-    other = [f"{name} {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]
+    other = [f"{name} {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
     if other:
         raise ConfigError(f"Airflow is already up with {'; '.join(other)}: take it down first")
 
@@ -490,15 +480,22 @@ def _prepare_database(home: Path, variables: Mapping[str, str]) -> None:
 
 
 def _load_dags(home: Path, variables: Mapping[str, str], database: EmbeddedPostgres) -> None:
-    """Load every DAG file into the database; one that does not load is an error that says why."""
+    """Load every DAG file into the database, and warn of those that do not load; they keep no other from running."""
     import adbc_driver_postgresql.dbapi as adbc
 
-    _airflow(home, variables, "dags", "reserialize")
-    with adbc.connect(database.uri(DATABASE)) as connection, connection.cursor() as cursor:
+    with adbc.connect(database.uri(DATABASE), autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("delete from import_error")  # else those of files that went while it was down stay for ever
+        _airflow(home, variables, "dags", "reserialize")
         cursor.execute("select filename, stacktrace from import_error order by filename")
-        failed = [f"{name}: {str(trace).strip().splitlines()[-1]}" for name, trace in cursor.fetchall()]
-    if failed:
-        raise InputError("DAG files that do not load; mend them and start again:\n" + "\n".join(failed))
+        for name, trace in cursor.fetchall():
+            print(f"warning: {name} does not load: {_last_words(str(trace))}", file=sys.stderr)
+
+
+def _last_words(trace: str) -> str:
+    """The error at the end of a traceback, with all its lines."""
+    lines = trace.strip().splitlines()
+    frames = [at for at, line in enumerate(lines) if line.startswith("  ")]
+    return "\n".join(lines[frames[-1] + 1 :] if frames else lines)
 
 
 def _airflow(home: Path, variables: Mapping[str, str], *command: str) -> None:
@@ -522,11 +519,11 @@ def _airflow(home: Path, variables: Mapping[str, str], *command: str) -> None:
 def _process_environment(home: Path, wanted: Mapping[str, Any]) -> dict[str, str]:
     """The caller's environment without its Airflow settings, with ours, and what marks our processes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    settings = environment(home, Path(wanted["config"]), wanted["port"], Path(wanted["dags"]), wanted["users"])
+    settings = environment(home, wanted["port"], wanted["users"])
     direct = ",".join(filter(None, [kept.get("no_proxy", kept.get("NO_PROXY")), HOST, "localhost"]))
     return kept | settings | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), kept.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), str(DAGS), kept.get("PYTHONPATH")])),
         "no_proxy": direct,
         "NO_PROXY": direct,
         "SPT_NOENV": "1",  # else process titles overwrite the environment, and with it the marker
@@ -547,9 +544,10 @@ def _write_files(home: Path, wanted: Mapping[str, Any]) -> None:
     _keep_secret(folder / "session", lambda: secrets.token_urlsafe(32))
     _keep_secret(home / "airflow.cfg", lambda: _OWN_SETTINGS)
     _write_passwords(folder / "passwords.json", wanted["users"])
+    write_stubs(Path(wanted["configs"]), home / "dags")
     _write_private(home / "supervisord.conf", _supervisor_config())
     _write_private(home / "settings.json", json.dumps(wanted, indent=1) + "\n")
-    settings = environment(home, Path(wanted["config"]), wanted["port"], Path(wanted["dags"]), wanted["users"])
+    settings = environment(home, wanted["port"], wanted["users"])
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
     _write_private(home / "environment.sh", "".join(lines))
 

@@ -45,8 +45,8 @@ def _generate_once(options: "SyntheticOptions", days: Sequence[datetime.date], f
 def run_demo(config: Config, work: Path) -> int:
     """Generate, run, show; the exit status. A second run finds everything done.
 
-    The runs are those of the pipeline's own Airflow, where `up` shows them. They are made by a child: when it is
-    ended, however that happens, this process is there to stop the database.
+    The runs are those of the Airflow of the configuration's folder, where `up` shows them. They are made by a child:
+    when it is ended, however that happens, this process is there to stop the database.
     """
     from pnn_gluon.data.synthetic_options import SyntheticOptions
 
@@ -57,14 +57,15 @@ def run_demo(config: Config, work: Path) -> int:
     options = SyntheticOptions(
         seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
     )
-    home = local_airflow.home_of(config.path)
+    configs = config.path.parent
+    home = local_airflow.home_of(configs)
 
     def make(note: Note) -> int:
         _generate_once(options, wanted, work / "raw")
         _run(config, home, database, wanted, note)
         return 0
 
-    with local_airflow.database_only(home, config.path) as database:
+    with local_airflow.database_only(home, configs) as database:
         status = watched(make)
     if status == 0:
         page = work / "report.html"
@@ -77,10 +78,10 @@ def _run(config: Config, home: Path, database: Mapping[str, str], days: Sequence
     from jobs.airflow import dag_runner
 
     warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
-    dag_runner.prepare(home, config.path, database)
+    dag_runner.prepare(home, config.path.parent, database)
     with ends_at_once("stopped; make demo continues here"), step_progress() as progress:
         task = progress.add_task("start Airflow", total=len(days) * len(daily_steps(config)))
-        dag = dag_runner.load_dag("ctr_daily")
+        dag = dag_runner.load_dag(f"{config.name}_daily")
         for day in days:
 
             def started(name: str, day: datetime.date = day) -> None:
@@ -96,8 +97,10 @@ def _show(config: Config, days: Sequence[datetime.date], page: Path) -> None:
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     day = plus(days[-1], 1)
     sql = f"select * from {config.publish.table} where day = '{day}' order by probability desc limit 5"
+    conf = local_airflow.DEFAULT_CONFIGS
+    up = "make up     (make down)" if path.parent == conf else f".venv/bin/pnn-gluon up --configs {shown.parent}"
     print(f"""
 Scores of {day}:   .venv/bin/pnn-gluon query --config {shown} "{sql}"
 Report with charts:     {page}
 What stands, by step:   .venv/bin/pnn-gluon status --config {shown} --day {days[0]}..{days[-1]}
-Airflow with its UI:    make up     (make down)""")
+Airflow with its UI:    {up}""")

@@ -1,11 +1,11 @@
 """Stop the local Airflow."""
 
-from jobs.command import OneConfigOption
+from jobs.command import SomeConfigsOption
 
 
-def command(config: OneConfigOption = None) -> None:
-    """Stop the local Airflow, of one pipeline or of all."""
+def command(configs: SomeConfigsOption = None) -> None:
+    """Stop the local Airflow of a folder of pipelines, by default every one of this checkout."""
     from jobs.airflow import local_airflow as local
 
-    for home in [local.home_of_existing(config)] if config else local.homes():
+    for home in [local.home_of_existing(configs)] if configs else local.homes():
         local.down(home)

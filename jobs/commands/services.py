@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jobs.command import OneConfigOption
+from jobs.command import SomeConfigsOption
 
 if TYPE_CHECKING:
     from jobs.airflow.local_airflow import Status
 
 
-def command(config: OneConfigOption = None) -> None:
-    """How the local Airflow is, of one pipeline or of all: its parts, their health, its address."""
+def command(configs: SomeConfigsOption = None) -> None:
+    """How the local Airflow is, of a folder of pipelines or every one: its parts, their health, its address."""
     from jobs.airflow import local_airflow as local
 
-    chosen = [local.home_of_existing(config)] if config else local.homes()
+    chosen = [local.home_of_existing(configs)] if configs else local.homes()
     healthy = [_print_services(local.status(home), home) for home in chosen]
     if not chosen:
         print("address: none")

@@ -30,14 +30,14 @@ def dag_pipeline(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Con
 @pytest.fixture(scope="session")
 def dags(dag_pipeline: Config) -> dict[str, Any]:
     """Every DAG by id."""
-    return {name: dag_runner.load_dag(name) for name in ("ctr_daily", "ctr_nightly_evaluation", "ctr_export")}
+    return {name: dag_runner.load_dag(name) for name in ("small_daily", "small_nightly", "small_export")}
 
 
 @pytest.fixture(scope="session")
 def ran(dags: dict[str, Any], dag_pipeline: Config) -> Config:
     """The pipeline after two days of the daily DAG."""
     started: list[str] = []
-    dag_runner.run_days(dags["ctr_daily"], DAG_DAYS, started.append)
+    dag_runner.run_days(dags["small_daily"], DAG_DAYS, started.append)
     assert len(started) == 12 * len(DAG_DAYS)
     return dag_pipeline
 

@@ -26,8 +26,10 @@ ROOT = Path(__file__).parents[2]
 
 LOADED = """
 import sys
-import ctr_daily, ctr_export, ctr_nightly_evaluation
-heavy = {"mxnet", "duckdb", "pyarrow", "h5py", "sklearn", "pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.runtime"}
+import pnn_gluon_pipeline
+assert pnn_gluon_pipeline.dags_of(sys.argv[1])
+heavy = {"mxnet", "numpy", "duckdb", "pyarrow", "h5py", "sklearn"}
+heavy |= {"pnn_gluon.store", "pnn_gluon.data", "pnn_gluon.warehouse", "pnn_gluon.runtime"}
 print(sorted(heavy & set(sys.modules)))
 """
 
@@ -37,15 +39,15 @@ def test_dag_files_load_nothing_heavy(dag_pipeline: Config, tmp_path: Path) -> N
         "PYTHONPATH": f"{ROOT}:{ROOT / 'dags'}",
         "PATH": "/usr/bin:/bin",
         "AIRFLOW_HOME": str(tmp_path),
-        "PNN_GLUON_CONFIG": str(dag_pipeline.path),
     }
-    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False, env=environment)
+    command = [sys.executable, "-c", LOADED, str(dag_pipeline.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
-    dag = dags["ctr_daily"]
+    dag = dags["small_daily"]
     assert set(dag.task_ids) == set(DAILY)
     for task in dag.tasks:
         assert task.retries == 2
@@ -53,7 +55,7 @@ def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
     assert dag.get_task("train").max_active_tis_per_dag == 1
 
 
-@pytest.mark.parametrize(("name", "steps"), [("ctr_daily", daily_steps), ("ctr_nightly_evaluation", nightly_steps)])
+@pytest.mark.parametrize(("name", "steps"), [("small_daily", daily_steps), ("small_nightly", nightly_steps)])
 def test_tasks_are_joined_and_wait_for_yesterday_as_the_steps_inputs_ask(
     dags: dict[str, Any], dag_pipeline: Config, name: str, steps: Callable[[Config], tuple[Step, ...]]
 ) -> None:
@@ -77,7 +79,7 @@ def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline:
 def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) -> None:
     """A run that leaves tasks out is an error, not a success."""
     with pytest.raises(PnnError, match=r"(?s)ingest: InputError.*Log: .*tasks\.log"):
-        dag_runner.run_day(dags["ctr_daily"], ran.last_day)
+        dag_runner.run_day(dags["small_daily"], ran.last_day)
 
 
 def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:
@@ -85,7 +87,7 @@ def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:
     from airflow.models.dagrun import DagRun
 
     def dates() -> list[tuple[str, str]]:
-        runs = sorted(DagRun.find(dag_id="ctr_daily"), key=lambda run: run.logical_date)
+        runs = sorted(DagRun.find(dag_id="small_daily"), key=lambda run: run.logical_date)
         return [(str(run.logical_date), run.state) for run in runs if run.state == "success"]
 
     assert dates() == [(f"{day} 00:00:00+00:00", "success") for day in DAG_DAYS]
@@ -93,7 +95,7 @@ def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:
 
 @pytest.mark.parametrize("name", ["evaluate", "gate"])
 def test_tasks_that_read_yesterdays_champion_wait_for_its_promotion(dags: dict[str, Any], name: str) -> None:
-    task = dags["ctr_daily"].get_task(name)
+    task = dags["small_daily"].get_task(name)
     assert task.wait_for_downstream
     assert "promote" in task.downstream_task_ids
 
@@ -105,7 +107,7 @@ def test_the_dag_makes_the_same_bytes_as_the_steps_by_hand(ran: Config, tmp_path
 
 
 def test_the_night_runs_after_the_day(ran: Config, dags: dict[str, Any]) -> None:
-    dag_runner.run_day(dags["ctr_nightly_evaluation"], LAST)
+    dag_runner.run_day(dags["small_nightly"], LAST)
     store = open_store(ran)
     made = store.manifest("reevaluations", LAST)
     assert made is not None
@@ -121,7 +123,7 @@ def test_the_export_form_exports(ran: Config, dags: dict[str, Any]) -> None:
         "rows": "logs",
         "name": "form",
     }
-    dag_runner.run_day(dags["ctr_export"], LAST, form)
+    dag_runner.run_day(dags["small_export"], LAST, form)
     assert open_store(ran).days("exports_form") == DAG_DAYS
 
 
@@ -144,14 +146,14 @@ def test_a_hostile_form_is_refused_and_runs_nothing(
     values = {key: value.replace("{mark}", str(mark)) for key, value in form.items()}
     base = {"first_day": str(LAST), "last_day": str(LAST), "model_day": str(LAST), "rows": "logs", "name": "bad"}
     with pytest.raises((PnnError, ValueError)):
-        dag_runner.run_day(dags["ctr_export"], LAST, {**base, **values})
+        dag_runner.run_day(dags["small_export"], LAST, {**base, **values})
     assert not mark.exists()
     assert not open_store(ran).days("exports_bad")
 
 
 def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) -> None:
     command = inspect.signature(export.command).parameters
-    assert dags["ctr_export"].params["rows"] == command["rows"].default
+    assert dags["small_export"].params["rows"] == command["rows"].default
 
 
 def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:

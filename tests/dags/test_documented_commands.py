@@ -30,4 +30,4 @@ def test_a_command_that_does_not_exist_would_be_seen() -> None:
     from airflow.cli.cli_parser import get_parser
 
     with pytest.raises(SystemExit):
-        get_parser().parse_args(["backfills", "create", "--dag-id", "ctr_daily"])
+        get_parser().parse_args(["backfills", "create", "--dag-id", "demo_daily"])

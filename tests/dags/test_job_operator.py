@@ -1,7 +1,6 @@
 """A task ends as its job ended and says why in the job's own words."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only once its home is set
 
-ROOT = Path(__file__).parents[2]
 OUTCOME = {"step": "gate", "day": "2026-11-02", "status": "refused", "details": {"reasons": ["auc 0.4, limit 0.5"]}}
 
 
@@ -93,33 +91,3 @@ def test_a_death_by_a_signal_is_named_with_what_to_set(script: str, words: str) 
 
     with pytest.raises(AirflowException, match=words):
         run(script)
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(None, "PNN_GLUON_CONFIG is not set: expected the path"), ("/no/such.toml", "/no/such.toml")]
-)
-def test_a_missing_configuration_is_said_by_the_dag_files(
-    monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
-) -> None:
-    import pnn_gluon_tasks
-
-    from pnn_gluon.errors import ConfigError
-
-    monkeypatch.delenv("PNN_GLUON_CONFIG", raising=False)
-    if value:
-        monkeypatch.setenv("PNN_GLUON_CONFIG", value)
-    with pytest.raises(ConfigError, match=words):
-        pnn_gluon_tasks.pipeline_config()
-
-
-def test_no_task_needs_a_pool_that_somebody_must_make(tmp_path: Path) -> None:
-    """Airflow lets a task whose pool is missing wait for ever, without a word."""
-    code = "import ctr_daily as m; t = m.ctr_daily().get_task('train'); print([(t.pool, t.max_active_tis_per_dag)])"
-    environment = {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'dags'}",
-        "PATH": "/usr/bin:/bin",
-        "AIRFLOW_HOME": str(tmp_path),
-        "PNN_GLUON_CONFIG": str(ROOT / "conf" / "demo.toml"),
-    }
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    assert done.stdout.splitlines()[-1:] == ["[('default_pool', 1)]"], done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -24,11 +25,20 @@ import pytest
 from jobs.airflow import local_airflow
 from jobs.airflow.local_airflow import MARKER, down, rpc, status, up
 from jobs.commands import down as down_command
-from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
+PIPELINE = """
+name = "{name}"
+first_day = 2026-11-01
+store = {{ root = "{name}/store" }}
+fields = [{{ name = "c1" }}]
+source = {{ logs = "{name}/logs/{{day}}.tsv", columns = ["label", "c1"] }}
+[model]
+name = "fm"
+"""
 TINY_DAG = """
 from airflow.sdk import dag, task
 
@@ -36,7 +46,7 @@ from airflow.sdk import dag, task
 def tiny():
     @task.bash
     def show():
-        return 'cat "$PNN_GLUON_CONFIG"; cd / && python -c "import jobs"'
+        return 'cd / && python -c "import jobs; print(jobs.__name__, 1)"'
     show()
 
 tiny()
@@ -48,9 +58,8 @@ class Local:
     """A running local Airflow and what starting it said."""
 
     home: Path
-    config: Path
+    configs: Path
     port: int
-    dags: Path
     said: tuple[str, ...]
 
     @property
@@ -64,34 +73,38 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def place(folder: Path, dag: str) -> Local:
-    """A home whose name needs quoting, a config and a folder with one DAG file."""
+def place(folder: Path) -> Local:
+    """A home whose name needs quoting, with one DAG file of the user's, and two pipelines and a broken one."""
     folder.chmod(0o755)
-    (folder / "dags").mkdir()
-    (folder / "dags" / "tiny.py").write_text(dag)
-    (folder / "config.toml").write_text("the_config = 1\n")
-    return Local(folder / "air flow 100%", folder / "config.toml", free_port(), folder / "dags", ())
+    (folder / "air flow 100%" / "dags").mkdir(parents=True)
+    (folder / "air flow 100%" / "dags" / "tiny.py").write_text(TINY_DAG)
+    (folder / "conf").mkdir()
+    for name in ("alpha", "beta"):
+        (folder / "conf" / f"{name}.toml").write_text(PIPELINE.format(name=name))
+    (folder / "conf" / "broken.toml").write_text(PIPELINE.format(name="broken") + "nmae = 1\n")
+    return Local(folder / "air flow 100%", folder / "conf", free_port(), ())
 
 
 def up_command(place: Local) -> list[str]:
     code = (
         "import sys; from pathlib import Path; from jobs.airflow.local_airflow import up; "
-        "up(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))"
+        "up(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
     )
-    arguments = (place.home, place.config, place.port, place.dags)
+    arguments = (place.home, place.configs, place.port)
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
     folder = Path(tempfile.mkdtemp(prefix="airflow-"))
-    here = place(folder, TINY_DAG)
+    here = place(folder)
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "AIRFLOW__CORE__EXECUTOR": "NoSuchExecutor"}
-    started = [subprocess.Popen(up_command(here), env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = tuple(sorted(process.communicate()[0].strip() for process in started))
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(up_command(here), env=environment, **pipes) for _ in range(2)]
+    said = tuple(sorted("\n".join(map(str.strip, process.communicate())) for process in started))
     assert [process.returncode for process in started] == [0, 0]
     try:
-        yield Local(here.home, here.config, here.port, here.dags, said)
+        yield Local(here.home, here.configs, here.port, said)
     finally:
         down(here.home)
         shutil.rmtree(folder)
@@ -131,14 +144,25 @@ def api(local: Local, method: str, path: str, body: Any = None) -> Any:
 
 def test_of_two_that_start_at_once_one_starts_and_the_other_finds_it_up(local: Local) -> None:
     address = f"http://127.0.0.1:{local.port}"
-    assert local.said == (f"Airflow is already up: {address}", f"Airflow is up: {address}")
+    already, fresh = local.said
+    assert already.startswith(f"Airflow is already up: {address}")
+    assert fresh.startswith(f"Airflow is up: {address}")
 
 
-def test_every_part_is_healthy_and_the_dag_is_there(local: Local) -> None:
+def test_a_configuration_that_does_not_load_is_said_and_takes_no_other_pipeline_down(local: Local) -> None:
+    wrong = f"{local.configs / 'broken.toml'}: model.nmae: "
+    assert f"warning: pipeline_broken.py does not load: pnn_gluon.errors.ConfigError: {wrong}" in local.said[1]
+    (error,) = api(local, "GET", "/importErrors")["import_errors"]
+    assert error["filename"] == "pipeline_broken.py"
+    assert wrong in error["stack_trace"]
+
+
+def test_every_part_is_healthy_and_the_dags_are_there(local: Local) -> None:
     found = status(local.home)
     assert found.healthy, found
     assert found.address == f"http://127.0.0.1:{local.port}"
-    assert ask(local, "select dag_id from dag") == [("tiny",)]
+    names = {f"{name}_{dag}" for name in ("alpha", "beta") for dag in ("daily", "nightly", "export")}
+    assert {name for (name,) in ask(local, "select dag_id from dag")} == {"tiny", *names}
 
 
 def test_only_127_0_0_1_listens(local: Local) -> None:
@@ -164,14 +188,14 @@ def test_no_secret_is_in_an_environment_or_command_line_or_open_to_others(local:
 
 def test_up_again_says_so_and_other_settings_are_refused(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     before = family(local.home)[0].pid
-    up(local.home, local.config, local.port, local.dags)
+    up(local.home, local.configs, local.port)
     assert "already up" in capsys.readouterr().out
     with pytest.raises(ConfigError, match=f"port {local.port}, not {local.port + 1}"):
-        up(local.home, local.config, local.port + 1, local.dags)
+        up(local.home, local.configs, local.port + 1)
     assert family(local.home)[0].pid == before
 
 
-def test_a_killed_database_comes_back_and_tasks_run_with_the_config(local: Local) -> None:
+def test_a_killed_database_comes_back_and_tasks_run(local: Local) -> None:
     beats = "select job_type, max(latest_heartbeat)::text from job group by 1 order by 1"
     old, before = int((local.database.data / "postmaster.pid").read_text().split()[0]), ask(local, beats)
     os.kill(old, signal.SIGKILL)
@@ -186,7 +210,7 @@ def test_a_killed_database_comes_back_and_tasks_run_with_the_config(local: Local
     wait_for(lambda: states() in {"success", "failed"})
     log = json.dumps(api(local, "GET", f"/dags/tiny/dagRuns/{run}/taskInstances/show/logs/1"))
     assert states() == "success", log
-    assert "the_config = 1" in log
+    assert "jobs 1" in log
 
 
 def test_down_leaves_no_process_even_after_its_supervisor_was_killed(local: Local) -> None:
@@ -222,19 +246,23 @@ def test_down_when_nothing_is_up_says_so(local: Local, capsys: pytest.CaptureFix
     assert "not up" in capsys.readouterr().out
 
 
-def test_a_dag_file_that_does_not_load_is_named_and_nothing_is_left(local: Local) -> None:
+def test_what_did_not_load_last_time_is_forgotten_with_its_file(
+    local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
     down(local.home)
-    (local.dags / "broken.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
-    with pytest.raises(InputError, match=r"broken\.py: .*no_such_module"):
-        up(local.home, local.config, local.port, local.dags)
-    assert status(local.home).strays == 0
-    assert not local.database.is_running()
+    (local.configs / "broken.toml").unlink()
+    (local.home / "dags" / "tiny.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
+    up(local.home, local.configs, local.port)
+    warned = capsys.readouterr().err
+    assert re.fullmatch(r"warning: tiny\.py does not load: ModuleNotFoundError: .*no_such_module.*\n", warned)
+    assert status(local.home).healthy
+    assert not (local.home / "dags" / "pipeline_broken.py").exists()
 
 
 @pytest.mark.parametrize("user", ["ann", "ann:king", "a,b:admin", ""])
 def test_a_bad_user_is_refused(local: Local, user: str) -> None:
     with pytest.raises(ConfigError, match="expected name:role"):
-        up(local.home, local.config, local.port, local.dags, users=[user])
+        up(local.home, local.configs, local.port, users=[user])
 
 
 def test_a_taken_port_is_refused(local: Local) -> None:
@@ -244,36 +272,44 @@ def test_a_taken_port_is_refused(local: Local) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} .* taken"):
-            up(local.home, local.config, port, local.dags)
+            up(local.home, local.configs, port)
 
 
-@pytest.mark.parametrize("missing", ["config", "dags"])
-def test_missing_files_are_refused(local: Local, missing: str) -> None:
-    given = {"config": local.config, "dags": local.dags, missing: local.home / "nowhere"}
-    with pytest.raises(ConfigError, match="nowhere"):
-        up(local.home, port=local.port, **given)
+def test_a_missing_folder_is_refused(local: Local) -> None:
+    with pytest.raises(ConfigError, match="nowhere: no such folder"):
+        up(local.home, local.home / "nowhere", port=local.port)
 
 
-def test_two_configurations_have_airflows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_folders_have_airflows_of_their_own_and_so_has_a_single_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
-    found = {local_airflow.home_of(path / "demo.toml") for path in (Path("/a"), Path("/b"))}
-    assert len(found) == 2
+    found = {local_airflow.home_of(Path(path)) for path in ("/a/conf", "/b/conf", "/a/conf/demo.toml")}
+    assert len(found) == 3
     assert {home.parent for home in found} == {tmp_path}
 
 
-def test_a_home_of_an_earlier_release_stays_its_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_of_an_earlier_release_is_found_by_down_and_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
-    (tmp_path / "settings.json").write_text(json.dumps({"config": "/a/demo.toml", "port": 8080}))
-    assert local_airflow.home_of(Path("/a/demo.toml")) == tmp_path
-    assert local_airflow.home_of(Path("/b/demo.toml")).parent == tmp_path
-    assert local_airflow.homes() == [tmp_path]
+    for home in (tmp_path, tmp_path / "demo-12345678"):
+        (home / "postgres").mkdir(parents=True)
+        (home / "supervisord.conf").touch()
+        (home / "settings.json").write_text(json.dumps({"config": "/a", "port": 8080, "dags": "/b", "users": []}))
+        (home / "postgres" / "settings.json").write_text('{"port": 15432}')
+    assert set(local_airflow.homes()) == {tmp_path, tmp_path / "demo-12345678"}
+    assert local_airflow.home_of(Path("/a")) not in local_airflow.homes()
+    local_airflow.port_for(tmp_path)
+    down_command.command()
+    assert capsys.readouterr().out == "Airflow is not up\n" * 2
 
 
 def test_the_airflow_of_a_file_that_never_was_is_an_error_and_of_one_that_is_gone_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
-    with pytest.raises(ConfigError, match=r"wrong\.toml: no such configuration file"):
+    with pytest.raises(ConfigError, match=r"wrong\.toml: no such folder or file"):
         down_command.command(tmp_path / "wrong.toml")
     gone = local_airflow.home_of(tmp_path / "gone.toml")
     gone.mkdir()
@@ -315,10 +351,10 @@ def test_a_user_without_an_account_is_told_at_once(tmp_path: Path, monkeypatch: 
 
 
 def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) -> None:
-    settings = local_airflow.environment(tmp_path, tmp_path, 8080, tmp_path, ["ann:admin", "bob:viewer"])
+    settings = local_airflow.environment(tmp_path, 8080, ["ann:admin", "bob:viewer"])
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "ann:admin,bob:viewer"
-    everybody = local_airflow.environment(tmp_path, tmp_path, 8080, tmp_path)
+    everybody = local_airflow.environment(tmp_path, 8080)
     assert everybody["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
 
 
@@ -332,24 +368,24 @@ def test_a_long_home_gets_its_socket_in_a_private_folder(tmp_path: Path) -> None
 
 def test_the_database_alone_is_there_for_a_block_and_gone_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(tempfile.mkdtemp(prefix="airflow-"))
-    here = place(folder, TINY_DAG)
+    here = place(folder)
     migrated: list[str] = []
     monkeypatch.setattr(local_airflow, "_airflow", lambda home, variables, *command: migrated.append(command[1]))
     for _ in range(2):
-        with local_airflow.database_only(here.home, here.config) as variables:
+        with local_airflow.database_only(here.home, here.configs) as variables:
             assert ask(here, "select 1") == [(1,)]
             named = shlex.split(variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD"])
             assert subprocess.check_output(named, text=True) == here.database.uri("airflow", "postgresql+psycopg2")
         assert not here.database.is_running()
     assert migrated == ["migrate"]
-    assert variables["PNN_GLUON_CONFIG"] == str(here.config)
+    assert variables["AIRFLOW__CORE__DAGS_FOLDER"] == str(here.home / "dags")
     shutil.rmtree(folder)
 
 
 def test_the_database_alone_is_refused_while_its_airflow_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_airflow, "_supervisor_answers", lambda home: True)
     with (
-        pytest.raises(ConfigError, match=r"is up.*make down CONFIG=.*demo\.toml"),
+        pytest.raises(ConfigError, match=r"is up.*pnn-gluon down --configs .*demo\.toml"),
         local_airflow.database_only(tmp_path / "home", tmp_path / "demo.toml"),
     ):
         pass

@@ -1,0 +1,101 @@
+"""The DAGs of one pipeline, made from its configuration; importing this makes none.
+
+`dags_of` is called by the DAG file of each pipeline, which `pnn-gluon up` and `pnn-gluon dags` write.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from pnn_gluon_tasks import DEFAULTS, every_day, job, steps_as_tasks
+
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.configurations import refuse_shared
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
+
+DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
+
+The steps, what each comes after and what of yesterday it waits for follow from `pnn_gluon/pipeline/steps.py`. A step
+that continues yesterday's work waits for yesterday's, so a backfill of any range gives the same bytes as the days run
+one by one.
+"""
+NIGHTLY = "Once labels have matured: measure the model that was in force again, refit its calibrator. No retraining."
+EXPORT = "By hand: score chosen days with the model of a chosen day, into a table of their own."
+
+
+def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
+    """The DAGs of a pipeline by id.
+
+    Args:
+        path: The pipeline's configuration file.
+        configs: The folder that the pipelines of this Airflow come from, none of which may share anything with it.
+
+    Raises:
+        ConfigError: the file cannot be read, or another pipeline has the same name, store or score table.
+    """
+    config = load_config(path)
+    if configs is not None:
+        refuse_shared(config, Path(configs))
+    return {dag.dag_id: dag for dag in (daily(config), nightly(config), export(config))}
+
+
+def daily(config: Config) -> DAG:
+    """The day of a pipeline."""
+    schedule = CronDataIntervalTimetable("@daily", timezone="UTC")
+    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=DAILY, **every_day(config)) as dag:
+        steps_as_tasks(config, daily_steps(config))
+    return dag
+
+
+def nightly(config: Config) -> DAG:
+    """The night of a pipeline."""
+    schedule = CronDataIntervalTimetable("0 6 * * *", timezone="UTC")
+    with DAG(f"{config.name}_nightly", schedule=schedule, doc_md=NIGHTLY, **every_day(config)) as dag:
+        steps_as_tasks(config, nightly_steps(config))
+    return dag
+
+
+def export(config: Config) -> DAG:
+    """The export form of a pipeline."""
+    with DAG(
+        f"{config.name}_export",
+        schedule=None,
+        catchup=False,
+        default_args=DEFAULTS,
+        tags=["pnn_gluon", config.name],
+        doc_md=EXPORT,
+        params=_export_form(config),
+    ) as dag:
+        job(
+            "export",
+            config,
+            'export --days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"'
+            ' --name "$PNN_GLUON_NAME" --rows "$PNN_GLUON_ROWS"',
+            env={
+                "PNN_GLUON_FIRST": "{{ params.first_day }}",
+                "PNN_GLUON_LAST": "{{ params.last_day }}",
+                "PNN_GLUON_MODEL": "{{ params.model_day }}",
+                "PNN_GLUON_NAME": "{{ params.name }}",
+                "PNN_GLUON_ROWS": "{{ params.rows }}",
+            },
+        )
+    return dag
+
+
+def _export_form(config: Config) -> dict[str, Param]:
+    """What is asked before an export; the job checks it again."""
+    first = config.first_day.isoformat()
+    day: dict[str, Any] = {"type": "string", "format": "date"}
+    return {
+        "first_day": Param(first, title="First day", description="First day to score.", **day),
+        "last_day": Param(first, title="Last day", description="Last day to score.", **day),
+        "model_day": Param(first, title="Model", description="Day of the model to score with.", **day),
+        "rows": Param("requests", title="Rows", enum=["logs", "requests"], type="string"),
+        "name": Param(
+            "by_hand",
+            title="Name",
+            type="string",
+            pattern="^[a-z][a-z0-9_]{0,30}$",
+            description="Lower-case letters, digits and _; the table is exports_<name>.",
+        ),
+    }

@@ -1,0 +1,76 @@
+"""The pipelines of a folder: one TOML file each, and nothing that two of them share."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pnn_gluon.config import Config, PublishConfig, StoreConfig, located, read_toml
+from pnn_gluon.errors import ConfigError
+from pnn_gluon.option_types import Name
+from pnn_gluon.section import Section
+
+SCORES_SUFFIX = "_scores"
+"""What the second pool of a pipeline is named after it."""
+
+
+class _Place(Section, extra="ignore"):
+    """Of a configuration what says where its results go; the rest is not looked at, which makes reading it cheap."""
+
+    name: Name
+    store: StoreConfig
+    publish: PublishConfig = PublishConfig()
+
+
+def pipeline_files(configs: Path) -> list[Path]:
+    """The configuration files of a folder, by name, or the one file that is given instead.
+
+    Raises:
+        ConfigError: there is neither such a folder nor such a file, or none in the folder.
+    """
+    configs = configs.resolve()
+    if configs.is_file():
+        return [configs]
+    if not configs.is_dir():
+        raise ConfigError(
+            f"{configs}: no such folder of pipelines' TOML files, nor such a file; ready ones are in conf/"
+        )
+    found = sorted(path for path in configs.glob("*.toml") if not path.name.startswith("."))
+    if not found:
+        raise ConfigError(f"{configs}: no *.toml in it: expected one for each pipeline; ready ones are in conf/")
+    return found
+
+
+def refuse_shared(config: Config, configs: Path) -> None:
+    """Refuse a pipeline whose name, store or score table is also that of another one in the folder.
+
+    Raises:
+        ConfigError: naming both files, the key and the value.
+    """
+    mine = _claims(config, config.path)
+    for path in pipeline_files(configs):
+        other = _claims_of(path) if path != config.path else {}
+        for key, (value, shown) in mine.items():
+            if key in other and other[key][0] == value:
+                raise ConfigError(
+                    f"{config.path}: {key}: {shown} is also that of {path}; every pipeline needs its own: change one"
+                )
+
+
+def _claims_of(path: Path) -> dict[str, tuple[str, str]]:
+    """What a file claims; nothing if it is wrong, which its own pipeline says."""
+    try:
+        return _claims(_Place.model_validate(read_toml(path)), path)
+    except (ConfigError, ValidationError):
+        return {}
+
+
+def _claims(place: Config | _Place, path: Path) -> dict[str, tuple[str, str]]:
+    """By key what no other pipeline may have: for comparing, and in words."""
+    publish, folder = place.publish, path.parent
+    root = located(place.store.root, folder).rstrip("/")
+    server = publish.server if publish.server != "embedded" else publish.embedded_folder(root, folder) or str(path)
+    return {
+        "name": (place.name.removesuffix(SCORES_SUFFIX), f"{place.name!r}, with or without {SCORES_SUFFIX},"),
+        "store.root": (root, root),
+        "publish.table": (f"{publish.table} on {server}", f"{publish.table!r} on the server {server}"),
+    }

@@ -1,0 +1,82 @@
+"""The pipelines of a folder: which files are meant, and what no two of them may share."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.config import load_config
+from pnn_gluon.configurations import pipeline_files, refuse_shared
+from pnn_gluon.errors import ConfigError
+
+TEXT = """
+name = "{name}"
+first_day = 2026-11-01
+fields = [{{ name = "c1" }}]
+[store]
+root = "{root}"
+[source]
+logs = "logs/{{day}}.tsv"
+columns = ["label", "c1"]
+[model]
+name = "fm"
+"""
+
+
+def write(folder: Path, file: str, name: str, root: str, publish: str = "") -> Path:
+    path = folder / file
+    path.write_text(TEXT.format(name=name, root=root) + publish)
+    return path
+
+
+def test_every_toml_file_of_a_folder_is_a_pipeline_and_a_file_is_one_alone(tmp_path: Path) -> None:
+    for name in ("b.toml", "a.toml", ".#a.toml", "a.toml~", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "experiments").mkdir()
+    assert pipeline_files(tmp_path) == [tmp_path / "a.toml", tmp_path / "b.toml"]
+    assert pipeline_files(tmp_path / "b.toml") == [tmp_path / "b.toml"]
+
+
+def test_no_folder_and_an_empty_one_are_errors_that_say_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere: no such folder of pipelines' TOML files"):
+        pipeline_files(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"no \*\.toml in it: expected one for each pipeline"):
+        pipeline_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (("a", "two/store", ""), "name: 'a'"),
+        (("a_scores", "two/store", ""), "name: 'a', with or without _scores,"),
+        (("b", "./one/../one/store", ""), "store.root: {folder}/one/store"),
+        (("b", "one/other", ""), "publish.table: 'scores' on the server {folder}/one/postgres"),
+        (("b", "two/store", '[publish]\nfolder = "one/postgres"\n'), "publish.table: 'scores' on the server"),
+    ],
+)
+def test_two_pipelines_with_one_name_store_or_table_are_refused_and_both_are_named(
+    tmp_path: Path, other: tuple[str, str, str], said: str
+) -> None:
+    one, two = write(tmp_path, "one.toml", "a", "one/store"), write(tmp_path, "two.toml", *other)
+    for path, peer in ((one, two), (two, one)):
+        with pytest.raises(ConfigError) as caught:
+            refuse_shared(load_config(path), tmp_path)
+        assert str(path) in str(caught.value)
+        assert str(peer) in str(caught.value)
+    with pytest.raises(ConfigError, match=re.escape(said.format(folder=tmp_path))):
+        refuse_shared(load_config(one), tmp_path)
+
+
+def test_tables_of_one_name_on_one_server_are_refused_and_on_two_servers_are_not(tmp_path: Path) -> None:
+    write(tmp_path, "two.toml", "b", "two/store", '[publish]\nserver = "env:SCORES"\n')
+    apart = load_config(write(tmp_path, "one.toml", "a", "one/store"))
+    refuse_shared(apart, tmp_path)
+    together = load_config(write(tmp_path, "one.toml", "a", "one/store", '[publish]\nserver = "env:SCORES"\n'))
+    with pytest.raises(ConfigError, match=r"one\.toml: publish\.table: 'scores' on the server env:SCORES"):
+        refuse_shared(together, tmp_path)
+
+
+def test_a_broken_neighbour_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("name = ")
+    (tmp_path / "paper.toml").write_text('name = "a"\n')
+    refuse_shared(load_config(write(tmp_path, "one.toml", "a", "one/store")), tmp_path)
