@@ -4,6 +4,7 @@ import json
 
 import pytest
 from model_checks import LAYOUTS, SIZE
+from other_values import other_value
 from pydantic import ValidationError
 
 from pnn_gluon.blocks.embedding import is_row_parameter
@@ -11,7 +12,7 @@ from pnn_gluon.config import ModelConfig
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_training_options
 from pnn_gluon.models.declared import declared
-from pnn_gluon.models.registry import MODELS, create_model, model_options
+from pnn_gluon.models.registry import MODELS, create_model
 from pnn_gluon.ops import native_operators
 from pnn_gluon.runtime import mx
 from pnn_gluon.training.optimizer import make_trainer
@@ -20,40 +21,6 @@ from pnn_gluon.training.parameters import named_parameters
 from pnn_gluon.training.pretraining import matching_fm
 
 LAYOUT = LAYOUTS["multi"]
-OTHERS = {
-    "embedding_size": 3,
-    "embedding_init": "ids",
-    "init_scale": 0.5,
-    "hidden": (6, 5),
-    "activation": "tanh",
-    "dropout": 0.25,
-    "attention_size": 2,
-    "temperature": 2.0,
-    "pooling_dropout": 0.25,
-    "kernel": "vector",
-    "embedding_sizes": (2, 3, 2, 3),
-    "subnet_hidden": 4,
-    "subnet_outputs": 2,
-    "subnet_normalization": "none",
-    "kernel_width": 3,
-    "filters": (3, 2),
-    "pooled_values": 2,
-    "crosses": (("a", "b"),),
-    "cross_buckets": 9,
-    "residual_units": (4, 3),
-    "pieces": 3,
-    "cross_layers": 2,
-    "feature_maps": (3, 2),
-    "attention_layers": 2,
-    "heads": 3,
-    "head_size": 2,
-    "candidate": "b",
-    "history": "tags",
-    "attention_hidden": (3,),
-    "attention_activation": "tanh",
-}
-"""For each option a value that is no model's own."""
-
 NEEDED = {"din": {"candidate": "a", "history": "tags"}}
 """Options that a model cannot be without."""
 
@@ -78,12 +45,6 @@ def what_it_is(name, **options):
     return graph_of(net), parameters
 
 
-def another(name, option):
-    if option == "normalization":
-        return "layer" if model_options(name)[option] == "none" else "none"
-    return OTHERS[option]
-
-
 def is_accepted(name, options):
     try:
         ModelConfig(name=name, **options)
@@ -95,7 +56,7 @@ def is_accepted(name, options):
 def changes(name, base, option):
     """Whether the option changes the network; one that the model itself refuses changes nothing."""
     try:
-        return what_it_is(name, **base, **{option: another(name, option)}) != what_it_is(name, **base)
+        return what_it_is(name, **base, **{option: other_value(name, option)}) != what_it_is(name, **base)
     except ConfigError:
         return False
 
@@ -104,7 +65,7 @@ def changes(name, base, option):
 def test_a_model_option_is_accepted_where_it_changes_the_network_and_refused_where_not(name):
     for base in bases(name):
         for option in declared(name).options.keys() - base.keys() - {"history"}:
-            accepted = is_accepted(name, base | {option: another(name, option)})
+            accepted = is_accepted(name, base | {option: other_value(name, option)})
             assert accepted == changes(name, base, option), (base, option)
 
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from model_checks import LAYOUTS, SIZE, some_ids
 from numpy_models import int32
+from other_values import other_value
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
@@ -38,47 +40,10 @@ def test_unknown_options_are_refused_with_a_suggestion(name, option, meant):
         create_model(name, LAYOUT, 5, **{option: 1})
 
 
-OTHER = {
-    "embedding_size": 7,
-    "embedding_init": "size",
-    "init_scale": 3.0,
-    "hidden": (6, 5),
-    "activation": "tanh",
-    "dropout": 0.5,
-    "normalization": "none",
-    "din.normalization": "batch",
-    "ccpm.normalization": "batch",
-    "attention_size": 3,
-    "temperature": 0.1,
-    "pooling_dropout": 0.5,
-    "kernel": "vector",
-    "embedding_sizes": (1, 2, 10),
-    "subnet_hidden": 3,
-    "subnet_outputs": 3,
-    "subnet_normalization": "none",
-    "kernel_width": 2,
-    "filters": (2, 2),
-    "pooled_values": 3,
-    "crosses": (("a", "b"),),
-    "cross_buckets": 7,
-    "residual_units": (5, 2),
-    "pieces": 7,
-    "cross_layers": 1,
-    "feature_maps": (2,),
-    "attention_layers": 1,
-    "heads": 1,
-    "head_size": 3,
-    "candidate": "c",
-    "history": "c",
-    "attention_hidden": (2, 2),
-    "attention_activation": "relu",
-}
-"""Another value of each option than any model's default; under `model.option` for a model whose default it is."""
-
 NEEDS = {
     "cross_buckets": {"crosses": (("a", "b"),)},
     "autoint": {"hidden": (5,)},
-    "din": {"candidate": "a", "history": "b"},
+    "din": {"candidate": "a", "history": "tags"},
 }
 """Options without which another one, or any of a model, is refused."""
 
@@ -86,14 +51,14 @@ NEEDS = {
 @pytest.mark.parametrize(("name", "option"), [(name, option) for name in MODELS for option in model_options(name)])
 def test_every_option_has_an_effect(name, option):
     def output(**options):
-        net = create_model(name, LAYOUT, 9, **{**NEEDS.get(name, {}), **NEEDS.get(option, {}), **options})
+        net = create_model(name, LAYOUTS["multi"], SIZE, **{**NEEDS.get(name, {}), **NEEDS.get(option, {}), **options})
         mx.random.seed(1)
         net.initialize()
         leave_zero(net)
         with mx.autograd.train_mode():
-            return net(int32(np.array([[1, 2, 3], [4, 1, 2]]))).asnumpy()
+            return net(int32(some_ids(LAYOUTS["multi"]))).asnumpy()
 
-    assert not np.array_equal(output(), output(**{option: OTHER.get(f"{name}.{option}", OTHER[option])}))
+    assert not np.array_equal(output(), output(**{option: other_value(name, option)}))
 
 
 def leave_zero(net):
