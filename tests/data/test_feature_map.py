@@ -180,6 +180,47 @@ def test_edges_are_fitted_once_and_then_kept(tmp_path):
     assert later.size == first.size == 3 + 4
 
 
+def test_a_map_continues_itself_and_what_it_grew_from(two_days):
+    first, second = two_days
+    assert second.continues(first)
+    assert first.continues(first)
+    assert not first.continues(second)
+
+
+WORDS = [{"name": "site"}, {"name": "tags", "kind": "multi", "max_values": 3}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "counted"),
+    [
+        (WORDS, ("site", "b")),  # another value
+        (WORDS, ("tags", "a")),  # of another field
+        ([WORDS[0], {**WORDS[1], "max_values": 4}], ("site", "a")),
+    ],
+)
+def test_a_map_does_not_continue_one_whose_ids_mean_something_else(tmp_path, fields, counted):
+    (ours,) = grow_over(tmp_path, config_of(fields), [{counted: (1, 0)}])
+    (theirs,) = grow_over(tmp_path, config_of(WORDS), [{("site", "a"): (1, 0)}])
+    assert ours.size == theirs.size
+    assert not ours.continues(theirs)
+    assert not theirs.continues(ours)
+
+
+def test_fitted_edges_are_continued_where_there_were_none_and_not_where_there_were_others(tmp_path):
+    config = config_of([{"name": "bid", "kind": "numeric", "buckets": 2}])
+    counts = [write_counts(tmp_path / "counts.parquet", {})]
+    maps = []
+    for number, values in enumerate(([], [1.0, 2.0], [8.0, 9.0])):
+        rows = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"bid": pa.array(values, pa.float64())}), rows)
+        maps.append(grow(None, config, day_number(0), counts, rows, ""))
+    none, low, high = maps
+    assert low.continues(none)
+    assert high.continues(none)
+    assert not none.continues(low)
+    assert not high.continues(low)
+
+
 @pytest.mark.parametrize(
     ("position", "change", "expected", "received"),
     [

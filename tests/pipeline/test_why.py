@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 
 from jobs.commands import status
+from jobs.commands.rollback import roll_back
 from jobs.commands.status import print_why
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline import steps
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import step
@@ -50,6 +51,48 @@ def test_a_late_file_and_one_that_changed_are_named(old: Config) -> None:
     assert states(old)["ingest"].reasons == (f"input: raw/logs/{DAY}.csv has changed",)
     path.unlink()
     assert "no raw file" in states(old)["ingest"].reasons[0]
+
+
+def test_files_that_came_and_went_are_named(old: Config) -> None:
+    config = changed(old, "raw/logs/{day}.csv", "raw/logs/{day}*.csv")
+    first, second = (config.path.parent / f"raw/logs/{DAY}{end}.csv" for end in ("", "-late"))
+    run_step(step("ingest"), config, DAY)
+    second.write_text(first.read_text().splitlines()[0] + "\nlate,1,a,1.0,x\n")
+    assert states(config)["ingest"].reasons == (f"input: raw/logs/{DAY}-late.csv is new",)
+    run_step(step("ingest"), config, DAY)
+    assert states(config)["ingest"].word == "done"
+    second.unlink()
+    assert states(config)["ingest"].reasons == (f"input: raw/logs/{DAY}-late.csv is gone",)
+
+
+def test_what_a_persons_decision_changes_is_named(old: Config) -> None:
+    next(roll_back(old, DAY, DAYS[0], "better", clear=False))
+    assert states(old)["promote"].reasons == (
+        f"input: bundles/{DAYS[0]} was not read then",
+        f"input: bundles/{DAY} is not read any more",
+        f"input: champions/{DAYS[1]} is not read any more",
+        f"input: gates/{DAY} is not read any more",
+        f"input: overrides/{DAY} has come",
+        f"input: recalibrated/{DAYS[1]} is not read any more",
+    )
+    run_step(step("promote"), old, DAY)
+    assert states(old)["promote"] == State("done")
+    (old.path.parent / f"store/overrides/ds={DAY}.json").unlink()
+    assert f"input: overrides/{DAY} is gone" in states(old)["promote"].reasons
+
+
+def test_a_failure_is_told_in_its_own_words_until_the_step_succeeds(old: Config) -> None:
+    path = old.path.parent / f"raw/logs/{DAY}.csv"
+    text = path.read_text()
+    path.unlink()
+    with pytest.raises(InputError) as failure:
+        run_step(step("ingest"), old, DAY, force=True)
+    path.write_text(text)
+    now = states(old)
+    assert now["ingest"] == State("failed", (f"InputError: {failure.value}",))
+    assert now["sample"].reasons == (f"upstream: ingest of {DAY} is failed",)
+    run_step(step("ingest"), old, DAY, force=True)
+    assert {each.word for name, each in states(old).items() if name in ("ingest", "sample", "count")} == {"done"}
 
 
 def test_an_input_that_was_made_again_is_named(old: Config) -> None:
