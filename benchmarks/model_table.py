@@ -1,6 +1,6 @@
 """Every model on one data set: parameters, seconds an epoch, quality over seeds, beside published rows.
 
-    python -m benchmarks.model_table conf/frappe.toml --output docs/models_on_frappe.md
+    python -m benchmarks.model_table conf/experiments/frappe.toml --output docs/models_on_frappe.md
 
 Each model and seed is a `pnn-gluon fit` of its own, `--jobs` at a time with an equal part of the processors. What a run
 gave is a line of the record, a file of JSON lines beside the configuration's table; a run that is in the record (same

@@ -2,7 +2,7 @@
 
     python -m benchmarks.precision_quality --output docs/precision.md
 
-On Frappe a run is `pnn-gluon fit conf/frappe.toml`; on generated logs it is the pipeline of
+On Frappe a run is `pnn-gluon fit conf/experiments/frappe.toml`; on generated logs it is the pipeline of
 `benchmarks.generated_days`, and figures are those of the next days' logs, means over days. Precisions are chosen by the
 environment variable, `plain` stands for MXNet's own operators. What a run gave is a line of the record, JSON lines
 beside the document; a run that is in the record is not repeated. Ends with one JSON line.
@@ -58,7 +58,16 @@ class Run:
     def command(self) -> list[str]:
         """The arguments of Python."""
         if self.data == "frappe":
-            return ["-m", "jobs", "fit", "conf/frappe.toml", "--model", self.model, "--seed", str(self.seed)]
+            return [
+                "-m",
+                "jobs",
+                "fit",
+                "conf/experiments/frappe.toml",
+                "--model",
+                self.model,
+                "--seed",
+                str(self.seed),
+            ]
         work = f"work/benchmark/precision/{self.variant}_{self.seed}"
         where = ["--models", self.model, "--seeds", str(self.seed), "--work", work]
         return ["-m", "benchmarks.generated_days", *where, *GENERATED_DAYS.split()]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.config import RESERVED_NAMES, Config, day_path, load_config
+from pnn_gluon.configurations import pipeline_files, refuse_shared
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.options import chosen_options
 
@@ -233,12 +234,14 @@ def test_a_preset_gives_what_the_file_leaves_out(tmp_path: Path) -> None:
     assert config.source.max_reject_share == 0.5
 
 
-PIPELINES = [path for path in sorted(Path(__file__).parents[1].glob("conf/*.toml")) if "[store]" in path.read_text()]
+READY = Path(__file__).parents[1] / "conf"
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_ready_configurations_are_valid(path: Path) -> None:
-    assert load_config(path).name
+@pytest.mark.parametrize("path", pipeline_files(READY), ids=lambda path: path.stem)
+def test_ready_configurations_are_pipelines_that_share_nothing(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    refuse_shared(config, READY)
 
 
 def test_only_the_sections_asked_for_decide_a_fingerprint(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("name", ["frappe", "frappe_squared", "frappe_pretrained"])
 def test_every_model_in_a_documented_table_has_its_runs_on_record(name):
-    settings = load_fit_config(ROOT / "conf" / f"{name}.toml")
+    settings = load_fit_config(ROOT / "conf" / "experiments" / f"{name}.toml")
     record = Record(ROOT / "docs" / f"models_on_{name}.jsonl", settings)
     page = (ROOT / "docs" / f"models_on_{name}.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]

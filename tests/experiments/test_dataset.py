@@ -206,7 +206,7 @@ def test_rows_without_fields_are_refused(tmp_path):
 
 def test_frappe_has_its_published_sizes(real_data):
     folder = real_data("frappe")
-    data = load_dataset(load_fit_config(Path(__file__).parents[2] / "conf" / "frappe.toml"), folder)
+    data = load_dataset(load_fit_config(Path(__file__).parents[2] / "conf" / "experiments" / "frappe.toml"), folder)
     assert data.summary()["rows"] == {"train": 202027, "valid": 57722, "test": 28860}
     assert (data.layout.fields, data.layout.slots) == (10, 10)
     assert data.size == 1 + 20 + 5379  # padding, missing and other of each field, the values in train

@@ -232,7 +232,7 @@ def test_fields_as_earlier_releases_spelt_them_are_those_of_now(tmp_path):
 
 @pytest.mark.parametrize("name", ["frappe", "frappe_squared", "frappe_pretrained"])
 def test_the_ready_configurations_are_valid_for_every_model(name):
-    config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
+    config = load_fit_config(Path(__file__).parents[2] / "conf" / "experiments" / f"{name}.toml")
     assert config.name == name
     assert {config.plan(model).model.name for model in declared_models()} == set(declared_models())
 
@@ -265,5 +265,5 @@ FINGERPRINTS = {
 
 @pytest.mark.parametrize(("name", "model"), FINGERPRINTS)
 def test_fingerprints_of_the_ready_configurations_stay(name, model):
-    config = load_fit_config(Path(__file__).parents[2] / "conf" / f"{name}.toml")
+    config = load_fit_config(Path(__file__).parents[2] / "conf" / "experiments" / f"{name}.toml")
     assert config.fingerprint(model) == FINGERPRINTS[name, model]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.configurations import pipeline_files
 from pnn_gluon.models.declared import declared_models, default_options
 from pnn_gluon.pipeline.options import chosen_options, differences
 from pnn_gluon.pipeline.steps import STEPS
@@ -14,7 +15,7 @@ from pnn_gluon.store.manifest import fingerprint
 
 HERE = Path(__file__).parent
 FILE = HERE / "fingerprints.json"
-PIPELINES = [path for path in sorted(Path("conf").glob("*.toml")) if "first_day" in path.read_text()]
+PIPELINES = pipeline_files(Path("conf"))
 CHANGED = """
 Fingerprints of conf/*.toml changed: an upgrade would make every day of every pipeline stale.
 If that is meant, write the new ones: python -m tests.pipeline.test_fingerprints"""
