@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("work/mutants").absolute()
-COPIED = ("pnn_gluon", "tests", "jobs", "dags", "sql", "conf", "pyproject.toml")
+COPIED = ("pnn_gluon", "tests", "jobs", "dags", "sql", "conf", "examples", "pyproject.toml")
 SETTINGS = """
 [mutmut]
 source_paths=pnn_gluon
@@ -29,6 +29,7 @@ also_copy=
     dags
     sql
     conf
+    examples
 pytest_add_cli_args=
     -p
     no:cacheprovider
