@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.providers.standard.hooks.subprocess import SubprocessHook, SubprocessResult
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferralTimeout
 from pnn_gluon_scores import scores_uri
+from pnn_gluon_waiting import PATIENCE, unsettled
 
 from pnn_gluon.signals import death_by_signal
 
@@ -64,10 +65,17 @@ class JobOperator(BashOperator):  # type: ignore[misc]
     at once, since another try would end the same way; anything else, a signal too, fails this try.
     """
 
-    def __init__(self, *, scores_connection: str = "", **options: Any) -> None:
-        """`scores_connection` is the id of the Airflow connection whose URI the job gets; "" for none."""
+    def __init__(self, *, scores_connection: str = "", waits: Mapping[str, int] | None = None, **options: Any) -> None:
+        """A job as a task.
+
+        Args:
+            scores_connection: The id of the Airflow connection whose URI the job gets; "" for none.
+            waits: By the id of another task, for how many days before its end is waited first.
+            options: Those of BashOperator.
+        """
         super().__init__(**options)
         self.scores_connection = scores_connection
+        self.waits = dict(waits or {})
 
     def get_env(self, context: Any) -> dict[str, str]:
         """The job's environment: what the task shows, and what is put in only now, so that nothing shows it."""
@@ -75,13 +83,31 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         return shown | scores_uri(self.scores_connection) if self.scores_connection else shown
 
     def execute(self, context: Any) -> Any:
-        """Run the job; how it ended becomes the task's state.
+        """Wait for tasks of earlier days, without a worker's slot, then run the job; how it ended is the task's state.
 
         Raises:
             AirflowSkipException: for a refused or kept day.
             AirflowFailException: for an error that only a person can mend.
             AirflowException: for any other error.
         """
+        if (trigger := unsettled(context, self.waits)) is not None:
+            self.log.info("waiting until %s of %s has ended", trigger.external_task_ids, trigger.logical_dates)
+            self.defer(trigger=trigger, method_name="go_on", timeout=PATIENCE)
+        return self._run(context)
+
+    def go_on(self, context: Any, event: Any = None) -> Any:
+        """Look again after a wait."""
+        return self.execute(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """After a wait that took too long the job runs all the same: it knows best whether what it reads is there."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            self.log.warning("tasks of earlier days have not ended within %s: going on without them", PATIENCE)
+            return self._run(context)
+
+    def _run(self, context: Any) -> Any:
         hook = _Listening()
         self.__dict__["subprocess_hook"] = hook  # the one that on_kill ends
         result = hook.run_command(["bash", "-c", self.bash_command], self.get_env(context), cwd=self.cwd)

@@ -69,13 +69,7 @@ def steps_as_tasks(config: Config, steps: Sequence[Step]) -> None:
     made: dict[str, JobOperator] = {}
     for task in tasks(config, steps):
         alone = {"max_active_tis_per_dag": 1} if task.step.alone else {}
-        made[task.step.name] = job(
-            task.step.name,
-            config,
-            depends_on_past=task.waits_for_itself,
-            wait_for_downstream=task.waits_for_next,
-            **alone,
-        )
+        made[task.step.name] = job(task.step.name, config, waits=task.waits, **alone)
     for task in tasks(config, steps):
         for name in task.after:
             made[name] >> made[task.step.name]

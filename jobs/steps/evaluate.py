@@ -5,9 +5,10 @@ from pathlib import Path
 
 from jobs.steps.evaluating import evaluate_rows
 from pnn_gluon.pipeline.details import EvaluationDetails
-from pnn_gluon.pipeline.inputs import Need, Parent
+from pnn_gluon.pipeline.inputs import Need
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.tables import CHAMPIONS, ROWS, ROWS_FILE
+from pnn_gluon.pipeline.steps import CHAMPION_BEFORE
+from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ NOTHING = EvaluationDetails(model_day=None, summary=None, reliability=())
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Score raw rows through the bundle, exactly as serving would, and measure."""
-    rows, bundle = inputs[Need(ROWS)], inputs.bundle_in_force(inputs[Parent(CHAMPIONS)])
+    rows, bundle = inputs[Need(ROWS)], inputs.bundle_in_force(inputs[CHAMPION_BEFORE])
     if bundle is None:
         log.info("evaluate %s: no model was in force yet", inputs.day)
         return Built(0, NOTHING)

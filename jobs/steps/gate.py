@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.pipeline.details import GateDetails
-from pnn_gluon.pipeline.inputs import LabelledOver, Need, Parent
+from pnn_gluon.pipeline.inputs import LabelledOver, Need
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, SAMPLE_FILE
+from pnn_gluon.pipeline.steps import CHAMPION_BEFORE
+from pnn_gluon.pipeline.tables import BUNDLES, SAMPLE_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     if reason := _unjudged(inputs):
         return kept(reason, GateDetails(accepted=False, reasons=[reason], measures={}))
     rows, candidate, made_by = _scored(inputs, inputs[Need(BUNDLES)].folder)
-    champion_bundle, champion = inputs.bundle_in_force(inputs[Parent(CHAMPIONS)]), None
+    champion_bundle, champion = inputs.bundle_in_force(inputs[CHAMPION_BEFORE]), None
     if champion_bundle is not None:
         _, champion, champion_made_by = _scored(inputs, champion_bundle)
         made_by = champion_made_by | made_by

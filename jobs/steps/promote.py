@@ -10,7 +10,7 @@ from pathlib import Path
 from pnn_gluon.pipeline.details import NOWHERE, BundleDetails, ChampionDetails, Pointer, RecalibratedDetails
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built
-from pnn_gluon.pipeline.steps import CANDIDATE, CHAMPION_BEFORE, DECISION, OVERRIDE, RECALIBRATED_BEFORE
+from pnn_gluon.pipeline.steps import CANDIDATE, DECISION, OVERRIDE, RECALIBRATED_BEFORE, STANDING
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ def _decide(inputs: Inputs) -> ChampionDetails:
 
 
 def _still(inputs: Inputs) -> Pointer:
-    """Yesterday's champion, with its newer calibration if the nightly evaluation made one."""
-    champion = inputs[CHAMPION_BEFORE]
+    """The champion until now, with its newer calibration if the nightly evaluation made one."""
+    champion = inputs[STANDING]
     if champion is None or champion.details.pointer.run is None:
         return NOWHERE
     recalibrated = inputs[RECALIBRATED_BEFORE]

@@ -2,19 +2,23 @@
 
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobs.score_server import score_server
 from pnn_gluon.days import parse_day
 from pnn_gluon.pipeline.details import PublishedDetails, ScoreDetails
-from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.inputs import Need, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.tables import EXPORT_FILE, PUBLISHED, SCORES, SCORES_FILE
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -30,35 +34,81 @@ def _server(inputs: Inputs) -> Generator[str, None, None]:
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Replace the day's partition of the score table and write the manifest that names what is there."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores
 
     scores, table = inputs[Need(SCORES)], inputs.config.publish.table
     if scores.kept is not None:
         return kept(f"no scores: {scores.kept}")
+    scored, told, before = _table_of(scores), scores.details, _before(inputs[Saved(PUBLISHED)], scores)
+    score_day = parse_day(told.score_day)
+    made_from = MadeFrom(
+        scores.run,
+        f"{inputs.config.name} in {inputs.config.store_root}",
+        model_day=parse_day(told.model_day),
+        fallback=bool(told.fallback),
+        why=told.why or told.override or "",
+        at_least=before.next,
+    )
+    with _server(inputs) as uri:
+        inputs.store.record_failure(PUBLISHED.name, inputs.day, INTERRUPTED)
+        done = publish_scores(uri, table, score_day, scored, made_from, take_over=inputs.force)
+    export = export_manifest(scores, table, done.sequence)
+    (folder / EXPORT_FILE).write_text(json.dumps(export, indent=1, sort_keys=True) + "\n")
+    words = f"{done.rows:,}", table, score_day, done.sequence, told.state
+    log.info("publish %s: %s rows in %s for %s, publication %s, %s", inputs.day, *words)
+    details = PublishedDetails(
+        table=table,
+        score_day=told.score_day,
+        sequence=done.sequence,
+        state=told.state,
+        model_day=told.model_day,
+        earlier=before.earlier,
+    )
+    return Built(done.rows, details)
+
+
+def _table_of(scores: Partition[ScoreDetails]) -> "pa.Table":
+    """The scores with the columns that are the same in every row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with pq.ParquetFile(scores.file(SCORES_FILE)) as file:
         scored = file.read()
     for name, text in (("model_day", scores.details.model_day), ("map_day", scores.details.map_day)):
         day = pa.scalar(parse_day(text), pa.date32())
         scored = scored.append_column(name, pa.repeat(day, scored.num_rows))
-    score_day = parse_day(scores.details.score_day)
-    made_from = MadeFrom(scores.run, f"{inputs.config.name} in {inputs.config.store_root}")
-    with _server(inputs) as uri:
-        inputs.store.record_failure(PUBLISHED.name, inputs.day, INTERRUPTED)
-        rows = publish_scores(uri, table, score_day, scored, made_from, take_over=inputs.force)
-    (folder / EXPORT_FILE).write_text(json.dumps(export_manifest(scores, table), indent=1, sort_keys=True) + "\n")
-    log.info("publish %s: %s rows in %s for %s", inputs.day, f"{rows:,}", table, score_day)
-    return Built(rows, PublishedDetails(table=table, score_day=str(score_day)))
+    return scored
 
 
-def export_manifest(scores: Partition[ScoreDetails], table: str) -> dict[str, object]:
-    """What a bidding system needs to fetch the scores and know that they are whole."""
+class _Before(NamedTuple):
+    """What was published of the day before now, oldest first, and the least number of the present publication."""
+
+    earlier: Sequence[Mapping[str, Any]] = ()
+    next: int = 1
+
+
+def _before(last: Partition[PublishedDetails] | None, scores: Partition[ScoreDetails]) -> _Before:
+    """The same scores published again are the same publication."""
+    if last is None or last.kept is not None:
+        return _Before()
+    told = last.details
+    if last.manifest.inputs.get(scores.name) == scores.run:
+        return _Before(told.earlier or (), told.sequence or 1)
+    this: dict[str, Any] = {"sequence": told.sequence or 1, "state": told.state, "model_day": told.model_day}
+    return _Before([*(told.earlier or ()), this], this["sequence"] + 1)
+
+
+def export_manifest(scores: Partition[ScoreDetails], table: str, sequence: int) -> dict[str, object]:
+    """What a bidding system needs to fetch the scores and know that they are whole, and whose they are."""
     run = Store.relative(scores.manifest.table, scores.day, scores.run)
     file = next(file for file in scores.manifest.files if file.name == SCORES_FILE)
     return {
         "day": scores.details.score_day,
+        "sequence": sequence,
+        "state": scores.details.state,
+        "fallback": bool(scores.details.fallback),
+        "why": scores.details.why,
+        "override": scores.details.override,
         "model_day": scores.details.model_day,
         "map_day": scores.details.map_day,
         "rows": scores.rows,

@@ -1,6 +1,6 @@
 """The model in force with a calibrator refitted on matured labels; no retraining.
 
-The next day's promote takes the new bundle up if it keeps that model.
+The next promote takes the new bundle up if it keeps that model.
 """
 
 import dataclasses

@@ -1,14 +1,21 @@
-"""The candidates (requests) of tomorrow, scored by the model in force -> the score table as Parquet."""
+"""The candidates (requests) of tomorrow, scored by the model in force -> the score table as Parquet.
+
+Where the day has no decision on its model yet, an older one is in force: a fallback, which says so.
+"""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jobs.steps.ingest import raw_lines, targets_in
 from pnn_gluon.days import plus
-from pnn_gluon.pipeline.details import ScoreDetails
-from pnn_gluon.pipeline.inputs import Need, Requests
+from pnn_gluon.pipeline.details import ChampionDetails, ScoreDetails
+from pnn_gluon.pipeline.inputs import Requests
+from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.tables import CHAMPIONS, ROWS_FILE, SCORES_FILE
+from pnn_gluon.pipeline.steps import IN_FORCE, STEPS, step
+from pnn_gluon.pipeline.tables import ROWS_FILE, SCORES_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
@@ -22,7 +29,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
     score_day = plus(inputs.day, 1)
     told = {"score_day": str(score_day)}
-    champion, missing = inputs[Need(CHAMPIONS)], inputs[Requests(ahead=1)]
+    champion, missing = inputs[IN_FORCE], inputs[Requests(ahead=1)]
+    assert champion is not None
     model = inputs.bundle_in_force(champion)
     if model is None:
         return kept(f"no model is in force yet: {champion.details.reason}", told)
@@ -44,5 +52,26 @@ def build(inputs: Inputs, folder: Path) -> Built:
         map_day=bundle.card.map_day,
         rejects=result.rejects,
         lines=result.lines,
+        **_in_force(inputs, champion),
     )
     return Built(result.rows, details, bundle.last_bits)
+
+
+def _in_force(inputs: Inputs, champion: Partition[ChampionDetails]) -> Mapping[str, Any]:
+    """Whether the model is a fallback, and why; the reason of a person who chose it."""
+    override = champion.details.reason if champion.details.decision == "override" else None
+    if champion.day == inputs.day:
+        return {"override": override}
+    why = _why_undecided(inputs)
+    log.info("score %s: fallback to the model in force since %s: %s", inputs.day, champion.day, why)
+    return {"fallback": True, "why": why, "override": override}
+
+
+def _why_undecided(inputs: Inputs) -> str:
+    """Why no model was promoted or kept on the day: the first step that failed, else the first that is not done."""
+    steps = [step for step in STEPS[: STEPS.index(step("promote")) + 1] if step.schedule == "daily"]
+    for each in steps:
+        if (failure := inputs.store.failure(each.table.name, inputs.day)) is not None:
+            return f"{each.name} of {inputs.day} failed: {failure.splitlines()[0]}"
+    undone = next(each.name for each in steps if inputs.day not in inputs.store.days(each.table.name))
+    return f"{undone} of {inputs.day} is not done"

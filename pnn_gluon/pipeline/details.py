@@ -224,21 +224,41 @@ class RecalibratedDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreDetails(Details):
-    """The day that was scored, the model that scored it, and its lines."""
+    """The day that was scored, the model that scored it, and its lines.
+
+    `fallback` is True for an older model than the day's own decision, which was not there, and `why` says why not;
+    `override` is the reason for which a person put the model in force.
+    """
 
     score_day: str
     model_day: str
     map_day: str
     rejects: int
     lines: int
+    fallback: bool | None = None
+    why: str | None = None
+    override: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`final`, or `fallback`: to be replaced once the day's own decision is there."""
+        return "fallback" if self.fallback else "final"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedDetails(Details):
-    """Where the scores of which day went."""
+    """Where the scores of which day went.
+
+    `sequence` counts the publications of that day that differ, from 1; `earlier` are those that this one replaced.
+    Releases before 0.3 told neither.
+    """
 
     table: str
     score_day: str
+    sequence: int | None = None
+    state: str | None = None
+    model_day: str | None = None
+    earlier: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

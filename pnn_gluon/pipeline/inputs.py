@@ -34,10 +34,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-    """A table that an input comes from: of earlier days too (`past`), and whether it must be there (`needed`)."""
+    """A table that an input comes from: of today, or of the `back` days before; and whether it must be there."""
 
     table: str
-    past: bool = False
+    back: int = 0
     needed: bool = True
 
 
@@ -125,7 +125,7 @@ class Parent(Input["Partition[D] | None"]):
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, of the past."""
-        return (Edge(self.table.name, past=True),)
+        return (Edge(self.table.name, back=1),)
 
 
 def parent_of(table: Table[D], reading: "Reading") -> "Partition[D] | None":
@@ -151,7 +151,68 @@ class Maybe(Input["Partition[D] | None"]):
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, which is not waited for."""
-        return (Edge(self.table.name, past=self.before > 0, needed=False),)
+        return (Edge(self.table.name, back=self.before, needed=False),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Newest(Input["Partition[D] | None"]):
+    """The newest day of a table up to today, or up to so many days before.
+
+    What it passes over is an input too: once that is made, what was made from an older day is stale.
+    """
+
+    table: Table[D]
+    before: int = 0
+
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
+        """Read it; None if the table has no day before today.
+
+        Raises:
+            InputError: today may be read, and there is no day at all; with the command that makes today's.
+        """
+        found = newest_of(self.table, reading, plus(reading.day, -self.before))
+        return found or (None if self.before else reading.need(self.table, reading.day))
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"the newest `{self.table.name}` up to {f'D-{self.before}' if self.before else 'D'}"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table."""
+        return (Edge(self.table.name, back=self.before),)
+
+
+def newest_of(table: Table[D], reading: "Reading", last: datetime.date) -> "Partition[D] | None":
+    """The newest partition up to a day; None if there is none since the pipeline's first day."""
+    day = last
+    while day >= reading.config.first_day:
+        if (found := reading.maybe(table, day)) is not None:
+            return found
+        day = plus(day, -1)
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside(Input["Partition[D] | None"]):
+    """A table that need not be there, of the day of another input, which was declared before; else of yesterday."""
+
+    other: "Input[Partition[Any] | None]"
+    table: Table[D]
+
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
+        """Read it, if it is there."""
+        other = known[self.other]
+        return reading.maybe(self.table, plus(reading.day, -1) if other is None else other.day)
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}` of that day if there"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, which is not waited for."""
+        return (Edge(self.table.name, back=1, needed=False),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +310,7 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
 
 
 def _earlier(table: Table[Any], days: int) -> tuple[Edge, ...]:
-    return (Edge(table.name, past=True),) if days > 1 else ()
+    return (Edge(table.name, back=days - 1),) if days > 1 else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -347,27 +408,21 @@ class Requests(Input[str | None]):
 
 @dataclasses.dataclass(frozen=True)
 class InForceThen(Input["Partition[ChampionDetails] | None"]):
-    """The champion of the day before the one whose labels have matured: the model that was in force during that day."""
+    """The newest champion before the day whose labels have matured: the model that was in force during that day."""
 
     def read(self, reading: "Reading", known: Known) -> "Partition[ChampionDetails] | None":
-        """Read it.
-
-        Raises:
-            InputError: with the command that makes it.
-        """
+        """Read it; None before the first one."""
         day = reading.matured_day()
-        if day is None or day <= reading.config.first_day:
-            return None
-        return reading.need(CHAMPIONS, plus(day, -1))
+        return None if day is None else newest_of(CHAMPIONS, reading, plus(day, -1))
 
     @property
     def words(self) -> str:
         """What it is, for people."""
-        return "`champions` of D - maturity_days - 1"
+        return "the newest `champions` up to D - maturity_days - 1"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The champions, of the past."""
-        return (Edge(CHAMPIONS.name, past=True),)
+        return (Edge(CHAMPIONS.name, back=config.calibration.maturity_days + 1),)
 
 
 class Override(NamedTuple):
@@ -441,34 +496,32 @@ Start: TypeAlias = "Candidate | Partition[ChampionDetails] | None"
 class WarmStart(Input[Start]):
     """The model that a warm start goes on from: the one in force since yesterday, or yesterday's own.
 
-    Yesterday's own is the model in force if yesterday was kept.
+    Where yesterday has no model of its own it is the one in force, too.
     """
 
     def read(self, reading: "Reading", known: Known) -> Start:
         """Read it; None without a warm start, or when there is no model yet.
 
         Raises:
-            InputError: with the command that makes it.
+            InputError: with the command that makes the map of yesterday's model.
         """
-        training = reading.config.training
-        if not training.warm_start:
+        training, yesterday = reading.config.training, plus(reading.day, -1)
+        if not training.warm_start or yesterday < reading.config.first_day:
             return None
         if training.warm_start_from == "yesterday":
-            yesterday = parent_of(MODELS, reading)
-            if yesterday is None:
-                return None
-            if yesterday.kept is None:
-                return Candidate(yesterday, reading.need(MAPS, yesterday.day))
-        return parent_of(CHAMPIONS, reading)
+            own = reading.maybe(MODELS, yesterday)
+            if own is not None and own.kept is None:
+                return Candidate(own, reading.need(MAPS, yesterday))
+        return newest_of(CHAMPIONS, reading, yesterday)
 
     @property
     def words(self) -> str:
         """What it is, for people."""
-        return "for a warm start `champions` or `models` and `maps` of D-1"
+        return "for a warm start `models` and `maps` of D-1, or the newest `champions` before D"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables of the past that it may read."""
         if not config.training.warm_start:
             return ()
         tables = (MODELS, MAPS, CHAMPIONS) if config.training.warm_start_from == "yesterday" else (CHAMPIONS,)
-        return tuple(Edge(table.name, past=True) for table in tables)
+        return tuple(Edge(table.name, back=1) for table in tables)

@@ -12,13 +12,14 @@ from pathlib import Path
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.inputs import (
+    Beside,
     ChosenBundle,
     InForceThen,
     Input,
     Known,
     LabelledOver,
-    Maybe,
     Need,
+    Newest,
     Over,
     Overridden,
     Parent,
@@ -66,8 +67,12 @@ ROWS_TO_FIT = When(_edges_to_fit, Need(ROWS))
 """The rows of the day, while there are bucket edges to be fitted to them."""
 DECISION = When(_not_overridden, Need(GATES))
 CANDIDATE = When(_not_overridden, Need(BUNDLES))
-CHAMPION_BEFORE = When(_not_overridden, Parent(CHAMPIONS))
-RECALIBRATED_BEFORE = When(_not_overridden, Maybe(RECALIBRATED, before=1))
+CHAMPION_BEFORE = Newest(CHAMPIONS, before=1)
+"""The model in force until the day: that of yesterday, or an older one where yesterday was not finished."""
+IN_FORCE = Newest(CHAMPIONS)
+"""The model in force from the day on: the day's own decision, or an older one until that is there."""
+STANDING = When(_not_overridden, CHAMPION_BEFORE)
+RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 
 STEPS: tuple[Step, ...] = (
     Step("ingest", ROWS, inputs=(RawLogs(),), options=("source", "fields")),
@@ -92,7 +97,7 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(MAPS), LabelledOver("training.window_days"), Saved(SHARDS)),
         options=("training.window_days", "sampling.negative_rate"),
     ),
-    Step("evaluate", EVALUATIONS, inputs=(Need(ROWS), Parent(CHAMPIONS))),
+    Step("evaluate", EVALUATIONS, inputs=(Need(ROWS), CHAMPION_BEFORE)),
     Step(
         "train",
         MODELS,
@@ -106,10 +111,15 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(MODELS), Need(MAPS), Need(SHARDS)),
         options=("source", "fields", "sampling", "feature_map", "model", "training", "calibration"),
     ),
-    Step("gate", GATES, inputs=(Need(BUNDLES), Parent(CHAMPIONS), LabelledOver("gate.window_days")), options=("gate",)),
-    Step("promote", CHAMPIONS, inputs=(OVERRIDE, DECISION, CANDIDATE, CHAMPION_BEFORE, RECALIBRATED_BEFORE)),
-    Step("score", SCORES, inputs=(Need(CHAMPIONS), Requests(ahead=1)), options=("source", "fields")),
-    Step("publish", PUBLISHED, inputs=(Need(SCORES),), options=("publish",)),
+    Step("gate", GATES, inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days")), options=("gate",)),
+    Step("promote", CHAMPIONS, inputs=(OVERRIDE, DECISION, CANDIDATE, STANDING, RECALIBRATED_BEFORE)),
+    Step("score", SCORES, inputs=(IN_FORCE, Requests(ahead=1)), options=("source", "fields")),
+    Step(
+        "publish",
+        PUBLISHED,
+        inputs=(Need(SCORES), Saved(PUBLISHED)),
+        options=("publish.server", "publish.table", "publish.folder", "publish.port"),
+    ),
     Step(
         "reevaluate",
         REEVALUATIONS,

@@ -1,8 +1,9 @@
 """Scores in PostgreSQL: one table partitioned by day, each day replaced as a whole or not at all.
 
-A day is replaced by one transaction that deletes its rows, copies the new ones in and notes the run they are
-of in the table ``<name>$runs``. Readers of any isolation level see the old day or the new one, whole; none
-waits for a publication, and none holds one up. Killed at any time, the old day stays.
+A day is replaced by one transaction that deletes its rows, copies the new ones in, notes the run they are
+of in the table ``<name>$runs`` and adds a line to ``<name>$served``, the record of all that was ever served.
+Readers of any isolation level see the old day or the new one, whole; none waits for a publication, and none holds
+one up. Killed at any time, the old day stays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -29,6 +30,7 @@ COLUMNS = pa.schema(
         pa.field("probability", pa.float64()),
         pa.field("model_day", pa.date32()),
         pa.field("map_day", pa.date32()),
+        pa.field("fallback", pa.bool_()),
     ]
 )
 _SQL_TYPES = {
@@ -38,13 +40,16 @@ _SQL_TYPES = {
     "probability": "double precision",
     "model_day": "date",
     "map_day": "date",
+    "fallback": "boolean",
 }
+_NEWER_COLUMN = "fallback"  # tables of releases that had none get it
 _ACCEPTED = {
     pa.string(): (pa.string(), pa.large_string()),
     pa.float64(): (pa.float64(), pa.float32()),
     pa.date32(): (pa.date32(),),
 }
 _TABLE_NAME = re.compile(r"(?:([a-z_][a-z0-9_]{0,40})\.)?([a-z_][a-z0-9_]{0,40})")
+SERVED_MARK = "$served"
 RUNS_MARK = "$runs"  # no table name may hold a $, so no score table can look like one of these
 _OLD_STAGING_MARK = "$new$"  # what releases before this one loaded a day into
 LOCK_WAIT = "600s"
@@ -62,10 +67,30 @@ _UNREACHABLE = ("08", "57P")  # states that begin so: connection, shutdown
 
 @dataclass(frozen=True)
 class MadeFrom:
-    """What a published day was made from: the run of its scores, and the store that holds the run."""
+    """What a published day was made from.
+
+    Attributes:
+        run: The run of its scores.
+        store: The store that holds the run.
+        model_day: The day of the model.
+        fallback: Whether that is an older model than the day's own decision, which was not there.
+        why: The reason for a fallback, or that of a person who chose the model.
+        at_least: The least number that this publication of the day may have.
+    """
 
     run: str = ""
     store: str = ""
+    model_day: date | None = None
+    fallback: bool = False
+    why: str = ""
+    at_least: int = 1
+
+
+class Published(NamedTuple):
+    """The number of rows of a publication, and its number among those of its day that differ, from 1."""
+
+    rows: int
+    sequence: int
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,10 @@ class _Table:
     def runs(self) -> str:
         return self.named(self.name + RUNS_MARK)
 
+    @property
+    def served(self) -> str:
+        return self.named(self.name + SERVED_MARK)
+
     def lock_key(self, what: str) -> int:
         """A 64-bit advisory lock number for this table and purpose."""
         text = f"pnn_gluon:{self.schema}.{self.name}:{what}"
@@ -105,19 +134,19 @@ def publish_scores(
     batches: pa.RecordBatchReader | pa.Table,
     made_from: MadeFrom = MadeFrom(),
     take_over: bool = False,
-) -> int:
-    """Make `batches` the whole of `day` in the score table, and return the number of rows.
+) -> Published:
+    """Make `batches` the whole of `day` in the score table.
 
     Args:
         uri: PostgreSQL address, e.g. ``postgresql://user:password@host:5432/scores``.
         table: ``name`` or ``schema.name``; created when missing, with its schema, as
             ``(day date, row_id text, logit double precision, probability double precision, model_day date,
-            map_day date, primary key (day, row_id)) partition by range (day)``.
+            map_day date, fallback boolean, primary key (day, row_id)) partition by range (day)``.
         day: The day the rows are scores of.
-        batches: The columns above in any order; ``day`` may be left out, other columns are ignored. Floats may
-            be of 32 or 64 bits. No rows is a valid day.
-        made_from: Noted in ``<table>$runs`` by the transaction that replaces the rows. The store that publishes
-            first owns the table.
+        batches: The columns above in any order, without ``fallback``; ``day`` may be left out, other columns are
+            ignored. Floats may be of 32 or 64 bits. No rows is a valid day.
+        made_from: Noted in ``<table>$runs`` and ``<table>$served`` by the transaction that replaces the rows. The
+            store that publishes first owns the table.
         take_over: Make the table this store's when it is another's.
 
     Raises:
@@ -137,11 +166,12 @@ def publish_scores(
         _ensure_partition(connection, target, day)
         _run(connection, _ISOLATION, f"select pg_advisory_xact_lock({target.lock_key(day.isoformat())})")
         _check_owner(connection, target, day, made_from, take_over)
-        rows = _replace(connection, target, day, reader)
+        rows = _replace(connection, target, day, _Source(reader, day, made_from.fallback))
+        sequence = _note_served(connection, target, day, made_from, rows)
         _note_run(connection, target, day, made_from)
         connection.commit()
     _vacuum(uri, target, day)
-    return rows
+    return Published(rows, sequence)
 
 
 def standing_run(uri: str, table: str, day: date) -> str | None:
@@ -181,7 +211,7 @@ def _check_columns(schema: pa.Schema) -> None:
     """Refuse missing or wrongly typed columns before anything is sent."""
     for field in COLUMNS:
         position = schema.get_field_index(field.name)
-        if position < 0 and field.name == "day":
+        if field.name == _NEWER_COLUMN or (position < 0 and field.name == "day"):
             continue
         if position < 0:
             raise InputError(f"scores have no column {field.name}; they have {', '.join(schema.names)}")
@@ -194,9 +224,9 @@ def _check_columns(schema: pa.Schema) -> None:
 class _Source:
     """The batches as the table wants them, with the rows that went by and the error that stopped them."""
 
-    def __init__(self, reader: pa.RecordBatchReader, day: date) -> None:
+    def __init__(self, reader: pa.RecordBatchReader, day: date, fallback: bool) -> None:
         self._reader = reader
-        self._day = day
+        self._filled = {"day": pa.scalar(day, pa.date32()), "fallback": pa.scalar(fallback)}
         self.rows = 0
         self.failure: Exception | None = None
 
@@ -214,10 +244,13 @@ class _Source:
             raise
 
     def _aligned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if "day" not in batch.schema.names:
-            batch = batch.append_column("day", pa.repeat(pa.scalar(self._day, pa.date32()), batch.num_rows))
-        arrays = [batch.column(field.name).cast(field.type) for field in COLUMNS]
+        arrays = [self._column(batch, field) for field in COLUMNS]
         return pa.RecordBatch.from_arrays(arrays, schema=COLUMNS)
+
+    def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+        if field.name == _NEWER_COLUMN or field.name not in batch.schema.names:
+            return pa.repeat(self._filled[field.name], batch.num_rows)
+        return batch.column(field.name).cast(field.type)
 
 
 # -- connection ------------------------------------------------------------------------------------
@@ -285,8 +318,8 @@ def _exists(connection: adbc.Connection, name: str) -> bool:
 
 def _ensure_tables(connection: adbc.Connection, table: _Table) -> None:
     """Create the partitioned table and that of its runs once; refuse a table of that name with other columns."""
-    columns = ", ".join(f"{name} {kind} not null" for name, kind in _SQL_TYPES.items())
-    if not (_exists(connection, table.parent) and _exists(connection, table.runs)):
+    columns = ", ".join(_column(name) for name in _SQL_TYPES)
+    if not all(_exists(connection, name) for name in (table.parent, table.runs, table.served)):
         connection.commit()
         _run(connection, _ISOLATION, f"select pg_advisory_xact_lock({table.lock_key('tables')})")
         _ensure_schema(connection, table)
@@ -296,20 +329,35 @@ def _ensure_tables(connection: adbc.Connection, table: _Table) -> None:
             "check (probability between 0 and 1)) partition by range (day)",
             f"create table if not exists {table.runs} (day date primary key, run text not null, store text not null, "
             "rows bigint not null, checksum text not null, published_at timestamptz not null default now())",
+            f"create table if not exists {table.served} (day date, sequence int, state text not null, model_day date, "
+            "run text not null, rows bigint not null, why text not null, published_at timestamptz not null default "
+            "now(), primary key (day, sequence))",
         )
-    found = _rows(
-        connection,
-        "select attname, format_type(atttypid, atttypmod), relkind::text = 'p' from pg_attribute join "
-        f"pg_class on attrelid = pg_class.oid where attrelid = '{table.parent}'::regclass and attnum > 0 "
-        "and not attisdropped order by attnum",
-    )
-    if found != [(name, kind, True) for name, kind in _SQL_TYPES.items()]:
+    wanted, found = [(name, kind, True) for name, kind in _SQL_TYPES.items()], _columns(connection, table)
+    if found == wanted[:-1]:
+        _run(connection, f"alter table {table.parent} add column if not exists {_column(_NEWER_COLUMN)}")
+        found = _columns(connection, table)
+    if found != wanted:
         connection.rollback()
         raise InputError(
             f"{table.parent} is not a score table: expected a partitioned table with ({columns}), found "
             f"{', '.join(f'{name} {kind}' for name, kind, _ in found)}; give another name or drop it"
         )
     connection.commit()
+
+
+def _column(name: str) -> str:
+    return f"{name} {_SQL_TYPES[name]} not null{' default false' if name == _NEWER_COLUMN else ''}"
+
+
+def _columns(connection: adbc.Connection, table: _Table) -> list[tuple[Any, ...]]:
+    """The name and type of every column of the score table, and whether it is a partitioned one."""
+    return _rows(
+        connection,
+        "select attname, format_type(atttypid, atttypmod), relkind::text = 'p' from pg_attribute join "
+        f"pg_class on attrelid = pg_class.oid where attrelid = '{table.parent}'::regclass and attnum > 0 "
+        "and not attisdropped order by attnum",
+    )
 
 
 def _ensure_schema(connection: adbc.Connection, table: _Table) -> None:
@@ -369,9 +417,8 @@ def _check_owner(connection: adbc.Connection, table: _Table, day: date, made_fro
         )
 
 
-def _replace(connection: adbc.Connection, table: _Table, day: date, reader: pa.RecordBatchReader) -> int:
+def _replace(connection: adbc.Connection, table: _Table, day: date, source: _Source) -> int:
     """Delete the day's rows and copy the new ones in, within the transaction at hand."""
-    source = _Source(reader, day)
     _run(connection, f"delete from {table.day_table(day)}")
     try:
         with connection.cursor() as cursor:
@@ -381,6 +428,28 @@ def _replace(connection: adbc.Connection, table: _Table, day: date, reader: pa.R
             raise source.failure from error
         raise
     return source.rows
+
+
+def _note_served(connection: adbc.Connection, table: _Table, day: date, made_from: MadeFrom, rows: int) -> int:
+    """Add the publication to the record, within the transaction at hand; its number.
+
+    The same run again is the same publication. A day that an earlier release published counts as its first.
+    """
+    last = _rows(
+        connection,
+        f"select sequence, run from {table.served} where day = '{day}' union all select 1, run from {table.runs} "
+        f"where day = '{day}' order by 1 desc limit 1",
+    )
+    number, run = last[0] if last else (0, None)
+    sequence: int = max(made_from.at_least, number if run == made_from.run else number + 1)
+    model_day = f"'{made_from.model_day}'" if made_from.model_day else "null"
+    _run(
+        connection,
+        f"insert into {table.served} (day, sequence, state, model_day, run, rows, why) values ('{day}', {sequence}, "
+        f"'{'fallback' if made_from.fallback else 'final'}', {model_day}, {_literal(made_from.run)}, {rows}, "
+        f"{_literal(made_from.why)}) on conflict do nothing",
+    )
+    return sequence
 
 
 def _note_run(connection: adbc.Connection, table: _Table, day: date, made_from: MadeFrom) -> None:

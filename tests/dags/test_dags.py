@@ -56,7 +56,7 @@ def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "steps"), [("small_daily", daily_steps), ("small_nightly", nightly_steps)])
-def test_tasks_are_joined_and_wait_for_yesterday_as_the_steps_inputs_ask(
+def test_tasks_are_joined_and_wait_for_earlier_days_as_the_steps_inputs_ask(
     dags: dict[str, Any], dag_pipeline: Config, name: str, steps: Callable[[Config], tuple[Step, ...]]
 ) -> None:
     known = tasks(dag_pipeline, steps(dag_pipeline))
@@ -64,8 +64,7 @@ def test_tasks_are_joined_and_wait_for_yesterday_as_the_steps_inputs_ask(
     for task in known:
         made = dags[name].get_task(task.step.name)
         assert made.upstream_task_ids == set(task.after)
-        waits = (made.depends_on_past, made.wait_for_downstream)
-        assert waits == (task.waits_for_itself, task.waits_for_next)
+        assert (made.waits, made.depends_on_past) == (task.waits, False)
 
 
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:
@@ -91,13 +90,6 @@ def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:
         return [(str(run.logical_date), run.state) for run in runs if run.state == "success"]
 
     assert dates() == [(f"{day} 00:00:00+00:00", "success") for day in DAG_DAYS]
-
-
-@pytest.mark.parametrize("name", ["evaluate", "gate"])
-def test_tasks_that_read_yesterdays_champion_wait_for_its_promotion(dags: dict[str, Any], name: str) -> None:
-    task = dags["small_daily"].get_task(name)
-    assert task.wait_for_downstream
-    assert "promote" in task.downstream_task_ids
 
 
 def test_the_dag_makes_the_same_bytes_as_the_steps_by_hand(ran: Config, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def five_days(tmp_path_factory: pytest.TempPathFactory, five_days_server: str) -
 def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """The same raw logs, an empty store and no score table."""
     copy = _copy(five_days, tmp_path / "pipeline", store=False)
-    _on_the_server("drop table scores cascade", "drop table scores$runs")
+    _on_the_server("drop table scores cascade", "drop table scores$runs", "drop table scores$served")
     return copy
 
 

@@ -62,7 +62,7 @@ def test_every_table_has_one_maker() -> None:
 def test_a_day_reads_only_what_was_made_before_it(config: Config) -> None:
     made: set[str] = set()
     for each in (*daily_steps(config), *nightly_steps(config)):
-        needed = {edge.table for edge in each.edges(config) if edge.needed and not edge.past}
+        needed = {edge.table for edge in each.edges(config) if edge.needed and not edge.back}
         assert needed <= made, each.name
         made.add(each.table.name)
 
@@ -76,20 +76,15 @@ def before(task: str, known: dict[str, Task]) -> set[str]:
 
 
 def test_a_task_waits_for_all_that_its_step_reads(config: Config) -> None:
-    """Of the same day by what it comes after; of the day before by itself, or by what came after it then."""
+    """Of the same day by what it comes after; of earlier days by waiting for as many as it reads."""
     known = {task.step.name: task for task in tasks(config, daily_steps(config))}
     makers = {task.step.table.name: name for name, task in known.items()}
     for name, task in known.items():
         for edge in (edge for edge in task.step.edges(config) if edge.needed and edge.table in makers):
-            source = makers[edge.table]
-            if not edge.past:
-                assert source in before(name, known)
-            elif source == name or source in before(name, known):
-                assert task.waits_for_itself
+            if edge.back:
+                assert task.waits[makers[edge.table]] >= edge.back
             else:
-                assert task.waits_for_itself
-                assert task.waits_for_next
-                assert name in known[source].after
+                assert makers[edge.table] in before(name, known)
 
 
 def test_late_labels_make_a_nightly_step_a_daily_one(config: Config) -> None:

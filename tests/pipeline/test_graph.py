@@ -21,20 +21,20 @@ requests = "requests/{day}"
 name = "lr"
 """
 DAY = {
-    "ingest": ((), False, False),
-    "sample": (("ingest",), False, False),
-    "count": (("ingest",), False, False),
-    "feature_map": (("count",), True, False),
-    "encode": (("sample", "feature_map"), True, False),
-    "evaluate": (("ingest",), True, True),
-    "train": (("encode",), False, False),
-    "calibrate": (("train",), False, False),
-    "gate": (("calibrate",), True, True),
-    "promote": (("evaluate", "gate"), True, False),
-    "score": (("promote",), False, False),
-    "publish": (("score",), False, False),
+    "ingest": ((), {}),
+    "sample": (("ingest",), {}),
+    "count": (("ingest",), {}),
+    "feature_map": (("count",), {"feature_map": 1, "count": 6}),
+    "encode": (("sample", "feature_map"), {"sample": 6}),
+    "evaluate": (("ingest",), {"promote": 1}),
+    "train": (("encode",), {}),
+    "calibrate": (("train",), {}),
+    "gate": (("calibrate",), {"promote": 1}),
+    "promote": (("gate",), {"promote": 1}),
+    "score": (("promote",), {}),
+    "publish": (("score",), {}),
 }
-"""By step: what it comes right after; whether it waits for itself, and for what comes after it, of the day before."""
+"""By step: what it comes right after, and the tasks that it waits for with the number of days before."""
 
 
 @pytest.fixture
@@ -44,10 +44,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def test_the_day_as_tasks(config: Config) -> None:
-    found = {
-        task.step.name: (task.after, task.waits_for_itself, task.waits_for_next)
-        for task in tasks(config, daily_steps(config))
-    }
+    found = {task.step.name: (task.after, task.waits) for task in tasks(config, daily_steps(config))}
     assert {name: found.get(name) for name in DAY} == DAY
 
 
@@ -55,4 +52,4 @@ def test_steps_whose_inputs_are_made_elsewhere_stand_alone(config: Config) -> No
     night = {task.step.name: task for task in tasks(config, nightly_steps(config))}
     assert night["reevaluate"].after == night["recalibrate"].after == ("mature",)
     (alone,) = tasks(config, [step("gate")])
-    assert (alone.after, alone.waits_for_itself, alone.waits_for_next) == ((), False, False)
+    assert (alone.after, alone.waits) == ((), {})

@@ -60,14 +60,14 @@ def content(uri: str, day: date) -> list[tuple[Any, ...]]:
 
 
 def expected(table: pa.Table, day: date) -> list[tuple[Any, ...]]:
-    return [(day, *row.values()) for row in table.to_pylist()]
+    return [(day, *row.values(), False) for row in table.to_pylist()]
 
 
 def test_published_rows_come_back_exactly_from_table_and_reader(uri: str) -> None:
     first, second = scores(500, 1), scores(700, 2)
-    assert publish_scores(uri, "scores", DAY, first) == 500
+    assert publish_scores(uri, "scores", DAY, first).rows == 500
     reader = pa.RecordBatchReader.from_batches(second.schema, second.to_batches(max_chunksize=64))
-    assert publish_scores(uri, "scores", NEXT, reader) == 700
+    assert publish_scores(uri, "scores", NEXT, reader).rows == 700
     assert content(uri, DAY) == expected(first, DAY)
     assert content(uri, NEXT) == expected(second, NEXT)
     assert published_days(uri, "scores") == [DAY, NEXT]
@@ -80,7 +80,7 @@ def test_publishing_a_day_again_replaces_it_and_no_other(uri: str) -> None:
         publish_scores(uri, "scores", DAY, scores(100, seed))
         assert content(uri, DAY) == expected(scores(100, seed), DAY)
     assert content(uri, NEXT) == expected(other, NEXT)
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105", "scores_20260106"}
 
 
 def tables(uri: str) -> set[str]:
@@ -100,7 +100,7 @@ def test_lookup_of_a_row_uses_one_index(uri: str) -> None:
 
 
 def test_an_empty_day_is_a_published_day(uri: str) -> None:
-    assert publish_scores(uri, "scores", DAY, scores(0, 1)) == 0
+    assert publish_scores(uri, "scores", DAY, scores(0, 1)).rows == 0
     assert published_days(uri, "scores") == [DAY]
 
 
@@ -112,7 +112,7 @@ def test_a_schema_may_be_named_and_is_made(uri: str) -> None:
     publish_scores(uri, "bidding.scores", DAY, scores(5, 1))
     assert ask(uri, "select count(*) from bidding.scores") == [(5,)]
     assert published_days(uri, "bidding.scores") == [DAY]
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105"}
 
 
 def test_duplicate_row_ids_are_named_and_the_old_day_stays(uri: str) -> None:
@@ -122,7 +122,7 @@ def test_duplicate_row_ids_are_named_and_the_old_day_stays(uri: str) -> None:
     with pytest.raises(InputError, match=r"already exists|duplicate key"):
         publish_scores(uri, "scores", DAY, bad)
     assert content(uri, DAY) == expected(old, DAY)
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105"}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_killed_publish_leaves_the_old_day_whole_and_the_next_run_mends(uri: str
     assert killed.returncode == -signal.SIGKILL
     assert content(uri, DAY) == expected(old, DAY)
     publish_scores(uri, "scores", NEXT, scores(10, 4))
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105", "scores_20260106"}
     publish_scores(uri, "scores", DAY, scores(1000, 2))
     assert content(uri, DAY) == expected(scores(1000, 2), DAY)
 
@@ -277,7 +277,7 @@ def test_two_publishers_of_a_day_end_as_one_whole_day(uri: str) -> None:
     for writer in writers:
         writer.join()
     assert content(uri, DAY) in [expected(scores(2000, seed), DAY) for seed in (1, 2, 3)]
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105"}
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
@@ -306,7 +306,7 @@ def test_a_table_of_the_last_release_is_taken_over_with_its_days(uri: str) -> No
     publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("a", "/store"))
     assert content(uri, DAY) == expected(scores(5, 1), DAY)
     assert [row[1] for row in content(uri, NEXT)] == ["old"]
-    assert tables(uri) == {"scores", "scores$runs", "scores_20260105", "scores_20260106"}
+    assert tables(uri) == {"scores", "scores$runs", "scores$served", "scores_20260105", "scores_20260106"}
 
 
 OLD_TABLE = """create table scores (day date not null, row_id text not null, logit double precision not null,
@@ -330,7 +330,7 @@ def test_tables_of_the_superuser_go_on_under_the_role_that_publishes(postgres: E
         "delete from scores where row_id = '00000001'",
         "update scores set probability = 0.5 where row_id = '00000001'",
         "update scores set model_day = map_day where row_id = '00000001'",
-        "insert into scores select day, 'more', logit, probability, model_day, map_day from scores limit 1",
+        "insert into scores select day, 'more', logit, probability, model_day, map_day, fallback from scores limit 1",
         "drop table scores_20260105",
         "drop table scores",
         "delete from scores$runs",
@@ -356,3 +356,41 @@ def test_a_second_store_is_refused_until_it_takes_the_table_over(uri: str) -> No
     publish_scores(uri, "scores", NEXT, other, MadeFrom("b", "/other"), take_over=True)
     with pytest.raises(ConfigError, match="the store /other published"):
         publish_scores(uri, "scores", DAY, other, MadeFrom("c", "/mine"))
+
+
+def served(uri: str) -> list[tuple[Any, ...]]:
+    return ask(uri, "select sequence, state, model_day, run, rows, why from scores$served order by day, sequence")
+
+
+def test_every_publication_of_a_day_has_a_number_and_stays_on_record(uri: str) -> None:
+    fallback = MadeFrom("a", "/store", date(2026, 1, 3), fallback=True, why="train of 2026-01-04 failed: it's")
+    final = MadeFrom("b", "/store", date(2026, 1, 4))
+    assert publish_scores(uri, "scores", DAY, scores(5, 1), fallback) == (5, 1)
+    assert ask(uri, "select distinct fallback from scores") == [(True,)]
+    assert publish_scores(uri, "scores", DAY, scores(5, 1), fallback) == (5, 1)
+    assert publish_scores(uri, "scores", DAY, scores(6, 2), final) == (6, 2)
+    assert ask(uri, "select distinct fallback from scores") == [(False,)]
+    assert publish_scores(uri, "scores", NEXT, scores(6, 2), final) == (6, 1)
+    assert served(uri) == [
+        (1, "fallback", date(2026, 1, 3), "a", 5, "train of 2026-01-04 failed: it's"),
+        (2, "final", date(2026, 1, 4), "b", 6, ""),
+        (1, "final", date(2026, 1, 4), "b", 6, ""),
+    ]
+
+
+def test_the_numbers_go_on_where_the_server_lost_them(uri: str) -> None:
+    assert publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("c", "/store", at_least=3)) == (5, 3)
+    assert publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("d", "/store", at_least=2)) == (5, 4)
+
+
+def test_a_table_without_the_column_of_fallbacks_gets_it_and_its_days_count_as_first(uri: str) -> None:
+    publish_scores(uri, "scores", DAY, scores(5, 1), MadeFrom("a", "/store"))
+    ask(uri, "alter table scores drop column fallback")
+    ask(uri, "drop table scores$served")
+    assert standing_run(uri, "scores", DAY) == "a"
+    publish_scores(uri, "scores", NEXT, scores(4, 2), MadeFrom("b", "/store", fallback=True))
+    assert ask(uri, "select day, bool_or(fallback) from scores group by day order by day") == [
+        (DAY, False),
+        (NEXT, True),
+    ]
+    assert publish_scores(uri, "scores", DAY, scores(5, 3), MadeFrom("c", "/store")).sequence == 2
