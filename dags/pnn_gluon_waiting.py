@@ -27,6 +27,8 @@ def unsettled(context: Any, waits: Mapping[str, int]) -> WorkflowTrigger | None:
         waits: By the id of a task of the same DAG, how many of the days before are waited for. A day without an open
             run is not waited for: it was not asked for, or is over.
     """
+    if not waits:
+        return None
     ti, day = context["ti"], context["data_interval_start"]
     for name, back in waits.items():
         days = [day - datetime.timedelta(days=n) for n in range(1, back + 1)]

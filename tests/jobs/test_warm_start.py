@@ -50,14 +50,16 @@ def _with(path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_a_warm_start_without_yesterdays_model_is_refused_with_the_command(warm: Config) -> None:
-    before = DAILY[: DAILY.index("evaluate")]
-    build(warm, DAYS[:2], before)
-    with pytest.raises(InputError, match=rf"pnn-gluon step promote --config .* --day {DAYS[0]}"):
-        run_step(step("train"), warm, DAYS[1])
-    text = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
-    with pytest.raises(InputError, match=rf"pnn-gluon step train --config .* --day {DAYS[0]}"):
-        run_step(step("train"), load_config(text), DAYS[1])
+@pytest.mark.parametrize("start", ["", 'warm_start_from = "yesterday"\n'])
+def test_a_day_after_one_without_a_model_trains_from_scratch_until_that_is_mended(warm: Config, start: str) -> None:
+    config = load_config(_with(warm.path, "warm_start = true", f"warm_start = true\n{start}"))
+    made = DAILY[: DAILY.index("evaluate")]
+    build(config, DAYS[:2], made)
+    assert "started_from" not in run_step(step("train"), config, DAYS[1]).details
+    build(config, DAYS[:1])
+    state = day_states(config, [DAYS[1]])[DAYS[1]]["train"]
+    assert state.word == "stale"
+    assert any(reason.endswith("has come") for reason in state.reasons)
 
 
 def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Config) -> None:
