@@ -15,6 +15,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.models.registry import create_model
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.growth import warm_start
