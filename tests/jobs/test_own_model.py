@@ -183,6 +183,11 @@ class OddTable(Whole):
         return mx.gluon.nn.Embedding(size, 2)
 
 
+class FixedTable(Whole):
+    def more(self, size: int) -> Any:
+        return LinearTerm(LAYOUT, 9)
+
+
 class NoKeywords(HybridBlock):
     def __init__(self) -> None:
         super().__init__()
@@ -204,6 +209,7 @@ NOT_A_BLOCK = 3
         ("own_models:Unscoped", {}, "another name in another network"),
         ("own_models:Deferred", {}, "give in_units"),
         ("own_models:OddTable", {}, "grows with the number of ids"),
+        ("own_models:FixedTable", {}, r"a row for each of the 9 ids, received shape \(9, 1\)"),
     ],
 )
 def test_a_class_that_could_not_be_trained_or_kept_is_refused(
