@@ -86,6 +86,17 @@ def test_ties_of_counts_are_broken_by_h60(tmp_path):
     assert grown.values.to_pylist()[-50:] == sorted(values, key=h60)
 
 
+COLLISION = tuple(f"TEXTCOLLBYfGiJUETHQ4h{letter}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak" for letter in "AE")
+"""Two texts of one MD5, by Marc Stevens (2024)."""
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_of_one_hash_are_ordered_by_themselves(tmp_path, order):
+    assert h60(COLLISION[0]) == h60(COLLISION[1])
+    (grown,) = grow_over(tmp_path, config_of(FIELDS), [{("app", value): (1, 0) for value in COLLISION[::order]}])
+    assert grown.values.to_pylist()[-2:] == list(COLLISION)
+
+
 def test_vocabulary_counts_the_ids_of_each_field(tmp_path):
     counts = [write_counts(tmp_path / "counts.parquet", {("site", "a"): (10, 0), ("site", "b"): (10, 0)})]
     grown = grow(None, config_of(FIELDS), day_number(0), counts, None, "")
