@@ -120,6 +120,15 @@ def test_merged_counts_of_days_are_the_counts_of_all_their_rows(tmp_path: Path) 
         merge_counts([])
 
 
+def test_merged_counts_are_whole_numbers_of_64_bits(tmp_path: Path) -> None:
+    many, path = 2**40, tmp_path / "counts.parquet"
+    pq.write_table(pa.table({"field": ["f"], "value": ["v"], "impressions": [many], "clicks": [many - 1]}), path)
+    with connect(pipeline(tmp_path).engine) as connection:
+        merged = connection.sql(merge_counts([path, path])).to_arrow_table()
+    assert merged.to_pylist() == [{"field": "f", "value": "v", "impressions": 2 * many, "clicks": 2 * many - 2}]
+    assert merged.schema.types[2:] == [pa.int64(), pa.int64()]
+
+
 def test_rows_that_are_missing_or_lack_a_field_are_refused(tmp_path: Path) -> None:
     fields, paths = pipeline(tmp_path).fields, (tmp_path / "rows.parquet", tmp_path / "counts.parquet")
     with pytest.raises(InputError, match=r"rows\.parquet: can't be counted"):
