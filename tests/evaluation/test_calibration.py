@@ -43,6 +43,7 @@ def isotonic_by_min_max(level, weight):
     return [max(min(mean[i][j] for j in range(k, size)) for i in range(k + 1)) for k in range(size)]
 
 
+@settings(deadline=None)
 @given(st.floats(1e-4, 1.0), st.floats(1e-6, 1 - 1e-6))
 def test_sampling_correction_is_the_exact_formula(rate, q):
     p = q * rate / (1 - q * (1 - rate))
