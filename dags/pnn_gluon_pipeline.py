@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from pnn_gluon_tasks import DEFAULTS, every_day, job, steps_as_tasks
+from pnn_gluon_tasks import DEFAULTS, STEP, every_day, job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.configurations import refuse_shared
+from pnn_gluon.configurations import SCORES_SUFFIX, refuse_shared
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
@@ -20,6 +20,12 @@ that continues yesterday's work waits for yesterday's, so a backfill of any rang
 one by one.
 """
 NIGHTLY = "Once labels have matured: measure the model that was in force again, refit its calibrator. No retraining."
+SCORES = """At `publish.deadline` of the day to be scored: scores by the newest model there is, if its own is not there.
+
+Where the daily run has published there is nothing to do. Where a step of it failed, hangs, waits or was never started,
+the requests are scored by the newest model in force: a fallback, which `export.json` and the score table call so. Once
+the daily run is mended it publishes the day's own scores over them.
+"""
 EXPORT = "By hand: score chosen days with the model of a chosen day, into a table of their own."
 
 
@@ -36,7 +42,7 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
     config = load_config(path)
     if configs is not None:
         refuse_shared(config, Path(configs))
-    return {dag.dag_id: dag for dag in (daily(config), nightly(config), export(config))}
+    return {dag.dag_id: dag for dag in (daily(config), scores(config), nightly(config), export(config))}
 
 
 def daily(config: Config) -> DAG:
@@ -44,6 +50,19 @@ def daily(config: Config) -> DAG:
     schedule = CronDataIntervalTimetable("@daily", timezone="UTC")
     with DAG(f"{config.name}_daily", schedule=schedule, doc_md=DAILY, **every_day(config)) as dag:
         steps_as_tasks(config, daily_steps(config))
+    return dag
+
+
+def scores(config: Config) -> DAG:
+    """The deadline of a pipeline's scores, which waits for no other run."""
+    hour, minute = map(int, config.publish.deadline.split(":"))
+    schedule = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
+    with DAG(f"{config.name}_scores", schedule=schedule, doc_md=SCORES, **every_day(config)) as dag:
+        names = ("score", "publish")
+        score, publish = (
+            job(name, config, f"{STEP.format(name)} --wait", pool=f"{config.name}{SCORES_SUFFIX}") for name in names
+        )
+        score >> publish
     return dag
 
 

@@ -408,13 +408,15 @@ class PublishConfig(Section):
     """Where score tables go.
 
     `server` is `embedded` (PostgreSQL from a pip package, in the store's neighbourhood), `env:VARIABLE` (the
-    variable holds the URI) or `connection:ID` (an Airflow connection, handed over by the DAG).
+    variable holds the URI) or `connection:ID` (an Airflow connection, handed over by the DAG). `deadline` is the time
+    (UTC, of the day that is scored) at which scores go out by the newest model there is if the day's own is not there.
     """
 
     server: Annotated[str, Field(pattern=r"^(embedded|env:[A-Z_][A-Z0-9_]*|connection:[A-Za-z0-9_]+)$")] = "embedded"
     table: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}$")] = "scores"
     folder: FilePath | None = None
     port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+    deadline: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
 
     @model_validator(mode="after")
     def _embedded_options(self) -> Self:

@@ -105,10 +105,10 @@ def run_day(
     """
     import pendulum
 
-    after = plus(day, 1)  # noon of the next day: the last interval that ended by then is the day's, at any hour
-    noon = pendulum.datetime(after.year, after.month, after.day, 12)
+    after = plus(day, 1)  # the evening of the next day: the last interval that ended by then began on the day
+    evening = pendulum.datetime(after.year, after.month, after.day, 23, 59, 59)
     with _dated_as_the_scheduler_does():
-        run = dag.test(logical_date=noon, run_after=noon.start_of("day"), run_conf=conf)
+        run = dag.test(logical_date=evening, run_after=evening.start_of("day"), run_conf=conf)
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]

@@ -17,10 +17,13 @@ def command(
     config: ConfigOption,
     day: DayOption,
     force: ForceOption = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another process that is at work on the same day.")
+    ] = False,
 ) -> None:
     """One step of one day: progress on stderr, one JSON object on stdout."""
     chosen = step(name)
     if chosen.by_hand:
         raise ConfigError(f"step {name} runs by its own command; see pnn-gluon --help")
     options, when = load_config(config), parse_day(day)
-    raise typer.Exit(print_outcome(guarded(lambda: run_step(chosen, options, when, force))))
+    raise typer.Exit(print_outcome(guarded(lambda: run_step(chosen, options, when, force, wait))))

@@ -14,13 +14,15 @@ from jobs.commands import export
 from jobs.running import Work, run_step
 from jobs.steps.export import scoring
 from pnn_gluon.config import Config
+from pnn_gluon.data.synthetic import write_requests
+from pnn_gluon.days import plus
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps
-from tests.dags.conftest import DAG_DAYS, LAST, fresh_copy
-from tests.jobs.small_pipeline import DAILY, build, tree
+from tests.dags.conftest import AFTER, DAG_DAYS, LAST, fresh_copy
+from tests.jobs.small_pipeline import DAILY, build, raw_options, tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,3 +155,28 @@ def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config
     with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
         run_step(export_step("none", never, "logs"), ran, LAST, work=Work(scoring(never, "logs")))
     assert not open_store(ran).days("exports_none")
+
+
+def test_at_the_deadline_nothing_is_left_to_do_where_the_day_has_published(ran: Config, dags: dict[str, Any]) -> None:
+    before = tree(Path(ran.store_root), ["scores", "published"])
+    dag_runner.run_day(dags["small_scores"], LAST)
+    assert tree(Path(ran.store_root), ["scores", "published"]) == before
+
+
+def test_at_the_deadline_a_day_whose_run_never_was_is_scored_by_the_newest_model(
+    ran: Config, dags: dict[str, Any]
+) -> None:
+    write_requests(raw_options(), plus(AFTER, 1), ran.path.parent / "raw")
+    dag_runner.run_day(dags["small_scores"], AFTER)
+    made = open_store(ran).manifest("published", AFTER)
+    assert made is not None
+    assert (made.details["state"], made.details["model_day"]) == ("fallback", str(LAST))
+
+
+def test_the_deadline_is_on_the_clock_and_waits_for_nothing(dags: dict[str, Any], dag_pipeline: Config) -> None:
+    dag = dags["small_scores"]
+    assert dag.timetable.summary == "0 6 * * *"
+    assert dag_pipeline.publish.deadline == "06:00"
+    assert [dag.get_task(name).upstream_task_ids for name in ("score", "publish")] == [set(), {"score"}]
+    assert {task.pool for task in dag.tasks} == {"small_scores"}
+    assert not any(task.depends_on_past or task.waits for task in dag.tasks)
