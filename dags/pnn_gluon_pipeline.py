@@ -58,10 +58,8 @@ def scores(config: Config) -> DAG:
     hour, minute = map(int, config.publish.deadline.split(":"))
     schedule = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
     with DAG(f"{config.name}_scores", schedule=schedule, doc_md=SCORES, **every_day(config)) as dag:
-        names = ("score", "publish")
-        score, publish = (
-            job(name, config, f"{STEP.format(name)} --wait", pool=f"{config.name}{SCORES_SUFFIX}") for name in names
-        )
+        pool = f"{config.name}{SCORES_SUFFIX}"
+        score, publish = (job(name, config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish"))
         score >> publish
     return dag
 

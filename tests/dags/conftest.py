@@ -30,9 +30,7 @@ def dag_pipeline(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Con
 @pytest.fixture(scope="session")
 def dags(dag_pipeline: Config) -> dict[str, Any]:
     """Every DAG by id."""
-    return {
-        name: dag_runner.load_dag(name) for name in ("small_daily", "small_scores", "small_nightly", "small_export")
-    }
+    return {f"small_{name}": dag_runner.load_dag(f"small_{name}") for name in ("daily", "scores", "nightly", "export")}
 
 
 @pytest.fixture(scope="session")

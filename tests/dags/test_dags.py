@@ -175,7 +175,7 @@ def test_at_the_deadline_a_day_whose_run_never_was_is_scored_by_the_newest_model
 
 def test_the_deadline_is_on_the_clock_and_waits_for_nothing(dags: dict[str, Any], dag_pipeline: Config) -> None:
     dag = dags["small_scores"]
-    assert dag.timetable.summary == "0 6 * * *"
+    assert dag.timetable.expression == "0 6 * * *"
     assert dag_pipeline.publish.deadline == "06:00"
     assert [dag.get_task(name).upstream_task_ids for name in ("score", "publish")] == [set(), {"score"}]
     assert {task.pool for task in dag.tasks} == {"small_scores"}
