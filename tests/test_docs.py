@@ -9,6 +9,7 @@ import pytest
 from jobs import document
 from pnn_gluon.config import (
     CalibrationConfig,
+    Config,
     EngineConfig,
     FeatureMapConfig,
     GateConfig,
@@ -94,6 +95,25 @@ def test_the_defaults_in_the_documents_are_those_of_the_code(where):
     for name, key, text in found:
         if key not in BY_OTHERS:
             assert default_of(TABLES[where] or SECTIONS[name], key) == value_of(text), key
+
+
+def is_section(field):
+    return hasattr(field.annotation, "model_fields")
+
+
+def options_said_of(section):
+    """The row of a section in the first table of the configuration, and its own chapter."""
+    text = (DOCS / "configuration.md").read_text()
+    row = re.search(rf"^\| `\[{section}\]` \|[^\n]*", text, re.M)
+    chapter = text.partition(f"\n## {section.capitalize()}\n")[2].partition("\n## ")[0]
+    return (row[0] if row else "") + chapter
+
+
+@pytest.mark.parametrize("name", [name for name, field in Config.model_fields.items() if is_section(field)])
+def test_every_option_of_the_configuration_is_documented(name):
+    said = options_said_of(name)
+    for option in Config.model_fields[name].annotation.model_fields:
+        assert f"`{option}`" in said, f"docs/configuration.md says nothing of [{name}] {option}"
 
 
 @pytest.mark.parametrize("name", sorted(document.PARTS))
