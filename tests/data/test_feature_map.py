@@ -270,9 +270,10 @@ def test_a_parent_of_the_same_or_a_later_day_is_refused(two_days, tmp_path):
         grow(two_days[1], config_of(FIELDS), day_number(1), [tmp_path / "1.parquet"], None, "")
 
 
-def test_counts_of_a_field_that_is_not_configured_are_refused(tmp_path):
-    path = write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0), ("gone", "b"): (1, 0)})
-    with pytest.raises(InputError, match=r"'gone'.*count"):
+@pytest.mark.parametrize("name", ["gone", "zone"])
+def test_counts_of_a_field_that_is_not_configured_are_refused(tmp_path, name):
+    path = write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0), (name, "b"): (1, 0)})
+    with pytest.raises(InputError, match=rf"'{name}'.*count"):
         grow(None, config_of(FIELDS), day_number(0), [path], None, "")
 
 

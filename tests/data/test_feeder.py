@@ -5,10 +5,12 @@ import h5py
 import numpy as np
 import pytest
 
+from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.data import feeder as feeder_module
 from pnn_gluon.data import shards
 from pnn_gluon.data.feeder import Feeder
 from pnn_gluon.data.shards import ShardWriter, open_shard
+from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.errors import ConfigError, InputError
 
 SLOTS, SIZE, CHUNK = 2, 10_000, 16
@@ -71,6 +73,23 @@ def test_order_depends_on_seed_and_epoch_and_on_nothing_else(paths):
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)
     assert order(1, 0) != order(2, 0)
+
+
+def test_fields_are_hidden_by_draws_of_the_pass_the_shard_and_the_place_in_it(paths):
+    two = FieldLayout.single_valued(("a", "b"))
+    unseen = Unseen(two, 0.9, np.array([2, 4], np.int32), np.array([1, 3], np.int32), seed=5)
+    feeder = make(paths, order="sequential", unseen=unseen)
+    rows = np.stack([np.arange(TOTAL), np.arange(TOTAL) + 1000], axis=1).astype(np.int32)
+    for epoch in (0, 1):
+        expected = [
+            unseen.applied(day[first : first + CHUNK], (epoch, number, first))
+            for number, day in enumerate(np.split(rows, np.cumsum(COUNTS)[:-1]))
+            for first in range(0, len(day), CHUNK)
+        ]
+        np.testing.assert_array_equal(
+            np.concatenate([ids for ids, _ in feeder.batches(epoch)]), np.concatenate(expected)
+        )
+    assert feeder.fingerprint != make(paths, order="sequential").fingerprint
 
 
 def eight_chunks(path):

@@ -238,6 +238,12 @@ def test_interpolation_never_rounds_above_the_next_point():
         assert line.probability(just_below) <= line.probability(1e-9) == high
 
 
+def test_logits_of_less_precision_are_calibrated_as_the_same_numbers():
+    line = IsotonicCalibration((-1.1, 0.3, 2.7), (0.1, 0.2, 0.9))  # knots that float32 does not have
+    logit = np.linspace(-3, 4, 1000, dtype=np.float32)
+    np.testing.assert_array_equal(line.probability(logit), line.probability(logit.astype(np.float64)))
+
+
 fits = st.tuples(st.sampled_from(["isotonic", "platt"]), st.integers(0, 10_000), st.integers(0, 12))
 
 
