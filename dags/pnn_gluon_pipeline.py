@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from pnn_gluon_tasks import DEFAULTS, STEP, every_day, job, steps_as_tasks
+from pnn_gluon_tasks import STEP, defaults, every_day, job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.configurations import SCORES_SUFFIX, refuse_shared
+from pnn_gluon.configurations import refuse_shared
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
+from pnn_gluon.pools import SCORES_SUFFIX, pools_of
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
 
@@ -48,7 +49,7 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
 def daily(config: Config) -> DAG:
     """The day of a pipeline."""
     schedule = CronDataIntervalTimetable("@daily", timezone="UTC")
-    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=DAILY, **every_day(config)) as dag:
+    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=_documented(DAILY, config), **every_day(config)) as dag:
         steps_as_tasks(config, daily_steps(config))
     return dag
 
@@ -57,8 +58,10 @@ def scores(config: Config) -> DAG:
     """The deadline of a pipeline's scores, which waits for no other run."""
     hour, minute = map(int, config.publish.deadline.split(":"))
     schedule = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
-    with DAG(f"{config.name}_scores", schedule=schedule, doc_md=SCORES, **every_day(config)) as dag:
-        pool = f"{config.name}{SCORES_SUFFIX}"
+    pool = f"{config.name}{SCORES_SUFFIX}"
+    with DAG(
+        f"{config.name}_scores", schedule=schedule, doc_md=_documented(SCORES, config, pool), **every_day(config)
+    ) as dag:
         score, publish = (job(name, config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish"))
         score >> publish
     return dag
@@ -67,7 +70,9 @@ def scores(config: Config) -> DAG:
 def nightly(config: Config) -> DAG:
     """The night of a pipeline."""
     schedule = CronDataIntervalTimetable("0 6 * * *", timezone="UTC")
-    with DAG(f"{config.name}_nightly", schedule=schedule, doc_md=NIGHTLY, **every_day(config)) as dag:
+    with DAG(
+        f"{config.name}_nightly", schedule=schedule, doc_md=_documented(NIGHTLY, config), **every_day(config)
+    ) as dag:
         steps_as_tasks(config, nightly_steps(config))
     return dag
 
@@ -78,9 +83,9 @@ def export(config: Config) -> DAG:
         f"{config.name}_export",
         schedule=None,
         catchup=False,
-        default_args=DEFAULTS,
+        default_args=defaults(config),
         tags=["pnn_gluon", config.name],
-        doc_md=EXPORT,
+        doc_md=_documented(EXPORT, config),
         params=_export_form(config),
     ) as dag:
         job(
@@ -97,6 +102,16 @@ def export(config: Config) -> DAG:
             },
         )
     return dag
+
+
+def _documented(text: str, config: Config, pool: str | None = None) -> str:
+    """What a DAG does, and what to do when its pool is missing, of which Airflow itself says little."""
+    pool = pool or config.name
+    return (
+        f"{text}\nConfiguration: `{config.path}`. Its pool is `{pool}`. Without it tasks stay *scheduled* "
+        "for ever, and the details of a task say why: make it under *Admin*, *Pools*, or by "
+        f"`airflow pools set {pool} {pools_of(config)[pool]} pnn_gluon`."
+    )
 
 
 def _export_form(config: Config) -> dict[str, Param]:

@@ -30,6 +30,11 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def defaults(config: Config) -> dict[str, Any]:
+    """What all tasks of a pipeline have in common: they run in its own pool."""
+    return DEFAULTS | {"pool": config.name}
+
+
 def every_day(config: Config) -> dict[str, Any]:
     """What the DAGs with a schedule share: one run for each UTC day from the pipeline's first to its last.
 
@@ -41,7 +46,7 @@ def every_day(config: Config) -> dict[str, Any]:
         "end_date": pendulum.datetime(last.year, last.month, last.day, 23, 59, tz="UTC") if last else None,
         "catchup": False,
         "max_active_runs": 4,
-        "default_args": DEFAULTS,
+        "default_args": defaults(config),
         "tags": ["pnn_gluon", config.name],
     }
 

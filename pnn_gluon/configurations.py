@@ -4,13 +4,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pnn_gluon.config import Config, PublishConfig, StoreConfig, located, read_toml
+from pnn_gluon.config import Config, PublishConfig, StoreConfig, load_config, located, read_toml
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.option_types import Name
+from pnn_gluon.pools import SCORES_SUFFIX
 from pnn_gluon.section import Section
-
-SCORES_SUFFIX = "_scores"
-"""What the second pool of a pipeline is named after it."""
 
 
 class _Place(Section, extra="ignore"):
@@ -38,6 +36,20 @@ def pipeline_files(configs: Path) -> list[Path]:
     if not found:
         raise ConfigError(f"{configs}: no *.toml in it: expected one for each pipeline; ready ones are in conf/")
     return found
+
+
+def load_all(configs: Path) -> tuple[list[Config], list[str]]:
+    """The pipelines of a folder, or the one of a file, that load; what is wrong with the others."""
+    loaded, faults = [], []
+    for path in pipeline_files(configs):
+        try:
+            config = load_config(path)
+            refuse_shared(config, configs)
+        except ConfigError as error:
+            faults.append(str(error))
+        else:
+            loaded.append(config)
+    return loaded, faults
 
 
 def refuse_shared(config: Config, configs: Path) -> None:

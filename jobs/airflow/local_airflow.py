@@ -40,9 +40,10 @@ from typing import Any
 
 import psutil
 
+from jobs.airflow.pools import as_arguments, wanted_pools
 from jobs.airflow.stubs import DAGS, write_stubs
 from pnn_gluon.atomic import write_atomically
-from pnn_gluon.configurations import pipeline_files
+from pnn_gluon.configurations import load_all, pipeline_files
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.extras import require
 from pnn_gluon.file_lock import file_lock
@@ -196,7 +197,7 @@ def up(home: Path, configs: Path, port: int, users: Sequence[str] = ()) -> str:
     with _locked(home):
         if _supervisor_answers(home):
             _refuse_other_settings(home, wanted)
-            write_stubs(configs, home / "dags")
+            _take_up_new_files(home, wanted)
             print(f"Airflow is already up: {address}")
             return address
         _end_strays(home)
@@ -429,6 +430,7 @@ def _start(home: Path, wanted: Mapping[str, Any]) -> None:
     _prepare_database(home, variables)
     for name in ("api-server", "scheduler", "triggerer"):
         rpc(home).startProcess(f"airflow:{name}", False)
+    _make_pools(home, variables, Path(wanted["configs"]))
     _load_dags(home, variables, database)
     rpc(home).startProcess("airflow:dag-processor", False)
     rpc(home).startProcess("watch", False)
@@ -498,12 +500,32 @@ def _last_words(trace: str) -> str:
     return "\n".join(lines[frames[-1] + 1 :] if frames else lines)
 
 
+def _take_up_new_files(home: Path, wanted: Mapping[str, Any]) -> None:
+    """Have the DAG files and pools of pipelines that were added since this Airflow was started."""
+    configs = Path(wanted["configs"])
+    write_stubs(configs, home / "dags")
+    _make_pools(home, _process_environment(home, wanted), configs)
+    for fault in load_all(configs)[1]:
+        print(f"warning: {fault}", file=sys.stderr)
+
+
+def _make_pools(home: Path, variables: Mapping[str, str], configs: Path) -> None:
+    """Have the pools of every pipeline; slots that somebody has changed stay."""
+    pipelines, _ = load_all(configs)  # of the others there are no tasks
+    _run(home, variables, "pools", "jobs.airflow.pools", *as_arguments(wanted_pools(pipelines)))
+
+
 def _airflow(home: Path, variables: Mapping[str, str], *command: str) -> None:
-    """Run one airflow command; its output goes to a log, which an error names and quotes."""
-    log = home / "logs" / f"{'-'.join(command[:2])}.log"
+    """Run one airflow command."""
+    _run(home, variables, "-".join(command[:2]), "airflow", *command)
+
+
+def _run(home: Path, variables: Mapping[str, str], name: str, module: str, *arguments: str) -> None:
+    """Run a module as a command; its output goes to a log, which an error names and quotes."""
+    log = home / "logs" / f"{name}.log"
     with log.open("w") as stream:
         done = subprocess.run(
-            [*_PYTHON, "-m", "airflow", *command],
+            [*_PYTHON, "-m", module, *arguments],
             cwd=home,
             env=dict(variables),
             stdin=subprocess.DEVNULL,
@@ -513,7 +535,7 @@ def _airflow(home: Path, variables: Mapping[str, str], *command: str) -> None:
         )
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-        raise PnnError(f"airflow {' '.join(command)} failed, see {log}:\n{tail}")
+        raise PnnError(f"{module} {' '.join(arguments)} failed, see {log}:\n{tail}")
 
 
 def _process_environment(home: Path, wanted: Mapping[str, Any]) -> dict[str, str]:

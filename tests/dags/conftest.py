@@ -12,6 +12,9 @@ from pnn_gluon.days import plus
 from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, write_raw
 
 DAG_DAYS = DAYS[:2]
+OTHER = PIPELINE.replace('"small"', '"other"').replace('root = "store"', 'root = "other"') + 'table = "others"\n'
+"""A second pipeline in the same Airflow, on the same logs and the same score server."""
+DAG_IDS = [f"{name}_{dag}" for name in ("small", "other") for dag in ("daily", "scores", "nightly", "export")]
 
 
 @pytest.fixture(scope="session")
@@ -19,18 +22,19 @@ def dag_pipeline(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Con
     """The pipeline that the loaded DAGs run; its store fills up as the tests go."""
     folder = tmp_path_factory.mktemp("dags")
     (folder / "pipeline.toml").write_text(PIPELINE)
+    (folder / "other.toml").write_text(OTHER)
     write_raw(folder / "raw", DAG_DAYS)
     postgres.ensure_database("dags")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, postgres.uri("dags"))
-        dag_runner.prepare(folder / "airflow", folder / "pipeline.toml")
+        dag_runner.prepare(folder / "airflow", folder)
         yield load_config(folder / "pipeline.toml")
 
 
 @pytest.fixture(scope="session")
 def dags(dag_pipeline: Config) -> dict[str, Any]:
     """Every DAG by id."""
-    return {f"small_{name}": dag_runner.load_dag(f"small_{name}") for name in ("daily", "scores", "nightly", "export")}
+    return {name: dag_runner.load_dag(name) for name in DAG_IDS}
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,18 @@ def test_tasks_are_joined_and_wait_for_earlier_days_as_the_steps_inputs_ask(
         assert (made.waits, made.depends_on_past) == (task.waits, False)
 
 
+@pytest.mark.parametrize("name", ["small_daily", "small_scores", "small_nightly", "small_export", "other_daily"])
+def test_tasks_run_in_the_pool_of_their_pipeline_with_its_configuration(
+    dags: dict[str, Any], dag_pipeline: Config, name: str
+) -> None:
+    pipeline = name.partition("_")[0]
+    file = {"small": "pipeline.toml", "other": "other.toml"}[pipeline]
+    pool = name if name.endswith("_scores") else pipeline
+    assert {task.pool for task in dags[name].tasks} == {pool}
+    assert {task.env["PNN_GLUON_CONFIG"] for task in dags[name].tasks} == {str(dag_pipeline.path.parent / file)}
+    assert f"airflow pools set {pool} " in dags[name].doc_md
+
+
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:
     import pnn_gluon_tasks
 

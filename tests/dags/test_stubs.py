@@ -1,14 +1,19 @@
 """Every pipeline has a DAG file of its own, and no other file is touched."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobs.airflow.pools import make_pools
 from jobs.airflow.stubs import write_stubs
 from pnn_gluon.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -87,8 +92,37 @@ def test_files_of_one_name_from_two_folders_are_refused_while_both_are_there(con
     assert called_with(write_stubs(other, tmp_path / "dags")[0], tmp_path)[0] == str(other / "a.toml")
 
 
-def test_the_command_writes_the_stubs_and_says_which(configs: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "jobs", "dags", "--configs", str(configs), "--into", str(tmp_path / "dags")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def dags_command(configs: Path, into: Path) -> subprocess.CompletedProcess[str]:
+    """What the command says where no Airflow is named."""
+    command = [sys.executable, "-m", "jobs", "dags", "--configs", str(configs), "--into", str(into)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_command_writes_the_stubs_and_tells_how_to_make_the_pools(tmp_path: Path) -> None:
+    done = dags_command(ROOT / "conf" / "demo.toml", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:2] == [str(tmp_path / "dags" / f"pipeline_{name}.py") for name in "ab"]
+    stub, pools, *commands = done.stdout.splitlines()
+    assert stub == str(tmp_path / "pipeline_demo.py")
+    assert "neither AIRFLOW_HOME nor" in pools
+    assert commands == ["airflow pools set demo 4 pnn_gluon", "airflow pools set demo_scores 2 pnn_gluon"]
+
+
+def test_the_command_names_what_does_not_load_and_is_done_with_the_others(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf" / "broken.toml").write_text("name = 'broken'\n")
+    done = dags_command(tmp_path / "conf", tmp_path / "dags")
+    assert done.returncode == 2
+    assert "broken.toml: first_day: " in done.stderr
+    assert (tmp_path / "dags" / "pipeline_broken.py").exists()
+    assert "airflow pools set demo 4 pnn_gluon" in done.stdout
+    assert "pools set broken" not in done.stdout
+
+
+def test_missing_pools_are_made_and_changed_ones_stay(dags: dict[str, Any]) -> None:
+    from airflow.models.pool import Pool
+
+    Pool.create_or_update_pool("here", 7, "by hand", include_deferred=True)
+    assert make_pools({"here": 4, "here_scores": 2}) == ["here_scores"]
+    assert make_pools({"here": 4, "here_scores": 2}) == []
+    assert [Pool.get_pool(name).slots for name in ("here", "here_scores")] == [7, 2]

@@ -139,7 +139,13 @@ def api(local: Local, method: str, path: str, body: Any = None) -> Any:
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or "null")
+
+
+def started(local: Local, dag: str) -> str:
+    """The id of a run of a DAG, just triggered."""
+    api(local, "PATCH", f"/dags/{dag}", {"is_paused": False})
+    return str(api(local, "POST", f"/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
 
 
 def test_of_two_that_start_at_once_one_starts_and_the_other_finds_it_up(local: Local) -> None:
@@ -161,8 +167,42 @@ def test_every_part_is_healthy_and_the_dags_are_there(local: Local) -> None:
     found = status(local.home)
     assert found.healthy, found
     assert found.address == f"http://127.0.0.1:{local.port}"
-    names = {f"{name}_{dag}" for name in ("alpha", "beta") for dag in ("daily", "nightly", "export")}
+    names = {f"{name}_{dag}" for name in ("alpha", "beta") for dag in ("daily", "scores", "nightly", "export")}
     assert {name for (name,) in ask(local, "select dag_id from dag")} == {"tiny", *names}
+
+
+def test_every_pipeline_has_pools_of_its_own(local: Local) -> None:
+    pools = dict(ask(local, "select pool, slots from slot_pool where pool <> 'default_pool'"))
+    assert pools == {"alpha": 4, "alpha_scores": 2, "beta": 4, "beta_scores": 2}
+
+
+def test_a_task_gets_the_configuration_of_its_pipeline(local: Local) -> None:
+    run = started(local, "alpha_export")
+    task = f"/dags/alpha_export/dagRuns/{run}/taskInstances/export"
+    wait_for(lambda: api(local, "GET", task)["state"] in {"failed", "success"})
+    found = api(local, "GET", task)
+    assert found["rendered_fields"]["env"]["PNN_GLUON_CONFIG"] == str(local.configs / "alpha.toml")
+    assert found["pool"] == "alpha"
+
+
+def test_a_missing_pool_is_said_in_the_details_of_the_task_and_up_makes_it(local: Local) -> None:
+    api(local, "DELETE", "/pools/beta")
+    run = started(local, "beta_export")
+    task = f"/dags/beta_export/dagRuns/{run}/taskInstances/export"
+    wait_for(lambda: api(local, "GET", task)["state"] == "scheduled")
+    reasons = [each["reason"] for each in api(local, "GET", f"{task}/dependencies")["dependencies"]]
+    assert any("non-existent pool 'beta'" in reason for reason in reasons), reasons
+    up(local.home, local.configs, local.port)
+    wait_for(lambda: api(local, "GET", task)["state"] in {"failed", "success"})
+
+
+def test_a_file_that_is_added_while_it_is_up_is_taken_up(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    (local.configs / "gamma.toml").write_text(PIPELINE.format(name="gamma"))
+    up(local.home, local.configs, local.port)
+    assert "broken.toml: model.nmae: " in capsys.readouterr().err
+    wait_for(lambda: ask(local, "select 1 from dag where dag_id = 'gamma_daily'"))
+    assert ask(local, "select slots from slot_pool where pool = 'gamma'") == [(4,)]
+    (local.configs / "gamma.toml").unlink()
 
 
 def test_only_127_0_0_1_listens(local: Local) -> None:
@@ -204,8 +244,7 @@ def test_a_killed_database_comes_back_and_tasks_run(local: Local) -> None:
     wait_for(lambda: status(local.home).healthy)
     assert int((local.database.data / "postmaster.pid").read_text().split()[0]) != old
 
-    api(local, "PATCH", "/dags/tiny", {"is_paused": False})
-    run = api(local, "POST", "/dags/tiny/dagRuns", {"logical_date": None})["dag_run_id"]
+    run = started(local, "tiny")
     states = lambda: api(local, "GET", f"/dags/tiny/dagRuns/{run}")["state"]  # noqa: E731
     wait_for(lambda: states() in {"success", "failed"})
     log = json.dumps(api(local, "GET", f"/dags/tiny/dagRuns/{run}/taskInstances/show/logs/1"))
