@@ -2,6 +2,7 @@
 
 import datetime
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.manifest import Manifest, content_run, describe_files
-from pnn_gluon.store.store import Store
+from pnn_gluon.store.store import Store, link_file
 
 DAY = datetime.date(2026, 11, 2)
 
@@ -41,10 +42,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "cache")
 
 
-def test_a_committed_day_is_read_back(store: Store) -> None:
+def test_a_committed_day_is_read_back(store: Store, tmp_path: Path) -> None:
     made = make(store, "one", answer=[1, 2.5, None])
     found = store.manifest("rows", DAY)
     assert found == made
+    assert (dict(found.inputs), found.options, found.version) == ({"raw/a": "1"}, {"a.b": 1}, 3)
+    assert tmp_path in store.folder(found).parents, "files of an object store are read from the cache"
     assert (store.folder(found) / "part/a.txt").read_text() == "one"
     assert store.days("rows") == [DAY]
     assert not store.damages(found)
@@ -84,7 +87,7 @@ def test_a_failure_while_making_leaves_yesterdays_word(store: Store) -> None:
 
 KILLED = """
 import datetime, os, signal, sys
-from pnn_gluon.store.store import Store
+from pnn_gluon.store.store import Store, link_file
 store = Store(sys.argv[1])
 with store.staging("rows", datetime.date(2026, 11, 2)) as folder:
     (folder / "half").write_text("half")
@@ -128,6 +131,21 @@ def test_a_run_is_named_by_names_and_bytes(tmp_path: Path) -> None:
     one = content_run(describe_files(tmp_path), 1, {})
     (tmp_path / "a").rename(tmp_path / "b")
     assert content_run(describe_files(tmp_path), 1, {}) != one
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_put_into_another_folder_with_and_without_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    (tmp_path / "a").write_text("one")
+    link_file(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "one"
+    assert (tmp_path / "b").samefile(tmp_path / "a") == links
 
 
 def test_failures_are_remembered_until_the_day_is_made(tmp_path: Path) -> None:
