@@ -45,16 +45,21 @@ KILLED, SURVIVED, UNTESTED = {1, 3}, {0}, {5, 33}
 """Exit codes of the tests under a fault; any other is a crash or a time-out, and counts as killed."""
 
 
-def main(modules: list[str]) -> None:
-    """Try the modules, by default all of the list, one after the other."""
-    settings = tomllib.loads(Path("tests/mutants.toml").read_text())
+def main(modules: list[str]) -> int:
+    """Try the modules, by default all of the list, one after the other; 1 if the tests of one fail without a fault."""
+    settings, status = tomllib.loads(Path("tests/mutants.toml").read_text()), 0
     for module in modules or settings["modules"]:
         folder = _copy(module, settings["modules"][module])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[1:])}
         within = [sys.executable, "-m", "tests.mutants", "--within", str(settings["sample"]), str(settings["seed"])]
         with (folder / "log").open("wb") as log:
-            subprocess.run(within, cwd=folder, env=environment, check=True, stdout=log, stderr=subprocess.STDOUT)
-        _show(folder, module)
+            done = subprocess.run(within, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        if done.returncode:
+            print(f"| {module} | its tests fail without a fault, too: see {folder / 'log'} |", flush=True)
+            status = 1
+        else:
+            _show(folder, module)
+    return status
 
 
 def _copy(module: str, tests: list[str]) -> Path:
@@ -101,4 +106,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--within"]:
         _within(*map(int, sys.argv[2:]))
     else:
-        main(sys.argv[1:])
+        sys.exit(main(sys.argv[1:]))
