@@ -13,11 +13,13 @@ from pnn_gluon.days import plus
 from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.details import Details
 from pnn_gluon.pipeline.inputs import (
+    Beside,
     InForceThen,
     Input,
     LabelledOver,
     Maybe,
     Need,
+    Newest,
     Over,
     Overridden,
     Parent,
@@ -25,6 +27,7 @@ from pnn_gluon.pipeline.inputs import (
     WarmStart,
     When,
 )
+from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Built, Step, kept
 from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, COUNTS, MAPS, MATURED, MODELS, ROWS, SAMPLES, SHARDS, Table
 from pnn_gluon.pipeline.work import Inputs
@@ -80,6 +83,36 @@ def test_a_table_that_need_not_be_there_may_be_of_an_earlier_day(tmp_path: Path)
     assert read(config, DAYS[1], Maybe(MAPS)).day == DAYS[1]
     assert read(config, DAYS[2], Maybe(MAPS, before=1)).day == DAYS[1]
     assert read(config, DAYS[1], Maybe(MAPS, before=1)) is None
+
+
+def recorded(config: Config, day: datetime.date) -> set[str]:
+    """The names of what the step of `read` read on a day."""
+    manifest = open_store(config).manifest("odd", day)
+    assert manifest is not None
+    return set(manifest.inputs)
+
+
+def test_the_newest_day_of_a_table_is_found_and_what_it_passes_over_is_an_input(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert read(config, DAYS[2], Newest(CHAMPIONS, before=1)) is None
+    assert recorded(config, DAYS[2]) == {f"champions/{day}" for day in DAYS[:2]}
+    with pytest.raises(InputError, match=f"champions of {DAYS[2]} is missing, needed for {DAYS[2]}"):
+        read(config, DAYS[2], Newest(CHAMPIONS))
+    put(config, CHAMPIONS, FIRST, DAYS[3])
+    assert read(config, DAYS[2], Newest(CHAMPIONS)).day == FIRST
+    assert recorded(config, DAYS[2]) == {f"champions/{day}" for day in DAYS[:3]}
+    assert read(config, DAYS[3], Newest(CHAMPIONS)).day == DAYS[3]
+    assert recorded(config, DAYS[3]) == {f"champions/{DAYS[3]}"}
+    assert read(config, DAYS[3], Newest(CHAMPIONS, before=1)).day == FIRST
+
+
+def test_a_table_beside_another_is_of_the_same_day_and_of_yesterday_without_it(tmp_path: Path) -> None:
+    config, newest = configured(tmp_path), Newest(CHAMPIONS, before=1)
+    put(config, MATURED, *DAYS[:3])
+    assert read(config, DAYS[3], newest, Beside(newest, MATURED)).day == DAYS[2]
+    put(config, CHAMPIONS, DAYS[1])
+    assert read(config, DAYS[3], newest, Beside(newest, MATURED)).day == DAYS[1]
+    assert read(config, DAYS[3], newest, Beside(newest, ROWS)) is None
 
 
 def test_a_window_ends_today_and_begins_with_the_first_day(tmp_path: Path) -> None:
