@@ -5,9 +5,10 @@ Nothing waits for a success. A day that failed is over; what a step then misses,
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.triggers.external_task import WorkflowTrigger
+if TYPE_CHECKING:
+    from airflow.providers.standard.triggers.external_task import WorkflowTrigger
 
 SETTLED = ("success", "failed", "skipped", "upstream_failed", "removed")
 """States in which a task has ended, well or not."""
@@ -19,7 +20,7 @@ PATIENCE = datetime.timedelta(hours=12)
 """For the tasks of earlier days; each has a time limit of its own."""
 
 
-def unsettled(context: Any, waits: Mapping[str, int]) -> WorkflowTrigger | None:
+def unsettled(context: Any, waits: Mapping[str, int]) -> "WorkflowTrigger | None":
     """What tells when tasks of earlier days have ended; None if all have.
 
     Args:
@@ -35,6 +36,8 @@ def unsettled(context: Any, waits: Mapping[str, int]) -> WorkflowTrigger | None:
         open_days = [each for each in days if _count(ti.get_dr_count, ti, each, OPEN_RUNS)]
         late = [each for each in open_days if not _count(ti.get_ti_count, ti, each, list(SETTLED), [name])]
         if late:
+            from airflow.providers.standard.triggers.external_task import WorkflowTrigger  # dear, and seldom needed
+
             return WorkflowTrigger(
                 external_dag_id=ti.dag_id,
                 external_task_ids=[name],

@@ -1,10 +1,11 @@
 """The pipelines of a folder: one TOML file each, and nothing that two of them share."""
 
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from pnn_gluon.config import Config, PublishConfig, StoreConfig, load_config, located, read_toml
+from pnn_gluon.config import Config, PublishConfig, StoreConfig, load_config, located
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.option_types import Name
 from pnn_gluon.pools import SCORES_SUFFIX
@@ -68,15 +69,24 @@ def refuse_shared(config: Config, configs: Path) -> None:
                 )
 
 
-def _claims_of(path: Path) -> dict[str, tuple[str, str]]:
+def _claims_of(path: Path) -> Mapping[str, tuple[str, str]]:
     """What a file claims; nothing if it is wrong, which its own pipeline says."""
     try:
-        return _claims(_Place.model_validate(read_toml(path)), path)
-    except (ConfigError, ValidationError):
+        return _claims_in(path, path.read_bytes())
+    except OSError:
         return {}
 
 
-def _claims(place: Config | _Place, path: Path) -> dict[str, tuple[str, str]]:
+@lru_cache(maxsize=1000)
+def _claims_in(path: Path, content: bytes) -> Mapping[str, tuple[str, str]]:
+    """Read once, though every pipeline of a folder asks."""
+    try:
+        return _claims(_Place.model_validate(tomllib.loads(content.decode("utf-8-sig"))), path)
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _claims(place: Config | _Place, path: Path) -> Mapping[str, tuple[str, str]]:
     """By key what no other pipeline may have: for comparing, and in words."""
     publish, folder = place.publish, path.parent
     root = located(place.store.root, folder).rstrip("/")
