@@ -3,6 +3,7 @@
 `dags_of` is called by the DAG file of each pipeline, which `pnn-gluon up` and `pnn-gluon dags` write.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pnn_gluon_tasks import STEP, defaults, every_day, job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
 from pnn_gluon.pools import SCORES_SUFFIX, pools_of
 
@@ -40,6 +42,10 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
     Raises:
         ConfigError: the file cannot be read, or another pipeline has the same name, store or score table.
     """
+    if re.search(r"\{[{%#]", path):
+        raise ConfigError(
+            f"{path}: Airflow would take a part of this path for a template: rename what has {{ in its name"
+        )
     config = load_config(path)
     if configs is not None:
         refuse_shared(config, Path(configs))

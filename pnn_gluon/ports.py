@@ -6,12 +6,16 @@ HOST = "127.0.0.1"
 """Where our servers listen unless told otherwise."""
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on a port of this machine."""
+ANY = "0.0.0.0"  # noqa: S104
+"""Every address of this machine."""
+
+
+def is_free(port: int, host: str = HOST) -> bool:
+    """Whether a server could listen on a port of an address of this machine; 0 stands for any port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

@@ -1,5 +1,7 @@
 """The local Airflow: its four components and their database, on 127.0.0.1, kept running by supervisord.
 
+Where it is told so, the user interface listens elsewhere, with a login; nothing else ever does.
+
 ``up`` starts everything and returns when it works, ``status`` says how it is, ``down`` leaves no process.
 All its files are in one folder, `home`:
 
@@ -17,12 +19,12 @@ A part that ends is started again by supervisord; one that lives without a heart
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import http.client
 import importlib.metadata
 import json
 import os
-import re
 import secrets
 import shlex
 import socket
@@ -41,9 +43,10 @@ from typing import Any
 import psutil
 
 from jobs.airflow.pools import as_arguments, wanted_pools
+from jobs.airflow.settings import Settings, settings_of
 from jobs.airflow.stubs import DAGS, write_stubs
 from pnn_gluon.atomic import write_atomically
-from pnn_gluon.configurations import load_all, pipeline_files
+from pnn_gluon.configurations import load_all
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.extras import require
 from pnn_gluon.file_lock import file_lock
@@ -164,53 +167,45 @@ def homes() -> list[Path]:
     return [home for home in found if (home / "settings.json").exists() and (home / "supervisord.conf").exists()]
 
 
-def port_for(home: Path) -> int:
+def port_for(home: Path, host: str = HOST) -> int:
     """The port an Airflow had last time if it is up or the port is free, else the first free one from 8080."""
-    last = _settings(home)["port"] if (home / "settings.json").exists() else None
-    if last is not None and (_supervisor_answers(home) or is_free(last)):
-        return int(last)
-    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port))
+    last = settings_of(home)
+    if last is not None and (_supervisor_answers(home) or is_free(last.port, host)):
+        return last.port
+    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port, host))
 
 
-def up(home: Path, configs: Path, port: int, users: Sequence[str] = ()) -> str:
+def up(home: Path, wanted: Settings) -> str:
     """Start the local Airflow, wait until all of it works, print and return its address.
 
-    A DAG file that does not load is a warning on standard error; the UI shows it as an import error.
-
-    Args:
-        home: Folder for its files.
-        configs: A folder of pipelines' configurations, or a single one; their DAG files are written into the home.
-        port: Of the user interface on 127.0.0.1.
-        users: ``name:role`` with role admin, op, user or viewer: logins with generated passwords in
-            ``secrets/passwords.json``. Without users everybody who reaches 127.0.0.1 is an admin.
+    A DAG file that does not load is a warning on standard error; the UI shows it as an import error. Users get
+    generated passwords in ``secrets/passwords.json``. Pipelines that were added while it was up are taken up.
 
     Raises:
-        ConfigError: a missing file, a bad user, a taken port, or it is already up with other settings.
+        ConfigError: no pipelines, a bad user or host, a taken port, or it is already up with other settings.
         PnnError: a part did not come up; nothing is left running, the log to read is named.
     """
     require("airflow", "supervisor")
-    home, configs = home.resolve(), configs.resolve()
-    _check_users(users)
-    pipeline_files(configs)
-    wanted = {"configs": str(configs), "port": port, "users": list(users)}
-    address = f"http://{HOST}:{port}"
+    home = home.resolve()
+    wanted.check()
     with _locked(home):
+        wanted = dataclasses.replace(wanted, port=wanted.port or port_for(home, wanted.host))
         if _supervisor_answers(home):
             _refuse_other_settings(home, wanted)
             _take_up_new_files(home, wanted)
-            print(f"Airflow is already up: {address}")
-            return address
+            print(f"Airflow is already up: {wanted.address}")
+            return wanted.address
         _end_strays(home)
-        _check_port(port)
+        _check_port(wanted)
         try:
             _start(home, wanted)
         except BaseException:
             _stop(home)
             raise
-    print(f"Airflow is up: {address}")
-    if users:
+    print(f"Airflow is up: {wanted.address}")
+    if wanted.users:
         print(f"Passwords: {home / 'secrets' / 'passwords.json'}")
-    return address
+    return wanted.address
 
 
 def down(home: Path) -> None:
@@ -227,10 +222,10 @@ def down(home: Path) -> None:
 def status(home: Path) -> Status:
     """Ask supervisord and Airflow how each part is; starts nothing, waits for nothing."""
     home = home.resolve()
-    if not _supervisor_answers(home):
+    found = settings_of(home)
+    if found is None or not _supervisor_answers(home):
         return Status(None, {}, {}, len(_marked(home)))
-    address = f"http://{HOST}:{_settings(home)['port']}"
-    return Status(address, parts(home), health(address) or {}, 0)
+    return Status(found.own_address, parts(home), health(found.own_address) or {}, 0)
 
 
 @contextmanager
@@ -252,16 +247,16 @@ def database_only(home: Path, configs: Path) -> Iterator[dict[str, str]]:
                 f"end it first (pnn-gluon down --configs {configs}), or backfill these days in its UI"
             )
         _end_strays(home)
-        found = _settings(home) if (home / "settings.json").exists() else {}
-        wanted = {"configs": str(configs), "port": found.get("port") or port_for(home), "users": found.get("users", [])}
+        last = settings_of(home) or Settings("", port_for(home))
+        wanted = dataclasses.replace(last, configs=str(configs))
         _write_files(home, wanted)
         with EmbeddedPostgres(home / "postgres").running() as database:
             _open_database(home, database)
             _prepare_database(home, _process_environment(home, wanted))
-            yield environment(home, wanted["port"], wanted["users"])
+            yield environment(home, wanted)
 
 
-def environment(home: Path, port: int, users: Sequence[str] = ()) -> dict[str, str]:
+def environment(home: Path, wanted: Settings) -> dict[str, str]:
     """The variables Airflow runs with here; secrets are named by the command that reads them."""
     folder = home / "secrets"
     secret = {
@@ -274,13 +269,13 @@ def environment(home: Path, port: int, users: Sequence[str] = ()) -> dict[str, s
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
-        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(not users),
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(users),
+        "CORE__EXECUTION_API_SERVER_URL": f"{wanted.own_address}/execution/",
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(not wanted.users),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(wanted.users),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
-        "API__HOST": HOST,
-        "API__PORT": str(port),
-        "API__BASE_URL": f"http://{HOST}:{port}",
+        "API__HOST": wanted.host,
+        "API__PORT": str(wanted.port),
+        "API__BASE_URL": wanted.address,
         "API__WORKERS": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -360,58 +355,49 @@ def _supervisor_answers(home: Path) -> bool:
         return False
 
 
-def _settings(home: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((home / "settings.json").read_text())
-    return found
-
-
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _check_users(users: Sequence[str]) -> None:
-    for user in users:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+:(admin|op|user|viewer)", user):
-            raise ConfigError(f"user {user!r}: expected name:role with role admin, op, user or viewer")
-
-
-def _check_port(port: int) -> None:
-    if not is_free(port):
-        users = [f"; the Airflow in {home} is there" for home in homes() if _uses(home, port)]
-        raise ConfigError(f"port {port} on {HOST} is taken{''.join(users)}; give another with --port, or none at all")
+def _check_port(wanted: Settings) -> None:
+    if not is_free(wanted.port, wanted.host):
+        users = [f"; the Airflow in {home} is there" for home in homes() if _uses(home, wanted.port)]
+        where = f"port {wanted.port} on {wanted.host}"
+        raise ConfigError(f"{where} is taken{''.join(users)}; give another with --port, or none at all")
 
 
 def _uses(home: Path, port: int) -> bool:
-    return _settings(home)["port"] == port and _supervisor_answers(home)
+    found = settings_of(home)
+    return found is not None and found.port == port and _supervisor_answers(home)
 
 
-def _refuse_other_settings(home: Path, wanted: Mapping[str, Any]) -> None:
-    found = _settings(home)
-    other = [f"{name} {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
+def _refuse_other_settings(home: Path, wanted: Settings) -> None:
+    found = settings_of(home)
+    other = found.differences(wanted) if found else []
     if other:
         raise ConfigError(f"Airflow is already up with {'; '.join(other)}: take it down first")
 
 
-def _check_listeners(home: Path) -> None:
-    """Refuse to go on if any process of ours can be reached from another machine."""
+def _check_listeners(home: Path, wanted: Settings) -> None:
+    """Refuse to go on if anything of ours but the user interface can be reached from another machine than was asked."""
     root = psutil.Process(_supervisor_pid(home))
     for process in [root, *root.children(recursive=True)]:
-        for address in _listening(process):
-            if address != HOST:
-                raise PnnError(f"{process.name()} listens on {address}, expected {HOST} alone")
+        for address, port in _listening(process):
+            if address != HOST and (address, port) != (wanted.host, wanted.port):
+                raise PnnError(f"{process.name()} listens on {address}:{port}, expected {HOST} alone")
 
 
-def _listening(process: psutil.Process) -> list[str]:
+def _listening(process: psutil.Process) -> list[tuple[str, int]]:
     try:
         connections = process.net_connections(kind="tcp")
     except psutil.NoSuchProcess:
         return []
-    return [link.laddr.ip for link in connections if link.status == psutil.CONN_LISTEN]
+    return [(link.laddr.ip, link.laddr.port) for link in connections if link.status == psutil.CONN_LISTEN]
 
 
 # -- starting --------------------------------------------------------------------------------------
 
 
-def _start(home: Path, wanted: Mapping[str, Any]) -> None:
+def _start(home: Path, wanted: Settings) -> None:
     """Database, schema, components, DAG files, health: in this order."""
     _write_files(home, wanted)
     variables = _process_environment(home, wanted)
@@ -430,12 +416,12 @@ def _start(home: Path, wanted: Mapping[str, Any]) -> None:
     _prepare_database(home, variables)
     for name in ("api-server", "scheduler", "triggerer"):
         rpc(home).startProcess(f"airflow:{name}", False)
-    _make_pools(home, variables, Path(wanted["configs"]))
+    _make_pools(home, variables, Path(wanted.configs))
     _load_dags(home, variables, database)
     rpc(home).startProcess("airflow:dag-processor", False)
     rpc(home).startProcess("watch", False)
     _wait(home, "Airflow", lambda: status(home).healthy)
-    _check_listeners(home)
+    _check_listeners(home, wanted)
 
 
 def _wait(home: Path, what: str, ready: Callable[[], bool]) -> None:
@@ -500,9 +486,9 @@ def _last_words(trace: str) -> str:
     return "\n".join(lines[frames[-1] + 1 :] if frames else lines)
 
 
-def _take_up_new_files(home: Path, wanted: Mapping[str, Any]) -> None:
+def _take_up_new_files(home: Path, wanted: Settings) -> None:
     """Have the DAG files and pools of pipelines that were added since this Airflow was started."""
-    configs = Path(wanted["configs"])
+    configs = Path(wanted.configs)
     write_stubs(configs, home / "dags")
     _make_pools(home, _process_environment(home, wanted), configs)
     for fault in load_all(configs)[1]:
@@ -538,11 +524,12 @@ def _run(home: Path, variables: Mapping[str, str], name: str, module: str, *argu
         raise PnnError(f"{module} {' '.join(arguments)} failed, see {log}:\n{tail}")
 
 
-def _process_environment(home: Path, wanted: Mapping[str, Any]) -> dict[str, str]:
+def _process_environment(home: Path, wanted: Settings) -> dict[str, str]:
     """The caller's environment without its Airflow settings, with ours, and what marks our processes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    settings = environment(home, wanted["port"], wanted["users"])
-    direct = ",".join(filter(None, [kept.get("no_proxy", kept.get("NO_PROXY")), HOST, "localhost"]))
+    settings = environment(home, wanted)
+    own = sorted({HOST, wanted.own_host, "localhost"})
+    direct = ",".join(filter(None, [kept.get("no_proxy", kept.get("NO_PROXY")), *own]))
     return kept | settings | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), str(DAGS), kept.get("PYTHONPATH")])),
@@ -557,7 +544,7 @@ def _process_environment(home: Path, wanted: Mapping[str, Any]) -> dict[str, str
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _write_files(home: Path, wanted: Mapping[str, Any]) -> None:
+def _write_files(home: Path, wanted: Settings) -> None:
     (home / "logs").mkdir(mode=0o700, exist_ok=True)
     folder = home / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -565,11 +552,11 @@ def _write_files(home: Path, wanted: Mapping[str, Any]) -> None:
     _keep_secret(folder / "jwt", lambda: secrets.token_urlsafe(64))
     _keep_secret(folder / "session", lambda: secrets.token_urlsafe(32))
     _keep_secret(home / "airflow.cfg", lambda: _OWN_SETTINGS)
-    _write_passwords(folder / "passwords.json", wanted["users"])
-    write_stubs(Path(wanted["configs"]), home / "dags")
+    _write_passwords(folder / "passwords.json", wanted.users)
+    write_stubs(Path(wanted.configs), home / "dags")
     _write_private(home / "supervisord.conf", _supervisor_config())
-    _write_private(home / "settings.json", json.dumps(wanted, indent=1) + "\n")
-    settings = environment(home, wanted["port"], wanted["users"])
+    wanted.write(home)
+    settings = environment(home, wanted)
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
     _write_private(home / "environment.sh", "".join(lines))
 

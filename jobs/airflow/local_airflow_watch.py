@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, health, parts, rpc
+from jobs.airflow.settings import settings_of
 
 INTERVAL = 10.0
 PATIENCE = 6
@@ -51,4 +52,6 @@ def watch(home: Path, address: str) -> None:
 
 
 if __name__ == "__main__":
-    watch(Path(os.environ[MARKER]), os.environ["AIRFLOW__API__BASE_URL"])
+    started_with = settings_of(Path(os.environ[MARKER]))
+    assert started_with is not None
+    watch(Path(os.environ[MARKER]), started_with.own_address)

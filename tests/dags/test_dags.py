@@ -1,6 +1,7 @@
 """The DAGs in real Airflow: they load light, run days in order, and let no value into a shell."""
 
 import inspect
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from jobs.steps.export import scoring
 from pnn_gluon.config import Config
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
-from pnn_gluon.errors import InputError, PnnError
+from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
@@ -79,6 +80,16 @@ def test_tasks_run_in_the_pool_of_their_pipeline_with_its_configuration(
     assert {task.pool for task in dags[name].tasks} == {pool}
     assert {task.env["PNN_GLUON_CONFIG"] for task in dags[name].tasks} == {str(dag_pipeline.path.parent / file)}
     assert f"airflow pools set {pool} " in dags[name].doc_md
+
+
+@pytest.mark.parametrize("folder", ["{{ 7 * 7 }}", "{% raise %}", "{# no #}"])
+def test_a_path_that_airflow_would_render_is_refused(dag_pipeline: Config, tmp_path: Path, folder: str) -> None:
+    from pnn_gluon_pipeline import dags_of
+
+    (tmp_path / folder).mkdir()
+    path = shutil.copy(dag_pipeline.path, tmp_path / folder / "p.toml")
+    with pytest.raises(ConfigError, match="would take a part of this path for a template"):
+        dags_of(str(path))
 
 
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:

@@ -1,5 +1,6 @@
 """One real cycle of the local Airflow: up (twice at once), a killed database, down."""
 
+import dataclasses
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ import pytest
 
 from jobs.airflow import local_airflow
 from jobs.airflow.local_airflow import MARKER, down, rpc, status, up
+from jobs.airflow.settings import EARLIER, Settings, settings_of
 from jobs.commands import down as down_command
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
@@ -63,6 +66,10 @@ class Local:
     said: tuple[str, ...]
 
     @property
+    def settings(self) -> Settings:
+        return Settings(str(self.configs), self.port)
+
+    @property
     def database(self) -> EmbeddedPostgres:
         return EmbeddedPostgres(self.home / "postgres")
 
@@ -88,7 +95,7 @@ def place(folder: Path) -> Local:
 def up_command(place: Local) -> list[str]:
     code = (
         "import sys; from pathlib import Path; from jobs.airflow.local_airflow import up; "
-        "up(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
+        "from jobs.airflow.settings import Settings; up(Path(sys.argv[1]), Settings(sys.argv[2], int(sys.argv[3])))"
     )
     arguments = (place.home, place.configs, place.port)
     return [sys.executable, "-c", code, *map(str, arguments)]
@@ -113,6 +120,15 @@ def local() -> Iterator[Local]:
 def family(home: Path) -> list[psutil.Process]:
     root = psutil.Process(int(rpc(home).getPID()))
     return [root, *root.children(recursive=True)]
+
+
+def listening(local: Local) -> set[tuple[str, int]]:
+    return {
+        (link.laddr.ip, link.laddr.port)
+        for process in family(local.home)
+        for link in process.net_connections(kind="inet")
+        if link.status == psutil.CONN_LISTEN
+    }
 
 
 def wait_for(what: Any) -> None:
@@ -192,13 +208,13 @@ def test_a_missing_pool_is_said_in_the_details_of_the_task_and_up_makes_it(local
     wait_for(lambda: api(local, "GET", task)["state"] == "scheduled")
     reasons = [each["reason"] for each in api(local, "GET", f"{task}/dependencies")["dependencies"]]
     assert any("non-existent pool 'beta'" in reason for reason in reasons), reasons
-    up(local.home, local.configs, local.port)
+    up(local.home, local.settings)
     wait_for(lambda: api(local, "GET", task)["state"] in {"failed", "success"})
 
 
 def test_a_file_that_is_added_while_it_is_up_is_taken_up(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     (local.configs / "gamma.toml").write_text(PIPELINE.format(name="gamma"))
-    up(local.home, local.configs, local.port)
+    up(local.home, local.settings)
     assert "broken.toml: model.nmae: " in capsys.readouterr().err
     wait_for(lambda: ask(local, "select 1 from dag where dag_id = 'gamma_daily'"))
     assert ask(local, "select slots from slot_pool where pool = 'gamma'") == [(4,)]
@@ -206,13 +222,7 @@ def test_a_file_that_is_added_while_it_is_up_is_taken_up(local: Local, capsys: p
 
 
 def test_only_127_0_0_1_listens(local: Local) -> None:
-    listening = {
-        (link.laddr.ip, link.laddr.port)
-        for process in family(local.home)
-        for link in process.net_connections(kind="inet")
-        if link.status == psutil.CONN_LISTEN
-    }
-    assert listening == {("127.0.0.1", local.port), ("127.0.0.1", local.database.port)}
+    assert listening(local) == {("127.0.0.1", local.port), ("127.0.0.1", local.database.port)}
 
 
 def test_no_secret_is_in_an_environment_or_command_line_or_open_to_others(local: Local) -> None:
@@ -228,10 +238,10 @@ def test_no_secret_is_in_an_environment_or_command_line_or_open_to_others(local:
 
 def test_up_again_says_so_and_other_settings_are_refused(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     before = family(local.home)[0].pid
-    up(local.home, local.configs, local.port)
+    up(local.home, local.settings)
     assert "already up" in capsys.readouterr().out
     with pytest.raises(ConfigError, match=f"port {local.port}, not {local.port + 1}"):
-        up(local.home, local.configs, local.port + 1)
+        up(local.home, dataclasses.replace(local.settings, port=local.port + 1))
     assert family(local.home)[0].pid == before
 
 
@@ -291,17 +301,34 @@ def test_what_did_not_load_last_time_is_forgotten_with_its_file(
     down(local.home)
     (local.configs / "broken.toml").unlink()
     (local.home / "dags" / "tiny.py").write_text("from airflow.sdk import dag\nimport no_such_module\n")
-    up(local.home, local.configs, local.port)
+    up(local.home, open_to_others(local))
     warned = capsys.readouterr().err
     assert re.fullmatch(r"warning: tiny\.py does not load: ModuleNotFoundError: .*no_such_module.*\n", warned)
     assert status(local.home).healthy
     assert not (local.home / "dags" / "pipeline_broken.py").exists()
 
 
+def test_where_others_reach_it_the_ui_alone_listens_and_asks_for_a_login(local: Local) -> None:
+    """It is up since the test before this one."""
+    assert listening(local) == {("0.0.0.0", local.port), ("127.0.0.1", local.database.port)}
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"http://127.0.0.1:{local.port}/api/v2/dags")
+    with pytest.raises(urllib.error.HTTPError, match="40"):
+        api(local, "GET", "/dags")  # by the token that everybody gets who may come in without a login
+    password = json.loads((local.home / "secrets" / "passwords.json").read_text())["ann"]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{local.port}/auth/token",
+        data=json.dumps({"username": "ann", "password": password}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert json.load(answer)["access_token"]
+
+
 @pytest.mark.parametrize("user", ["ann", "ann:king", "a,b:admin", ""])
 def test_a_bad_user_is_refused(local: Local, user: str) -> None:
     with pytest.raises(ConfigError, match="expected name:role"):
-        up(local.home, local.configs, local.port, users=[user])
+        up(local.home, dataclasses.replace(local.settings, users=(user,)))
 
 
 def test_a_taken_port_is_refused(local: Local) -> None:
@@ -311,12 +338,30 @@ def test_a_taken_port_is_refused(local: Local) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} .* taken"):
-            up(local.home, local.configs, port)
+            up(local.home, dataclasses.replace(local.settings, port=port))
+
+
+def open_to_others(local: Local) -> Settings:
+    return dataclasses.replace(local.settings, host="0.0.0.0", users=("ann:admin",))
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("0.0.0.0", r"host 0\.0\.0\.0 lets other machines in.*--user ann:admin"),
+        ("192.0.2.1", r"host 192\.0\.2\.1 is no address of this machine"),
+        ("localhost; touch x", "expected an IPv4 address of this machine"),
+        ("", "expected an IPv4 address"),
+    ],
+)
+def test_a_host_that_cannot_be_or_would_let_everybody_in_is_refused(local: Local, host: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        up(local.home, dataclasses.replace(local.settings, host=host))
 
 
 def test_a_missing_folder_is_refused(local: Local) -> None:
     with pytest.raises(ConfigError, match="nowhere: no such folder"):
-        up(local.home, local.home / "nowhere", port=local.port)
+        up(local.home, Settings(str(local.home / "nowhere")))
 
 
 def test_two_folders_have_airflows_of_their_own_and_so_has_a_single_file(
@@ -339,7 +384,7 @@ def test_a_home_of_an_earlier_release_is_found_by_down_and_no_obstacle(
         (home / "postgres" / "settings.json").write_text('{"port": 15432}')
     assert set(local_airflow.homes()) == {tmp_path, tmp_path / "demo-12345678"}
     assert local_airflow.home_of(Path("/a")) not in local_airflow.homes()
-    local_airflow.port_for(tmp_path)
+    assert settings_of(tmp_path) == Settings(EARLIER, 8080)
     down_command.command()
     assert capsys.readouterr().out == "Airflow is not up\n" * 2
 
@@ -390,10 +435,10 @@ def test_a_user_without_an_account_is_told_at_once(tmp_path: Path, monkeypatch: 
 
 
 def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) -> None:
-    settings = local_airflow.environment(tmp_path, 8080, ["ann:admin", "bob:viewer"])
+    settings = local_airflow.environment(tmp_path, Settings("conf", 8080, users=("ann:admin", "bob:viewer")))
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "ann:admin,bob:viewer"
-    everybody = local_airflow.environment(tmp_path, 8080)
+    everybody = local_airflow.environment(tmp_path, Settings("conf", 8080))
     assert everybody["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
 
 
