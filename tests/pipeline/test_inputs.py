@@ -187,6 +187,7 @@ WARM = "[training]\nwindow_days = 1\nwarm_start = true\n"
 
 def test_a_warm_start_goes_on_from_the_model_in_force(tmp_path: Path) -> None:
     config = configured(tmp_path, WARM)
+    assert [edge.table for edge in WarmStart().edges(config)] == ["champions"]
     put(config, CHAMPIONS, FIRST)
     assert read(config, FIRST, WarmStart()) is None
     assert (read(config, DAYS[1], WarmStart()).name, read(configured(tmp_path), DAYS[1], WarmStart())) == (
@@ -197,6 +198,7 @@ def test_a_warm_start_goes_on_from_the_model_in_force(tmp_path: Path) -> None:
 
 def test_a_warm_start_goes_on_from_yesterdays_own_model_unless_yesterday_was_kept(tmp_path: Path) -> None:
     config = configured(tmp_path, f'{WARM}warm_start_from = "yesterday"\n')
+    assert [edge.table for edge in WarmStart().edges(config)] == ["models", "maps", "champions"]
     assert read(config, FIRST, WarmStart()) is None
     put(config, MODELS, FIRST)
     put(config, MAPS, *DAYS[:2])

@@ -50,7 +50,25 @@ def test_a_late_file_and_one_that_changed_are_named(old: Config) -> None:
     path.write_text(path.read_text() + "late,1,a,1.0,x\n")
     assert states(old)["ingest"].reasons == (f"input: raw/logs/{DAY}.csv has changed",)
     path.unlink()
-    assert "no raw file" in states(old)["ingest"].reasons[0]
+    (reason,) = states(old)["ingest"].reasons
+    assert "no raw file" in reason
+    assert f"pnn-gluon skip-day --config {old.path} --day {DAY} --reason" in reason
+
+
+def test_code_and_options_are_both_told(old: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_step(step("ingest"), old, DAY, force=True)
+    newer = tuple(dataclasses.replace(each, version=2) if each.name == "ingest" else each for each in steps.STEPS)
+    monkeypatch.setattr(steps, "STEPS", newer)
+    now = states(changed(old, "max_reject_share = 0.1", "max_reject_share = 0.2"))
+    assert [reason.partition(":")[0] for reason in now["ingest"].reasons] == ["code", "configuration"]
+
+
+def test_what_is_stale_upstream_is_told_beside_an_input_that_is_not_there(old: Config) -> None:
+    now = states(changed(old, "min_auc = 0.1", "min_auc = 0.2"))
+    assert now["gate"].word == "stale"
+    assert {f"upstream: gate of {DAY} is stale", f"upstream: promote of {DAYS[1]} is stale"} <= {
+        *now["promote"].reasons
+    }
 
 
 def test_files_that_came_and_went_are_named(old: Config) -> None:
