@@ -193,6 +193,11 @@ class NoKeywords(HybridBlock):
         super().__init__()
 
 
+class NoPrefix(Whole):
+    def __init__(self, layout: FieldLayout, size: int) -> None:
+        super().__init__(layout, size)
+
+
 NOT_A_BLOCK = 3
 
 
@@ -203,6 +208,7 @@ NOT_A_BLOCK = 3
         ("own_models:Whol", {}, "has no 'Whol', did you mean 'Whole'"),
         ("own_models:NOT_A_BLOCK", {}, "expected a class derived from mxnet.gluon.HybridBlock, received 3"),
         ("own_models:NoKeywords", {}, r"expected __init__\(layout, size"),
+        ("own_models:NoPrefix", {}, r"expected __init__\(layout, size, \*, \.\.\., \*\*kwargs\).*'prefix'"),
         ("own_models:Whole", {"with": 3}, "has no option 'with'"),
         ("own_models:Whole", {"width": "wide"}, "width: .*valid integer.*received 'wide'"),
         ("own_models:Column", {}, r"shape \(B,\), received \[\(2, 1\)\]"),
