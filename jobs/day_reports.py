@@ -1,9 +1,12 @@
 """The days as a table and as a page, from what the store holds."""
 
 import datetime
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pnn_gluon import __version__
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus
@@ -81,7 +84,22 @@ def _word(gate: Partition[GateDetails] | None) -> str:
     return "accepted" if gate.details.accepted else "refused"
 
 
+def html_of(config: Config, days: Sequence[datetime.date]) -> str:
+    """The report as one HTML page."""
+    return render_report(f"{config.name}: {days[0]} to {days[-1]}", day_reports(config, days))
+
+
 def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> None:
     """Write the report as one HTML page."""
-    html = render_report(f"{config.name}: {days[0]} to {days[-1]}", day_reports(config, days))
-    write_atomically(path.resolve(), html.encode())
+    write_atomically(path.resolve(), html_of(config, days).encode())
+
+
+def made_from(config: Config, days: Sequence[datetime.date]) -> str:
+    """A name for everything that the report of these days shows: while it stays, so does the page."""
+    store, late = open_store(config), config.calibration.maturity_days
+    read = [(table.name, day) for day in days for table in (EVALUATIONS, ROWS, GATES, BUNDLES)]
+    read += [(REEVALUATIONS.name, plus(day, late)) for day in days]
+    manifests = [store.manifest(name, day) for name, day in read]
+    shown = [None if manifest is None else [manifest.run, dict(manifest.details)] for manifest in manifests]
+    told = json.dumps([__version__, config.name, [str(day) for day in days], late, shown], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()

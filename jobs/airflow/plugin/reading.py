@@ -1,0 +1,56 @@
+"""Reads a store for the pages, in a process of its own: the server that shows them loads no table and no model.
+
+`python -m jobs.airflow.plugin.reading days|report CONFIG TODAY [--first DAY] [--last DAY] [--run DAY] [--known NAME]`
+prints one JSON object. Whoever starts it says what day it is, and which is the newest that was run.
+"""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from jobs.day_overview import overview, shown_days
+from pnn_gluon.config import load_config
+from pnn_gluon.days import parse_day
+from pnn_gluon.disk_errors import explained
+from pnn_gluon.errors import InputError, PnnError
+from pnn_gluon.secrets_masking import masked
+
+
+def main() -> int:
+    """Print what was asked for, or why there is none; the exit status."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("days", "report"))
+    parser.add_argument("config")
+    parser.add_argument("today", type=parse_day)
+    parser.add_argument("--first", type=parse_day)
+    parser.add_argument("--last", type=parse_day)
+    parser.add_argument("--run", type=parse_day)
+    parser.add_argument("--known", default="")
+    try:
+        print(json.dumps(_asked(parser.parse_args())))
+    except PnnError as error:
+        print(masked(str(error)), file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        print(masked(explained(error)), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    """The overview of the days; of a report its name, and the page unless that is known already."""
+    config = load_config(options.config)
+    days = shown_days(config, options.first, options.last, options.today, options.run)
+    if options.what == "days":
+        return overview(config, days, options.today)
+    if not days:
+        raise InputError(f"{config.name}: no day to report: the first one, {config.first_day}, is not over")
+    from jobs.day_reports import html_of, made_from
+
+    name = made_from(config, days)
+    return {"name": name, "html": None if name == options.known else html_of(config, days)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
