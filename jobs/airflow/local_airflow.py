@@ -42,6 +42,7 @@ from typing import Any
 
 import psutil
 
+from jobs.airflow.plugin_stub import write_plugin
 from jobs.airflow.pools import as_arguments, wanted_pools
 from jobs.airflow.settings import Settings, settings_of
 from jobs.airflow.stubs import DAGS, write_stubs
@@ -554,6 +555,7 @@ def _write_files(home: Path, wanted: Settings) -> None:
     _keep_secret(home / "airflow.cfg", lambda: _OWN_SETTINGS)
     _write_passwords(folder / "passwords.json", wanted.users)
     write_stubs(Path(wanted.configs), home / "dags")
+    write_plugin(Path(wanted.configs), home / "plugins")  # where Airflow looks by default
     _write_private(home / "supervisord.conf", _supervisor_config())
     wanted.write(home)
     settings = environment(home, wanted)

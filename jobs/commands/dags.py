@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.airflow.plugin_stub import write_plugin
 from jobs.airflow.pools import as_arguments, wanted_pools
 from jobs.airflow.stubs import write_stubs
 from jobs.command import ConfigsOption
@@ -25,6 +26,9 @@ _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 def command(
     configs: ConfigsOption,
     into: Annotated[Path, typer.Option(help="The folder in which your Airflow looks for DAG files.")],
+    plugins: Annotated[
+        Path | None, typer.Option(help="The folder in which it looks for plugins: with it, the pages are installed.")
+    ] = None,
 ) -> None:
     """Write a DAG file for each pipeline, remove those of pipelines whose file is gone, and make the pools they need.
 
@@ -33,6 +37,8 @@ def command(
     """
     for stub in write_stubs(configs, into.resolve()):
         print(stub)
+    if plugins is not None:
+        print(write_plugin(configs, plugins.resolve()))
     pipelines, faults = load_all(configs)
     _make_pools(wanted_pools(pipelines))
     for fault in faults:
