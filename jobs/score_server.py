@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pnn_gluon.config import Config
+from pnn_gluon.config import Config, embedded_folder
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.secrets_masking import SECRET_VARIABLES
 
@@ -46,15 +46,15 @@ def _server(config: Config, uri_of: "Callable[[EmbeddedPostgres], str]") -> Gene
         return
     from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
-    with EmbeddedPostgres(embedded_folder(config), config.publish.port).running() as postgres:
+    with EmbeddedPostgres(server_folder(config), config.publish.port).running() as postgres:
         postgres.ensure_database(DATABASE)
         postgres.ensure_roles(DATABASE)
         yield uri_of(postgres)
 
 
-def embedded_folder(config: Config) -> Path:
+def server_folder(config: Config) -> Path:
     """Where the embedded server keeps its data: `publish.folder`, or beside a local store."""
-    folder = config.publish.embedded_folder(config.store_root, config.path.parent)
+    folder = embedded_folder(config.publish.folder, config.store_root, config.path.parent)
     if folder is None:
         raise ConfigError(f"{config.path}: publish.folder: needed, since the store is not a local folder")
     return Path(folder)

@@ -424,12 +424,6 @@ class PublishConfig(Section):
             raise ValueError("`folder` and `port` belong to server = 'embedded'")
         return self
 
-    def embedded_folder(self, store_root: str, base: Path) -> str | None:
-        """Where the embedded server has its data: `folder`, relative to `base`, or beside a local store, or nowhere."""
-        if self.folder:
-            return located(self.folder, base)
-        return None if "://" in store_root else str(Path(store_root).parent / "postgres")
-
 
 class EngineConfig(Section):
     """Limits of the SQL engine that runs in process (DuckDB)."""
@@ -540,6 +534,13 @@ class Config(Section):
 def located(path: str, base: Path) -> str:
     """A path with its folders, relative to `base`, resolved; a URL as it is."""
     return path if "://" in path else str((base / path).resolve())
+
+
+def embedded_folder(folder: str | None, store_root: str, base: Path) -> str | None:
+    """Where the embedded server has its data: `folder`, relative to `base`, or beside a local store, or nowhere."""
+    if folder:
+        return located(folder, base)
+    return None if "://" in store_root else str(Path(store_root).parent / "postgres")
 
 
 def split_pattern(pattern: str) -> tuple[str, list[str], str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from pnn_gluon.config import Config, PublishConfig, StoreConfig, load_config, located
+from pnn_gluon.config import Config, PublishConfig, StoreConfig, embedded_folder, load_config, located
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.option_types import Name
 from pnn_gluon.pools import SCORES_SUFFIX
@@ -90,7 +90,9 @@ def _claims(place: Config | _Place, path: Path) -> Mapping[str, tuple[str, str]]
     """By key what no other pipeline may have: for comparing, and in words."""
     publish, folder = place.publish, path.parent
     root = located(place.store.root, folder).rstrip("/")
-    server = publish.server if publish.server != "embedded" else publish.embedded_folder(root, folder) or str(path)
+    server = (
+        publish.server if publish.server != "embedded" else embedded_folder(publish.folder, root, folder) or str(path)
+    )
     return {
         "name": (place.name.removesuffix(SCORES_SUFFIX), f"{place.name!r}, with or without {SCORES_SUFFIX},"),
         "store.root": (root, root),
