@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobs.airflow import dag_runner
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.errors import ConfigError
 from tests.dags.conftest import DAG_DAYS, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, tree
 
@@ -15,6 +18,19 @@ def states(dag: str) -> list[str]:
     from airflow.models.dagrun import DagRun
 
     return [run.state for run in DagRun.find(dag_id=dag)]
+
+
+def test_two_that_publish_into_one_table_do_not_load(dag_pipeline: Config, tmp_path: Path) -> None:
+    from pnn_gluon_pipeline import dags_of
+
+    for name in ("one", "two"):
+        text = dag_pipeline.path.read_text().replace('"small"', f'"{name}"').replace('"store"', f'"{name}"')
+        (tmp_path / f"{name}.toml").write_text(text)
+    for name, other in (("one", "two"), ("two", "one")):
+        path = str(tmp_path / f"{name}.toml")
+        assert f"{name}_daily" in dags_of(path)
+        with pytest.raises(ConfigError, match=rf"{name}\.toml: publish\.table: 'scores' on .* of .*{other}\.toml"):
+            dags_of(path, str(tmp_path))
 
 
 def test_a_day_of_one_is_no_day_of_the_other(ran: Config, dags: dict[str, Any], tmp_path: Path) -> None:
