@@ -20,32 +20,29 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
 import http.client
 import importlib.metadata
 import json
 import os
 import secrets
 import shlex
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from jobs.airflow.homes import REPOSITORY, homes
 from jobs.airflow.plugin_stub import write_plugin
 from jobs.airflow.pools import as_arguments, wanted_pools
 from jobs.airflow.settings import Settings, settings_of
 from jobs.airflow.stubs import DAGS, write_stubs
+from jobs.airflow.supervisor_calls import TIMEOUT, parts, rpc, socket_path, supervisor_answers
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.configurations import load_all
 from pnn_gluon.errors import ConfigError, PnnError
@@ -54,19 +51,14 @@ from pnn_gluon.file_lock import file_lock
 from pnn_gluon.ports import HOST, is_free
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-HOMES = REPOSITORY / "work" / "airflow"
 FIRST_PORT = 8080
-DEFAULT_CONFIGS = REPOSITORY / "conf"
 DATABASE = "airflow"
 MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
 SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 HEALTH_NAMES = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
 START_TIMEOUT = 240.0
-STOP_TIMEOUT = 90.0
 DEATHS = 2  # ends of a part while it starts, after which it is given up
-SOCKET_PATH_LIMIT = 107
 _PYTHON = (sys.executable, "-P")  # -P: nothing is imported from the folder it runs in
 
 _SUPERVISOR = """\
@@ -144,34 +136,10 @@ class Status:
         )
 
 
-def home_of(configs: Path) -> Path:
-    """The home of the Airflow of a folder of pipelines, or of a single file; another one has another home."""
-    configs = configs.resolve()
-    return HOMES / f"{configs.stem}-{hashlib.sha256(os.fsencode(configs)).hexdigest()[:8]}"
-
-
-def home_of_existing(configs: Path) -> Path:
-    """The home of the Airflow of some pipelines, also of those whose files are gone since it was started.
-
-    Raises:
-        ConfigError: there are neither such files nor a home of theirs.
-    """
-    home = home_of(configs)
-    if not configs.exists() and not home.exists():
-        raise ConfigError(f"{configs}: no such folder or file, and no Airflow was ever started for it")
-    return home
-
-
-def homes() -> list[Path]:
-    """Every home that an Airflow was started in; of a release before there were several, `HOMES` itself."""
-    found = [path.parent for path in sorted([HOMES / "settings.json", *HOMES.glob("*/settings.json")])]
-    return [home for home in found if (home / "settings.json").exists() and (home / "supervisord.conf").exists()]
-
-
 def port_for(home: Path, host: str = HOST) -> int:
     """The port an Airflow had last time if it is up or the port is free, else the first free one from 8080."""
     last = settings_of(home)
-    if last is not None and (_supervisor_answers(home) or is_free(last.port, host)):
+    if last is not None and (supervisor_answers(home) or is_free(last.port, host)):
         return last.port
     return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port, host))
 
@@ -191,7 +159,7 @@ def up(home: Path, wanted: Settings) -> str:
     wanted.check()
     with _locked(home):
         wanted = dataclasses.replace(wanted, port=wanted.port or port_for(home, wanted.host))
-        if _supervisor_answers(home):
+        if supervisor_answers(home):
             _refuse_other_settings(home, wanted)
             _take_up_new_files(home, wanted)
             print(f"Airflow is already up: {wanted.address}")
@@ -224,7 +192,7 @@ def status(home: Path) -> Status:
     """Ask supervisord and Airflow how each part is; starts nothing, waits for nothing."""
     home = home.resolve()
     found = settings_of(home)
-    if found is None or not _supervisor_answers(home):
+    if found is None or not supervisor_answers(home):
         return Status(None, {}, {}, len(_marked(home)))
     return Status(found.own_address, parts(home), health(found.own_address) or {}, 0)
 
@@ -242,7 +210,7 @@ def database_only(home: Path, configs: Path) -> Iterator[dict[str, str]]:
     require("airflow", "supervisor")
     home, configs = home.resolve(), configs.resolve()
     with _locked(home):
-        if _supervisor_answers(home):
+        if supervisor_answers(home):
             raise ConfigError(
                 f"the Airflow of {configs} is up, and its scheduler could take the same runs in hand: "
                 f"end it first (pnn-gluon down --configs {configs}), or backfill these days in its UI"
@@ -302,60 +270,6 @@ def health(address: str) -> dict[str, str] | None:
     return {name: str(part["status"]) for name, part in report.items()}
 
 
-def parts(home: Path) -> dict[str, str]:
-    """supervisord's word on each process of this home."""
-    return {process["name"]: process["statename"] for process in rpc(home).getAllProcessInfo()}
-
-
-def rpc(home: Path) -> Any:
-    """A caller of supervisord's functions, e.g. ``rpc(home).stopProcess("airflow:scheduler")``."""
-    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(_socket_path(home)))
-    return proxy.supervisor
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=STOP_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-def _socket_path(home: Path) -> Path:
-    """In the home if its path is short enough for a socket, else in a private temporary folder."""
-    path = home / "supervisor.sock"
-    # supervisord binds a temporary name, the path with a dot and its process number, first.
-    if len(os.fsencode(path)) + 12 <= SOCKET_PATH_LIMIT:
-        return path
-    folder = Path(tempfile.gettempdir()) / f"pnn_gluon-{os.geteuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():
-        raise ConfigError(f"{folder} must be a folder of ours with mode 0700; remove it or use a shorter home")
-    return folder / f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}.sock"
-
-
-def _supervisor_answers(home: Path) -> bool:
-    try:
-        return bool(rpc(home).getState()["statename"] == "RUNNING")
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-        return False
-
-
 # -- checks ----------------------------------------------------------------------------------------
 
 
@@ -368,7 +282,7 @@ def _check_port(wanted: Settings) -> None:
 
 def _uses(home: Path, port: int) -> bool:
     found = settings_of(home)
-    return found is not None and found.port == port and _supervisor_answers(home)
+    return found is not None and found.port == port and supervisor_answers(home)
 
 
 def _refuse_other_settings(home: Path, wanted: Settings) -> None:
@@ -428,7 +342,7 @@ def _start(home: Path, wanted: Settings) -> None:
 def _wait(home: Path, what: str, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not ready():
-        if not _supervisor_answers(home):
+        if not supervisor_answers(home):
             raise PnnError(f"supervisord ended; see {home / 'logs' / 'supervisord.log'}")
         _refuse_dead_parts(home)
         if time.monotonic() > deadline:
@@ -538,7 +452,7 @@ def _process_environment(home: Path, wanted: Settings) -> dict[str, str]:
         "NO_PROXY": direct,
         "SPT_NOENV": "1",  # else process titles overwrite the environment, and with it the marker
         MARKER: str(home),
-        SOCKET_VARIABLE: str(_socket_path(home)),
+        SOCKET_VARIABLE: str(socket_path(home)),
     }  # fmt: skip
 
 
@@ -616,11 +530,11 @@ def _locked(home: Path) -> Iterator[None]:
 def _stop(home: Path) -> bool:
     """End supervisord, what it started, and whatever a crash left; True if anything was running."""
     family = _family(home)
-    if _supervisor_answers(home):
+    if supervisor_answers(home):
         rpc(home).shutdown()
-        psutil.wait_procs(family[:1], timeout=STOP_TIMEOUT)
+        psutil.wait_procs(family[:1], timeout=TIMEOUT)
     left = _end_strays(home, family)
-    _socket_path(home).unlink(missing_ok=True)
+    socket_path(home).unlink(missing_ok=True)
     (home / "supervisord.pid").unlink(missing_ok=True)
     return bool(family) or left
 
@@ -658,7 +572,7 @@ def _supervisor_pid(home: Path) -> int:
 
 def _family(home: Path) -> list[psutil.Process]:
     """supervisord and all its descendants, supervisord first; empty when it does not answer."""
-    if not _supervisor_answers(home):
+    if not supervisor_answers(home):
         return []
     root = psutil.Process(_supervisor_pid(home))
     return [root, *root.children(recursive=True)]

@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, health, parts, rpc
+from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, health
 from jobs.airflow.settings import settings_of
+from jobs.airflow.supervisor_calls import parts, rpc
 
 INTERVAL = 10.0
 PATIENCE = 6

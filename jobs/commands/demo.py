@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.airflow import local_airflow
+from jobs.airflow.homes import DEFAULT_CONFIGS, home_of
 from jobs.day_reports import day_reports, write_html
 from jobs.generated_logs import generate
 from jobs.stopping import ends_at_once
@@ -58,7 +59,7 @@ def run_demo(config: Config, work: Path) -> int:
         seed=7, first_day=config.first_day, rows_per_day=100_000, request_rows_per_day=20_000, compression="gz"
     )
     configs = config.path.parent
-    home = local_airflow.home_of(configs)
+    home = home_of(configs)
 
     def make(note: Note) -> int:
         _generate_once(options, wanted, work / "raw")
@@ -97,8 +98,11 @@ def _show(config: Config, days: Sequence[datetime.date], page: Path) -> None:
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     day = plus(days[-1], 1)
     sql = f"select * from {config.publish.table} where day = '{day}' order by probability desc limit 5"
-    conf = local_airflow.DEFAULT_CONFIGS
-    up = "make up     (make down)" if path.parent == conf else f".venv/bin/pnn-gluon up --configs {shown.parent}"
+    up = (
+        "make up     (make down)"
+        if path.parent == DEFAULT_CONFIGS
+        else f".venv/bin/pnn-gluon up --configs {shown.parent}"
+    )
     print(f"""
 Scores of {day}:   .venv/bin/pnn-gluon query --config {shown} "{sql}"
 Report with charts:     {page}

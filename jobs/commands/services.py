@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def command(configs: SomeConfigsOption = None) -> None:
     """How the local Airflow is, of a folder of pipelines or every one: its parts, their health, its address."""
     from jobs.airflow import local_airflow as local
+    from jobs.airflow.homes import home_of_existing, homes
 
-    chosen = [local.home_of_existing(configs)] if configs else local.homes()
+    chosen = [home_of_existing(configs)] if configs else homes()
     healthy = [_print_services(local.status(home), home) for home in chosen]
     if not chosen:
         print("address: none")

@@ -21,9 +21,10 @@ def command(
 ) -> None:
     """Start the local Airflow of a folder of pipelines, by default conf/; returns when every part is healthy."""
     from jobs.airflow import local_airflow as local
+    from jobs.airflow.homes import DEFAULT_CONFIGS, home_of
     from jobs.airflow.settings import Settings
 
-    chosen = configs or local.DEFAULT_CONFIGS
+    chosen = configs or DEFAULT_CONFIGS
     if chosen.is_file():
         load_config(chosen)  # of several, one that is wrong stands back for the others; alone, it is an error
-    local.up(local.home_of(chosen), Settings(str(chosen.resolve()), port or 0, host, tuple(user or ())))
+    local.up(home_of(chosen), Settings(str(chosen.resolve()), port or 0, host, tuple(user or ())))

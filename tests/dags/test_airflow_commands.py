@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from jobs.airflow import local_airflow
+from jobs.airflow import homes, local_airflow
+from jobs.airflow.homes import home_of
 from jobs.airflow.settings import Settings
 from jobs.cli import app
 from jobs.commands import demo
@@ -39,9 +40,9 @@ def test_up_takes_the_pipelines_of_conf_unless_told_otherwise(started: Any, tmp_
     run("up", "--port", "8090", "--host", "0.0.0.0", "--user", "ann:admin", env={"PNN_GLUON_CONFIGS": str(tmp_path)})
     run("up", "--config", str(demo_alone))
     assert started == [
-        (local_airflow.home_of(CONF), Settings(str(CONF))),
-        (local_airflow.home_of(tmp_path), Settings(str(tmp_path), 8090, "0.0.0.0", ("ann:admin",))),
-        (local_airflow.home_of(demo_alone), Settings(str(demo_alone))),
+        (home_of(CONF), Settings(str(CONF))),
+        (home_of(tmp_path), Settings(str(tmp_path), 8090, "0.0.0.0", ("ann:admin",))),
+        (home_of(demo_alone), Settings(str(demo_alone))),
     ]
 
 
@@ -55,10 +56,10 @@ def test_a_single_file_that_does_not_load_is_an_error(started: Any, tmp_path: Pa
 def test_down_is_about_the_same_home_as_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[Path] = []
     monkeypatch.setattr(local_airflow, "down", ended.append)
-    monkeypatch.setattr(local_airflow, "homes", lambda: [Path("/one"), Path("/two")])
+    monkeypatch.setattr(homes, "homes", lambda: [Path("/one"), Path("/two")])
     run("down", "--configs", str(CONF))
     run("down")
-    assert ended == [local_airflow.home_of(CONF), Path("/one"), Path("/two")]
+    assert ended == [home_of(CONF), Path("/one"), Path("/two")]
 
 
 def test_the_demos_days_are_runs_of_the_airflow_that_up_opens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -72,4 +73,4 @@ def test_the_demos_days_are_runs_of_the_airflow_that_up_opens(monkeypatch: pytes
     monkeypatch.setattr(local_airflow, "database_only", database_only)
     monkeypatch.setattr(demo, "watched", lambda make: 1)
     assert demo.run_demo(load_config(CONF / "demo.toml"), tmp_path) == 1
-    assert opened == [(local_airflow.home_of(CONF), CONF)]
+    assert opened == [(home_of(CONF), CONF)]

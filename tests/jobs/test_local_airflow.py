@@ -24,9 +24,10 @@ import adbc_driver_postgresql.dbapi as adbc
 import psutil
 import pytest
 
-from jobs.airflow import local_airflow
-from jobs.airflow.local_airflow import MARKER, down, rpc, status, up
+from jobs.airflow import homes, local_airflow
+from jobs.airflow.local_airflow import MARKER, down, status, up
 from jobs.airflow.settings import EARLIER, Settings, settings_of
+from jobs.airflow.supervisor_calls import rpc, socket_path
 from jobs.commands import down as down_command
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
@@ -367,8 +368,8 @@ def test_a_missing_folder_is_refused(local: Local) -> None:
 def test_two_folders_have_airflows_of_their_own_and_so_has_a_single_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
-    found = {local_airflow.home_of(Path(path)) for path in ("/a/conf", "/b/conf", "/a/conf/demo.toml")}
+    monkeypatch.setattr(homes, "HOMES", tmp_path)
+    found = {homes.home_of(Path(path)) for path in ("/a/conf", "/b/conf", "/a/conf/demo.toml")}
     assert len(found) == 3
     assert {home.parent for home in found} == {tmp_path}
 
@@ -376,14 +377,14 @@ def test_two_folders_have_airflows_of_their_own_and_so_has_a_single_file(
 def test_a_home_of_an_earlier_release_is_found_by_down_and_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
+    monkeypatch.setattr(homes, "HOMES", tmp_path)
     for home in (tmp_path, tmp_path / "demo-12345678"):
         (home / "postgres").mkdir(parents=True)
         (home / "supervisord.conf").touch()
         (home / "settings.json").write_text(json.dumps({"config": "/a", "port": 8080, "dags": "/b", "users": []}))
         (home / "postgres" / "settings.json").write_text('{"port": 15432}')
-    assert set(local_airflow.homes()) == {tmp_path, tmp_path / "demo-12345678"}
-    assert local_airflow.home_of(Path("/a")) not in local_airflow.homes()
+    assert set(homes.homes()) == {tmp_path, tmp_path / "demo-12345678"}
+    assert homes.home_of(Path("/a")) not in homes.homes()
     assert settings_of(tmp_path) == Settings(EARLIER, 8080)
     down_command.command()
     assert capsys.readouterr().out == "Airflow is not up\n" * 2
@@ -392,12 +393,12 @@ def test_a_home_of_an_earlier_release_is_found_by_down_and_no_obstacle(
 def test_the_airflow_of_a_file_that_never_was_is_an_error_and_of_one_that_is_gone_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_airflow, "HOMES", tmp_path)
+    monkeypatch.setattr(homes, "HOMES", tmp_path)
     with pytest.raises(ConfigError, match=r"wrong\.toml: no such folder or file"):
         down_command.command(tmp_path / "wrong.toml")
-    gone = local_airflow.home_of(tmp_path / "gone.toml")
+    gone = homes.home_of(tmp_path / "gone.toml")
     gone.mkdir()
-    assert local_airflow.home_of_existing(tmp_path / "gone.toml") == gone
+    assert homes.home_of_existing(tmp_path / "gone.toml") == gone
 
 
 def test_a_port_in_use_is_passed_over_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,10 +445,10 @@ def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) 
 
 def test_a_long_home_gets_its_socket_in_a_private_folder(tmp_path: Path) -> None:
     home = tmp_path / ("x" * 120)
-    path = local_airflow._socket_path(home)
+    path = socket_path(home)
     assert len(os.fsencode(path)) < 107
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert path != local_airflow._socket_path(tmp_path / ("y" * 120))
+    assert path != socket_path(tmp_path / ("y" * 120))
 
 
 def test_the_database_alone_is_there_for_a_block_and_gone_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +468,7 @@ def test_the_database_alone_is_there_for_a_block_and_gone_after_it(monkeypatch: 
 
 
 def test_the_database_alone_is_refused_while_its_airflow_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_airflow, "_supervisor_answers", lambda home: True)
+    monkeypatch.setattr(local_airflow, "supervisor_answers", lambda home: True)
     with (
         pytest.raises(ConfigError, match=r"is up.*pnn-gluon down --configs .*demo\.toml"),
         local_airflow.database_only(tmp_path / "home", tmp_path / "demo.toml"),
