@@ -7,13 +7,15 @@ CONFIG ?=
 PORT ?=
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo quick test mutants sanitize bench lint types imports up down clean lock
+.PHONY: help demo quick test long mutants tidy sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
 	@echo "make quick   lint, and the tests of evaluation, store and top modules (tests/test_*.py), no MXNet: a minute"
 	@echo "make test    lint, types, import contract, tests"
+	@echo "make long    tests that take half a minute or more each (ten minutes)"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
+	@echo "make tidy    clang-tidy over the native library (five minutes)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1 for every pipeline in conf/   (CONFIG=folder or file, PORT=8080)"
@@ -49,6 +51,10 @@ quick: lint
 test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# What `make test` leaves out: the same again under other instruction sets and thread counts, kills of processes, races.
+long: .venv/test.stamp
+	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
 MUTMUT := mutmut==3.8.1 coverage==7.17.5 textual==8.2.8 mdit-py-plugins==0.7.0
 mutants: .venv/test.stamp
@@ -65,6 +71,15 @@ lint: .venv/test.stamp
 	$(BIN)/ruff check --config .ci/ruff.toml .
 	$(BIN)/ruff format --config .ci/ruff.toml --check .
 	$(BIN)/clang-format --dry-run --Werror pnn_gluon/ops/csrc/*
+
+# The tool (130 MB) lies beside .venv; -idirafter, so that of GCC's headers only omp.h is taken.
+TIDY := work/tidy/tools
+TIDY_FLAGS = -std=gnu++17 -fopenmp -Wno-psabi -Wno-unknown-pragmas -isystem $(wildcard \
+	$(CURDIR)/.venv/lib/python3.*/site-packages/mxnet/include) -idirafter $(dir $(shell $(CXX) -print-file-name=include/omp.h))
+tidy: .venv/test.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TIDY) clang-tidy==23.1.4
+	@for file in pnn_gluon/ops/csrc/*.cc; do \
+		PYTHONPATH=$(TIDY) $(BIN)/python $(TIDY)/bin/clang-tidy --quiet $$file -- $(TIDY_FLAGS) || exit 1; done
 
 types: .venv/test.stamp
 	$(BIN)/mypy

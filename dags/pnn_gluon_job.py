@@ -114,11 +114,18 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         if result.exit_code == 0:
             return json.loads(result.output)
         if result.exit_code == REFUSED:
-            outcome = json.loads(result.output)
-            context["ti"].xcom_push(key="return_value", value=outcome)
-            raise AirflowSkipException(reason(outcome))
+            self.refused(json.loads(result.output), context)
         text = failure(self.task_id, result.exit_code, list(hook.said))
         raise (AirflowFailException if result.exit_code in {USAGE, INPUT} else AirflowException)(text)
+
+    def refused(self, outcome: dict[str, Any], context: Any) -> None:
+        """What becomes of the task when its job ended with status 4.
+
+        Raises:
+            AirflowSkipException: with the reason; the outcome is kept.
+        """
+        context["ti"].xcom_push(key="return_value", value=outcome)
+        raise AirflowSkipException(reason(outcome))
 
 
 def reason(outcome: dict[str, Any]) -> str:

@@ -2,24 +2,31 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pendulum
 from airflow.sdk import TriggerRule
+from pnn_gluon_arrival import ArrivalOperator
 from pnn_gluon_job import JobOperator
 
 from pnn_gluon.config import Config
 from pnn_gluon.pipeline.graph import tasks
+from pnn_gluon.pipeline.inputs import RawLogs, Requests
 from pnn_gluon.pipeline.step import Step
+
+Job = TypeVar("Job", bound=JobOperator)
 
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
 
 STEP = 'step {} --day "$PNN_GLUON_DAY"'
 """The command that runs a step."""
+
+LOOK_ONCE = "PNN_GLUON_LOOK_ONCE"
+"""Variable that is set where nobody waits for raw files: in runs without a scheduler, such as the demo's."""
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
@@ -57,13 +64,17 @@ def job(name: str, config: Config, command: str = "", env: dict[str, str] = DAY,
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
     anything but text; the job validates it.
     """
-    return JobOperator(
+    connection = _scores_connection(config) if name == "publish" else ""  # no other job needs it
+    return _task(JobOperator, name, command or STEP.format(name), config, env, scores_connection=connection, **options)
+
+
+def _task(operator: type[Job], name: str, command: str, config: Config, env: Mapping[str, str], **options: Any) -> Job:
+    return operator(
         task_id=name,
-        bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs {command or STEP.format(name)}',
+        bash_command=f'exec "$PNN_GLUON_PYTHON" -m jobs {command}',
         cwd=str(Path(__file__).parents[1]),
         env={"PNN_GLUON_PYTHON": sys.executable, "PNN_GLUON_CONFIG": str(config.path), **env},
         append_env=True,
-        scores_connection=_scores_connection(config) if name == "publish" else "",  # no other job needs it
         trigger_rule=TriggerRule.NONE_FAILED,  # a skipped step hands its day on
         **options,
     )
@@ -78,6 +89,23 @@ def steps_as_tasks(config: Config, steps: Sequence[Step]) -> None:
     for task in tasks(config, steps):
         for name in task.after:
             made[name] >> made[task.step.name]
+        for kind, ahead in _raw_files(task.step):
+            wait_for(kind, ahead, config) >> made[task.step.name]
+
+
+def wait_for(kind: str, ahead: int, config: Config) -> ArrivalOperator:
+    """A task that waits for the raw files of a kind, of so many days after the day."""
+    day = {"PNN_GLUON_DAY": f"{{{{ macros.ds_add(data_interval_start | ds, {ahead}) }}}}"}
+    patience = None if os.environ.get(LOOK_ONCE) else timedelta(hours=config.arrival.patience_hours)
+    return _task(
+        ArrivalOperator, f"wait_for_{kind}", f'arrived {kind} --day "$PNN_GLUON_DAY"', config, day, patience=patience
+    )
+
+
+def _raw_files(step: Step) -> list[tuple[str, int]]:
+    """The kinds of raw files that a step of the day reads, and of how many days after it."""
+    logs = [("logs", 0) for each in step.inputs if isinstance(each, RawLogs) and not each.matured]
+    return logs + [("requests", each.ahead) for each in step.inputs if isinstance(each, Requests)]
 
 
 def _scores_connection(config: Config) -> str:

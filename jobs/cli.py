@@ -20,6 +20,7 @@ _log = logging.getLogger("jobs")
 COMMANDS = (
     "run",
     "step",
+    "arrived",
     "status",
     "verify",
     "days",

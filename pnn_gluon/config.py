@@ -425,6 +425,20 @@ class PublishConfig(Section):
         return self
 
 
+class ArrivalConfig(Section):
+    """When the raw files of a day have come; Airflow waits for them, and nothing that is stored depends on it.
+
+    All that is given must hold: a file `marker` beside them, `min_bytes` of logs, no change for `quiet_minutes`. The
+    wait fails, and the day with it, `patience_hours` after the end of the day; where a day is over for longer, its
+    files need not be quiet.
+    """
+
+    marker: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
+    min_bytes: Annotated[int, Field(ge=0)] = 0
+    quiet_minutes: Annotated[float, Field(ge=0, le=1440)] = 5
+    patience_hours: Annotated[float, Field(gt=0, le=240)] = 5
+
+
 class EngineConfig(Section):
     """Limits of the SQL engine that runs in process (DuckDB)."""
 
@@ -458,6 +472,7 @@ class Config(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     gate: GateConfig = GateConfig()
     publish: PublishConfig = PublishConfig()
+    arrival: ArrivalConfig = ArrivalConfig()
     engine: EngineConfig = EngineConfig()
 
     path: Path = Field(default=Path("pipeline.toml"), exclude=True)

@@ -39,6 +39,7 @@ def prepare(home: Path, configs: Path, database: Mapping[str, str] | None = None
     write_stubs(configs, home / "dags")
     os.environ["PNN_GLUON_TASK_LOG"] = str(home / "tasks.log")
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
+    os.environ["PNN_GLUON_LOOK_ONCE"] = "1"
 
 
 def load_dag(name: str) -> Any:

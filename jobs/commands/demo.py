@@ -20,7 +20,6 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.evaluation.day_table import render_day_table
-from pnn_gluon.pipeline.steps import daily_steps
 
 if TYPE_CHECKING:
     from pnn_gluon.data.synthetic_options import SyntheticOptions
@@ -81,8 +80,9 @@ def _run(config: Config, home: Path, database: Mapping[str, str], days: Sequence
     warnings.filterwarnings("ignore")  # Airflow's own deprecations are not the newcomer's business
     dag_runner.prepare(home, config.path.parent, database)
     with ends_at_once("stopped; make demo continues here"), step_progress() as progress:
-        task = progress.add_task("start Airflow", total=len(days) * len(daily_steps(config)))
+        task = progress.add_task("start Airflow", total=None)
         dag = dag_runner.load_dag(f"{config.name}_daily")
+        progress.update(task, total=len(days) * len(dag.task_ids))
         for day in days:
 
             def started(name: str, day: datetime.date = day) -> None:

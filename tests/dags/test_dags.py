@@ -51,7 +51,7 @@ def test_dag_files_load_nothing_heavy(dag_pipeline: Config, tmp_path: Path) -> N
 
 def test_the_day_is_complete_ordered_and_bounded(dags: dict[str, Any]) -> None:
     dag = dags["small_daily"]
-    assert set(dag.task_ids) == set(DAILY)
+    assert set(dag.task_ids) == {*DAILY, "wait_for_logs", "wait_for_requests"}
     for task in dag.tasks:
         assert task.retries == 2
         assert task.execution_timeout is not None
@@ -63,10 +63,12 @@ def test_tasks_are_joined_and_wait_for_earlier_days_as_the_steps_inputs_ask(
     dags: dict[str, Any], dag_pipeline: Config, name: str, steps: Callable[[Config], tuple[Step, ...]]
 ) -> None:
     known = tasks(dag_pipeline, steps(dag_pipeline))
-    assert set(dags[name].task_ids) == {task.step.name for task in known}
+    waiting = {"ingest": {"wait_for_logs"}, "score": {"wait_for_requests"}}
+    arrivals = {each for name in waiting.keys() & {task.step.name for task in known} for each in waiting[name]}
+    assert set(dags[name].task_ids) == {task.step.name for task in known} | arrivals
     for task in known:
         made = dags[name].get_task(task.step.name)
-        assert made.upstream_task_ids == set(task.after)
+        assert made.upstream_task_ids == set(task.after) | waiting.get(task.step.name, set())
         assert (made.waits, made.depends_on_past) == (task.waits, False)
 
 
@@ -102,8 +104,8 @@ def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline:
 
 def test_the_pipelines_last_day_runs_whole(ran: Config, dags: dict[str, Any]) -> None:
     """A run that leaves tasks out is an error, not a success."""
-    with pytest.raises(PnnError, match=r"(?s)ingest: InputError.*Log: .*tasks\.log"):
-        dag_runner.run_day(dags["small_daily"], ran.last_day)
+    with pytest.raises(PnnError, match=r"(?s)wait_for_logs: .*no raw file.*Log: .*tasks\.log"):
+        dag_runner.run_days(dags["small_daily"], [ran.last_day])
 
 
 def test_a_run_is_dated_as_the_schedulers_is(ran: Config) -> None:

@@ -1,5 +1,6 @@
 """A task ends as its job ended and says why in the job's own words."""
 
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -91,3 +92,87 @@ def test_a_death_by_a_signal_is_named_with_what_to_set(script: str, words: str) 
 
     with pytest.raises(AirflowException, match=words):
         run(script)
+
+
+def look(ended: datetime.timedelta) -> Any:
+    """One look for raw files that are not there, so long after the end of the day; four hours are its patience."""
+    from pnn_gluon_arrival import ArrivalOperator
+
+    outcome = {"step": "wait_for_logs", "day": "x", "status": "waiting", "details": {"reasons": ["no a/*.tsv"]}}
+    script = f"echo '{json.dumps(outcome)}'; exit 4"
+    task = ArrivalOperator(
+        task_id="wait_for_logs", bash_command=script, append_env=True, cwd="/", patience=datetime.timedelta(hours=4)
+    )
+    midnight = datetime.datetime.now(datetime.UTC) - ended - datetime.timedelta(days=1)
+    return task.execute({"ti": Pushed(), "data_interval_start": _Midnight.of(midnight)})
+
+
+class _Midnight(datetime.datetime):
+    """A start of a day at any time, so that a test needs no clock of its own."""
+
+    @classmethod
+    def of(cls, moment: datetime.datetime) -> "_Midnight":
+        return cls.fromtimestamp(moment.timestamp(), datetime.UTC)
+
+    def replace(self, **_: Any) -> "_Midnight":  # type: ignore[override]
+        return self
+
+
+def test_a_wait_for_raw_files_gives_its_slot_back_until_its_own_deadline() -> None:
+    from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+    with pytest.raises(TaskDeferred) as waiting:
+        look(datetime.timedelta(hours=3.9))
+    assert waiting.value.method_name == "go_on"
+    with pytest.raises(AirflowFailException, match=r"not complete by .* UTC: wait_for_logs x waiting: no a/\*\.tsv"):
+        look(datetime.timedelta(hours=4.1))
+
+
+class Runs:
+    """Stands for the task instance: answers how other days' runs and tasks are, and what it was asked."""
+
+    dag_id = "p_daily"
+
+    def __init__(self, open_days: set[int], settled: set[tuple[int, str]]) -> None:
+        self.open_days, self.settled = open_days, settled
+
+    def get_dr_count(self, dag_id: str, logical_dates: list[datetime.datetime], states: list[str]) -> int:
+        assert (dag_id, states) == ("p_daily", ["queued", "running"])
+        return sum(date.day in self.open_days for date in logical_dates)
+
+    def get_ti_count(
+        self, dag_id: str, logical_dates: list[datetime.datetime], states: list[str], task_ids: list[str]
+    ) -> int:
+        assert {"success", "failed", "upstream_failed", "skipped"} < set(states)
+        return sum((date.day, name) in self.settled for date in logical_dates for name in task_ids)
+
+
+@pytest.mark.parametrize(
+    ("open_days", "settled", "waited"),
+    [
+        (set(), set(), None),  # nobody asked for the days before
+        ({9}, {(9, "promote"), (9, "sample")}, None),  # ended, in whatever state
+        ({9}, set(), ("promote", [9])),
+        ({8, 9}, {(9, "promote")}, ("sample", [8, 9])),
+        ({6, 8, 9}, {(9, "promote"), (9, "sample")}, ("sample", [8])),  # the sixth is none that is read
+    ],
+)
+def test_a_task_waits_for_the_end_of_what_it_reads_of_earlier_days(
+    open_days: set[int], settled: set[tuple[int, str]], waited: tuple[str, list[int]] | None
+) -> None:
+    from pnn_gluon_waiting import unsettled
+
+    start = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
+    context = {"ti": Runs(open_days, settled), "data_interval_start": start}
+    trigger = unsettled(context, {"promote": 1, "sample": 3})
+    found = trigger and (trigger.external_task_ids[0], sorted(date.day for date in trigger.logical_dates))
+    assert found == waited
+
+
+def test_a_wait_that_takes_too_long_ends_with_the_job_itself() -> None:
+    from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+    from pnn_gluon_job import JobOperator
+
+    task = JobOperator(task_id="gate", bash_command="""echo '{"rows": 3}'""", append_env=True, cwd="/")
+    late = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+    assert task.resume_execution(TRIGGER_FAIL_REPR, late, {"ti": Pushed()}) == {"rows": 3}

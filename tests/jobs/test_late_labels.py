@@ -61,6 +61,7 @@ def copied(config: Config, folder: Path) -> Config:
     return load_config(folder / config.path.name)
 
 
+@pytest.mark.long
 def test_models_learn_from_complete_labels_only(pipeline: Config, tmp_path: Path) -> None:
     late_pipeline = late(copied(pipeline, tmp_path / "late"), maturity_days=1)
     run_days(late_pipeline, DAYS[:4])

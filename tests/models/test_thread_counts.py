@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from pnn_gluon.models.declared import declared_models
 
 TRAINED = """
@@ -52,5 +54,6 @@ def trained(threads):
     return json.loads(done.stdout)
 
 
+@pytest.mark.long
 def test_parameters_after_some_steps_do_not_depend_on_the_number_of_threads():
     assert trained(1) == trained(3)

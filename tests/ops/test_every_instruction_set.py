@@ -22,16 +22,27 @@ MODELS = ("tests/models/test_product_models.py", "tests/models/test_autoint.py",
 """Run with AMX's tiles only, real or in memory: elsewhere the tests of models run as they are."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("isa", [EMULATED, *INSTRUCTION_SETS])
-def test_operators_and_blocks_hold_under_the_instruction_set(isa, monkeypatch):
+def test_operators_and_blocks_hold_under_the_instruction_set(isa):
+    run(isa, SUBSET, MODELS)
+
+
+@pytest.mark.parametrize("isa", [EMULATED, "baseline"])
+def test_matrix_products_hold_under_the_instruction_set(isa):
+    run(isa, SUBSET[:1])
+
+
+def run(isa, files, tiled=()):
+    """Run test files under an instruction set, and some more where numbers are split in two."""
     if isa != EMULATED and isa not in outcomes(LIBRARY):
         pytest.skip(f"this processor has no {isa}, or PNN_GLUON_ISA forbids it")
     if isa == use_widest(LIBRARY):
         pytest.skip(f"{isa} serves here: all tests run under it")
     precision = "x3" if isa in {EMULATED, "amx", "avx512_bf16"} else "auto"
     variables = {LIMIT: isa, "PNN_GLUON_PRECISION": precision, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUBSET]
-    command += MODELS if precision == "x3" else ()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    command += tiled if precision == "x3" else ()
     done = subprocess.run(
         command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=900, check=False
     )

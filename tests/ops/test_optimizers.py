@@ -184,6 +184,7 @@ for options in t.OPTIONS:
 """
 
 
+@pytest.mark.long
 def test_any_number_of_threads_gives_the_same_bits():
     def digests(threads):
         path = os.pathsep.join([os.path.dirname(__file__), os.getcwd()])

@@ -218,6 +218,7 @@ def start_victim(folder, pause):
     )
 
 
+@pytest.mark.long
 def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     whole, victim = start_victim(undisturbed, 0), start_victim(killed, 0.1)

@@ -32,11 +32,11 @@ inline std::string text(const Attributes& attributes, const char* key, const cha
 }
 inline int64_t integer(const Attributes& attributes, const char* key, int64_t otherwise) {
   const auto found = attributes.find(key);
-  return found == attributes.end() ? otherwise : std::atoll(found->second.c_str());
+  return found == attributes.end() ? otherwise : std::strtoll(found->second.c_str(), nullptr, 10);
 }
 inline float number(const Attributes& attributes, const char* key, float otherwise) {
   const auto found = attributes.find(key);
-  return found == attributes.end() ? otherwise : static_cast<float>(std::atof(found->second.c_str()));
+  return found == attributes.end() ? otherwise : static_cast<float>(std::strtod(found->second.c_str(), nullptr));
 }
 
 // An error that MXNet raises with this message.
@@ -126,13 +126,13 @@ inline void add_chunks(const float* from, int64_t stride, int64_t rows, float* t
 
 // ------------------------------------------------------------------------------------------ instruction sets
 
-enum class Isa { baseline, avx2, avx512 };
+enum class Isa : uint8_t { baseline, avx2, avx512 };
 
 // The widest instruction set of this processor; PNN_GLUON_ISA=baseline or avx2 asks for a narrower one.
 Isa isa();
 
 // What multiplies bfloat16 numbers; PNN_GLUON_ISA=avx512 or narrower leaves it alone, emulated_tiles is for tests.
-enum class MatrixUnit { none, avx512_bf16, amx, emulated_tiles };
+enum class MatrixUnit : uint8_t { none, avx512_bf16, amx, emulated_tiles };
 
 MatrixUnit matrix_unit();
 

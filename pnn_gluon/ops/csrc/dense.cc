@@ -53,11 +53,12 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const float *dy = (*inputs)[0].data<float>(), *y = inputs->back().data<float>();
   const float *from = x.data<float>(), *weight = (*inputs)[2].data<float>();
   static thread_local Scratch sums_scratch, masked_scratch;
-  float* masked = relu(attributes) ? masked_scratch.get(rows * n) : nullptr;
-  if (relu(attributes) || biased(attributes)) {  // else d is dy, and nobody asks for its sum
+  const bool has_relu = relu(attributes);
+  float* masked = has_relu ? masked_scratch.get(rows * n) : nullptr;
+  if (has_relu || biased(attributes)) {  // else d is dy, and nobody asks for its sum
     float* sums = sums_scratch.zeros(kChunks * padded);
-    const auto run = relu(attributes) ? PNN_FOR_THIS_PROCESSOR(dense_rows_backward<true>)
-                                      : PNN_FOR_THIS_PROCESSOR(dense_rows_backward<false>);
+    const auto run = has_relu ? PNN_FOR_THIS_PROCESSOR(dense_rows_backward<true>)
+                              : PNN_FOR_THIS_PROCESSOR(dense_rows_backward<false>);
     for_chunks(rows, [&](int64_t chunk, int64_t begin, int64_t end) {
       run(dy, y, masked, sums + chunk * padded, begin, end, n);
     });

@@ -12,7 +12,8 @@
 #include <unistd.h>
 #endif
 
-#include <../src/lib_api.cc>  // from the mxnet wheel; it has to be compiled into every library of operators
+// From the mxnet wheel; it has to be compiled into every library of operators.
+#include <../src/lib_api.cc>  // NOLINT(bugprone-suspicious-include)
 
 namespace pnn {
 

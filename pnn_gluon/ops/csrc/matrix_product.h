@@ -9,7 +9,7 @@ namespace pnn {
 //   f32   float32
 //   x3    each number as the sum of two bfloat16, three of the four products: 16 bits of each number count
 //   bf16  numbers rounded to bfloat16
-enum class Precision { f32, x3, bf16 };
+enum class Precision : uint8_t { f32, x3, bf16 };
 
 // Element (i, j) of a matrix is data[i * row_stride + j * column_stride]; one of the strides is 1.
 struct Matrix {

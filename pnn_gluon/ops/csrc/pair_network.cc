@@ -15,7 +15,7 @@ constexpr int64_t kParts = 8;
 // The most hidden units of a tile, of all its pairs, that the forward pass keeps rather than computes twice: 16 MB.
 constexpr int64_t kMostUnits = int64_t{1} << 22;
 
-enum class Normalization { fused, layer, none };
+enum class Normalization : uint8_t { fused, layer, none };
 
 struct PairNetwork {
   int64_t rows, fields, size, parts, hidden, outputs, pairs, words, state_rows, gain_stride;

@@ -1,0 +1,57 @@
+"""Whether the raw files of a day have all come, as far as the rules of the configuration can tell."""
+
+import datetime
+import time
+from typing import NamedTuple
+
+from pnn_gluon.config import ArrivalConfig, Config
+from pnn_gluon.data.raw_files import NoRawFiles, list_raw_files
+from pnn_gluon.days import plus
+from pnn_gluon.errors import ConfigError
+
+
+class Arrival(NamedTuple):
+    """What is there of a day, and what it waits for; `missing` is empty once nothing is."""
+
+    files: int
+    size: int
+    missing: str
+
+
+def arrival(config: Config, kind: str, day: datetime.date, now: float | None = None) -> Arrival:
+    """The raw files of a day by the rules of `[arrival]`.
+
+    Args:
+        config: The pipeline.
+        kind: `logs` or `requests`.
+        day: The day of the files.
+        now: The present time, seconds since 1970; by default the clock's.
+
+    Raises:
+        ConfigError: the configuration does not say where they lie.
+        InputError: a file is there twice, compressed in two ways.
+    """
+    pattern: str | None = getattr(config.source, kind)
+    if pattern is None:
+        raise ConfigError(f"{config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
+    base, rules = config.path.parent, config.arrival
+    try:
+        files = list_raw_files(pattern, day, base)
+        if rules.marker is not None:
+            list_raw_files(f"{pattern.rpartition('/')[0]}/{rules.marker}", day, base)
+    except NoRawFiles as error:
+        return Arrival(0, 0, str(error))
+    size = sum(file.size for file in files)
+    if kind == "logs" and size < rules.min_bytes:
+        return Arrival(len(files), size, f"{size:,} bytes of logs, and arrival.min_bytes is {rules.min_bytes:,}")
+    changed = max(file.modified or 0 for file in files) / 1e9
+    return Arrival(len(files), size, _unquiet(rules, day, changed, time.time() if now is None else now))
+
+
+def _unquiet(rules: ArrivalConfig, day: datetime.date, changed: float, now: float) -> str:
+    """Why files of a day that has just ended may still grow; a day that is long over is taken as it is."""
+    over = datetime.datetime.combine(plus(day, 1), datetime.time(), datetime.UTC).timestamp()
+    quiet = (now - changed) / 60
+    if now > over + 3600 * rules.patience_hours or quiet >= rules.quiet_minutes:
+        return ""
+    return f"changed {quiet:.1f} minutes ago, and arrival.quiet_minutes is {rules.quiet_minutes:g}"

@@ -1,0 +1,89 @@
+"""When the raw files of a day count as complete."""
+
+import datetime
+import os
+from pathlib import Path
+
+import pytest
+
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.data.arrival import arrival
+from pnn_gluon.errors import ConfigError
+
+DAY = datetime.date(2026, 11, 2)
+OVER = datetime.datetime(2026, 11, 3, tzinfo=datetime.UTC).timestamp()
+"""The end of the day."""
+
+TEXT = """
+name = "p"
+first_day = 2026-11-01
+[store]
+root = "store"
+[source]
+preset = "criteo"
+logs = "logs/{day}/*.tsv"
+requests = "requests/{day}/*.tsv"
+[model]
+name = "lr"
+[arrival]
+"""
+
+
+def configured(folder: Path, rules: str) -> Config:
+    (folder / "p.toml").write_text(TEXT + rules)
+    return load_config(folder / "p.toml")
+
+
+def deliver(folder: Path, name: str, changed: float, kind: str = "logs", size: int = 100) -> None:
+    path = folder / kind / str(DAY) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    os.utime(path, (changed, changed))
+
+
+def test_without_a_file_what_was_looked_for_is_said(tmp_path: Path) -> None:
+    found = arrival(configured(tmp_path, ""), "logs", DAY, OVER)
+    assert (found.files, found.size) == (0, 0)
+    assert "logs/2026-11-02/*.tsv" in found.missing
+
+
+@pytest.mark.parametrize(("minutes", "missing"), [(4.9, "changed 4.9 minutes ago"), (5, "")])
+def test_files_have_to_be_quiet_for_a_while(tmp_path: Path, minutes: float, missing: str) -> None:
+    config = configured(tmp_path, "")
+    deliver(tmp_path, "a.tsv", OVER)
+    deliver(tmp_path, "b.tsv", OVER + 60)
+    found = arrival(config, "logs", DAY, OVER + 60 + 60 * minutes)
+    assert (found.files, found.size) == (2, 200)
+    assert found.missing.startswith(missing)
+    assert bool(found.missing) == bool(missing)
+
+
+def test_files_of_a_day_that_is_long_over_need_not_be_quiet(tmp_path: Path) -> None:
+    config = configured(tmp_path, "patience_hours = 2")
+    late = OVER + 2 * 3600
+    deliver(tmp_path, "a.tsv", late)
+    assert arrival(config, "logs", DAY, late).missing
+    assert not arrival(config, "logs", DAY, late + 1).missing
+
+
+def test_a_marker_is_waited_for_beside_the_files(tmp_path: Path) -> None:
+    config = configured(tmp_path, 'marker = "_SUCCESS"\nquiet_minutes = 0')
+    deliver(tmp_path, "a.tsv", OVER)
+    assert "_SUCCESS" in arrival(config, "logs", DAY, OVER).missing
+    deliver(tmp_path, "_SUCCESS", OVER, size=0)
+    assert arrival(config, "logs", DAY, OVER) == (1, 100, "")
+
+
+def test_logs_may_have_to_be_of_a_size_and_requests_not(tmp_path: Path) -> None:
+    config = configured(tmp_path, "min_bytes = 101\nquiet_minutes = 0")
+    for kind in ("logs", "requests"):
+        deliver(tmp_path, "a.tsv", OVER, kind)
+    assert arrival(config, "logs", DAY, OVER).missing == "100 bytes of logs, and arrival.min_bytes is 101"
+    assert not arrival(config, "requests", DAY, OVER).missing
+
+
+def test_requests_that_nobody_configured_are_an_error_at_once(tmp_path: Path) -> None:
+    config = configured(tmp_path, "")
+    (tmp_path / "p.toml").write_text(config.path.read_text().replace('requests = "requests/{day}/*.tsv"', ""))
+    with pytest.raises(ConfigError, match=r"source\.requests: needed here"):
+        arrival(load_config(tmp_path / "p.toml"), "requests", DAY)
