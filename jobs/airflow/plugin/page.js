@@ -68,7 +68,7 @@ function championCell(day) {
 
 function headRow(steps) {
   const row = element("tr");
-  for (const name of ["day", ...steps, "model in force", "scored by", "run"]) {
+  for (const name of ["day", "run", "model in force", "scores by", ...steps]) {
     const head = element("th", name);
     head.scope = "col";
     row.append(head);
@@ -81,8 +81,8 @@ function dayRow(day, steps, runs) {
   const head = element("th", day.day);
   head.scope = "row";
   row.append(head);
+  row.append(runCell(runs[day.day]), championCell(day), element("td", day.served ? day.served.model_day : "–"));
   for (const name of steps) row.append(cell(day.steps[name].word, day.steps[name].reasons));
-  row.append(championCell(day), element("td", day.served ? day.served.model_day : "–"), runCell(runs[day.day]));
   return row;
 }
 
@@ -108,7 +108,7 @@ function drawReasons(answer) {
       lines.push(element("li", `${day.day} model in force put by hand: ${day.champion.reason}`));
     }
   }
-  byId("reasons").replaceChildren(...(lines.length ? lines : [element("li", "Everything is as it should be.")]));
+  byId("reasons").replaceChildren(...(lines.length ? lines : [element("li", answer.days.some((day) => day.unwell) ? "Missing days were never made." : "Everything is as it should be.")]));
 }
 
 // -- what else a person should know ------------------------------------------------------------------
