@@ -40,7 +40,7 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
         configs: The folder that the pipelines of this Airflow come from, none of which may share anything with it.
 
     Raises:
-        ConfigError: the file cannot be read, or another pipeline has the same name, store or score table.
+        ConfigError: the file cannot be read, or a pipeline before it has the same name, store or score table.
     """
     if re.search(r"\{[{%#]", path):
         raise ConfigError(

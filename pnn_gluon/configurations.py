@@ -1,5 +1,6 @@
 """The pipelines of a folder: one TOML file each, and nothing that two of them share."""
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -54,47 +55,73 @@ def load_all(configs: Path) -> tuple[list[Config], list[str]]:
 
 
 def refuse_shared(config: Config, configs: Path) -> None:
-    """Refuse a pipeline whose name, store or score table is also that of another one in the folder.
+    """Refuse a pipeline whose name, store or score table is also that of one in the folder that goes before it.
+
+    A file that is named as its pipeline goes before one that is not, then the alphabet decides: so a copy that nobody
+    changed yet does not stop the pipeline that it is a copy of.
 
     Raises:
         ConfigError: naming both files, the key and the value.
     """
     mine = _claims(config, config.path)
     for path in pipeline_files(configs):
-        other = _claims_of(path) if path != config.path else {}
-        for key, (value, shown) in mine.items():
-            if key in other and other[key][0] == value:
+        other = _claims_of(path)
+        if other is None or other.rank >= mine.rank:
+            continue
+        for key in mine.held:
+            if mine.held[key] == other.held[key]:
                 raise ConfigError(
-                    f"{config.path}: {key}: {shown} is also that of {path}; every pipeline needs its own: change one"
+                    f"{config.path}: {key}: {mine.shown[key]} is that of {path}; each needs its own: change it"
                 )
 
 
-def _claims_of(path: Path) -> Mapping[str, tuple[str, str]]:
+@dataclasses.dataclass(frozen=True)
+class _Claims:
+    """What no two pipelines may have.
+
+    Attributes:
+        rank: The lower keeps what two have.
+        held: By key, for comparing.
+        shown: By key, in words.
+    """
+
+    rank: tuple[bool, str]
+    held: Mapping[str, str]
+    shown: Mapping[str, str]
+
+
+def _claims_of(path: Path) -> _Claims | None:
     """What a file claims; nothing if it is wrong, which its own pipeline says."""
     try:
         return _claims_in(path, path.read_bytes())
     except OSError:
-        return {}
+        return None
 
 
 @lru_cache(maxsize=1000)
-def _claims_in(path: Path, content: bytes) -> Mapping[str, tuple[str, str]]:
+def _claims_in(path: Path, content: bytes) -> _Claims | None:
     """Read once, though every pipeline of a folder asks."""
     try:
         return _claims(_Place.model_validate(tomllib.loads(content.decode("utf-8-sig"))), path)
     except (ValueError, RecursionError):
-        return {}
+        return None
 
 
-def _claims(place: Config | _Place, path: Path) -> Mapping[str, tuple[str, str]]:
-    """By key what no other pipeline may have: for comparing, and in words."""
+def _claims(place: Config | _Place, path: Path) -> _Claims:
     publish, folder = place.publish, path.parent
     root = located(place.store.root, folder).rstrip("/")
-    server = (
-        publish.server if publish.server != "embedded" else embedded_folder(publish.folder, root, folder) or str(path)
+    embedded = publish.server == "embedded"
+    server = (embedded_folder(publish.folder, root, folder) or str(path)) if embedded else publish.server
+    return _Claims(
+        rank=(path.stem != place.name, path.name),
+        held={
+            "name": place.name.removesuffix(SCORES_SUFFIX),
+            "store.root": root,
+            "publish.table": f"{publish.table} on {server}",
+        },
+        shown={
+            "name": f"{place.name!r}, with or without {SCORES_SUFFIX},",
+            "store.root": root,
+            "publish.table": f"{publish.table!r} on the server {server}",
+        },
     )
-    return {
-        "name": (place.name.removesuffix(SCORES_SUFFIX), f"{place.name!r}, with or without {SCORES_SUFFIX},"),
-        "store.root": (root, root),
-        "publish.table": (f"{publish.table} on {server}", f"{publish.table!r} on the server {server}"),
-    }

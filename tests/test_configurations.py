@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.config import load_config
-from pnn_gluon.configurations import pipeline_files, refuse_shared
+from pnn_gluon.configurations import load_all, pipeline_files, refuse_shared
 from pnn_gluon.errors import ConfigError
 
 TEXT = """
@@ -48,32 +48,40 @@ def test_no_folder_and_an_empty_one_are_errors_that_say_what_is_expected(tmp_pat
     ("other", "said"),
     [
         (("a", "two/store", ""), "name: 'a'"),
-        (("a_scores", "two/store", ""), "name: 'a', with or without _scores,"),
+        (("a_scores", "two/store", ""), "name: 'a_scores', with or without _scores,"),
         (("b", "./one/../one/store", ""), "store.root: {folder}/one/store"),
         (("b", "one/other", ""), "publish.table: 'scores' on the server {folder}/one/postgres"),
         (("b", "two/store", '[publish]\nfolder = "one/postgres"\n'), "publish.table: 'scores' on the server"),
     ],
 )
-def test_two_pipelines_with_one_name_store_or_table_are_refused_and_both_are_named(
+def test_of_two_pipelines_with_one_name_store_or_table_one_is_refused_and_both_are_named(
     tmp_path: Path, other: tuple[str, str, str], said: str
 ) -> None:
     one, two = write(tmp_path, "one.toml", "a", "one/store"), write(tmp_path, "two.toml", *other)
-    for path, peer in ((one, two), (two, one)):
-        with pytest.raises(ConfigError) as caught:
-            refuse_shared(load_config(path), tmp_path)
-        assert str(path) in str(caught.value)
-        assert str(peer) in str(caught.value)
-    with pytest.raises(ConfigError, match=re.escape(said.format(folder=tmp_path))):
-        refuse_shared(load_config(one), tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(said.format(folder=tmp_path))) as caught:
+        refuse_shared(load_config(two), tmp_path)
+    assert str(caught.value).startswith(str(two))
+    assert f" is that of {one}; " in str(caught.value)
+    refuse_shared(load_config(one), tmp_path)
+
+
+def test_a_copy_does_not_stop_the_pipeline_that_it_is_a_copy_of(tmp_path: Path) -> None:
+    original, copy = (write(tmp_path, f"{stem}.toml", "mine", "mine/store") for stem in ("mine", "a_copy_of_mine"))
+    refuse_shared(load_config(original), tmp_path)
+    with pytest.raises(ConfigError, match=rf"name: 'mine', .* is that of {original};"):
+        refuse_shared(load_config(copy), tmp_path)
+    loaded, faults = load_all(tmp_path)
+    assert [config.path for config in loaded] == [original]
+    assert len(faults) == 1
 
 
 def test_tables_of_one_name_on_one_server_are_refused_and_on_two_servers_are_not(tmp_path: Path) -> None:
-    write(tmp_path, "two.toml", "b", "two/store", '[publish]\nserver = "env:SCORES"\n')
-    apart = load_config(write(tmp_path, "one.toml", "a", "one/store"))
-    refuse_shared(apart, tmp_path)
-    together = load_config(write(tmp_path, "one.toml", "a", "one/store", '[publish]\nserver = "env:SCORES"\n'))
-    with pytest.raises(ConfigError, match=r"one\.toml: publish\.table: 'scores' on the server env:SCORES"):
-        refuse_shared(together, tmp_path)
+    two = load_config(write(tmp_path, "two.toml", "b", "two/store", '[publish]\nserver = "env:SCORES"\n'))
+    write(tmp_path, "one.toml", "a", "one/store")
+    refuse_shared(two, tmp_path)
+    write(tmp_path, "one.toml", "a", "one/store", '[publish]\nserver = "env:SCORES"\n')
+    with pytest.raises(ConfigError, match=r"two\.toml: publish\.table: 'scores' on the server env:SCORES"):
+        refuse_shared(two, tmp_path)
 
 
 def test_a_broken_neighbour_is_no_obstacle(tmp_path: Path) -> None:
