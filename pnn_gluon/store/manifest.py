@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ class Manifest:
         return (_canonical({**fields, CHECKSUM: _checksum(fields)}) + "\n").encode()
 
     @classmethod
+    @functools.lru_cache(maxsize=4096)  # most of the time that states of many days take goes into reading a manifest
     def from_json(cls, content: bytes) -> Self:
         """Read a manifest back, and see that nothing in it changed since.
 

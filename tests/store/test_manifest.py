@@ -139,3 +139,10 @@ def test_files_are_described_by_name_size_and_hash_and_every_damage_is_told(tmp_
         f"{tmp_path}/d/x: not a file of this run",
         f"{tmp_path}/y: not a file of this run",
     ]
+
+
+def test_bytes_that_were_read_before_are_not_read_again_and_others_are() -> None:
+    content = manifest().to_json()
+    assert Manifest.from_json(content) is Manifest.from_json(bytes(content))
+    with pytest.raises(DamagedError):
+        Manifest.from_json(content.replace(b'"rows": ', b'"rows": 1'))
