@@ -247,6 +247,7 @@ def environment(home: Path, wanted: Settings) -> dict[str, str]:
         "API__BASE_URL": wanted.address,
         "API__WORKERS": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "200",  # of more runs at once, those of backfills starve
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     commands = {f"{name}_CMD": shlex.join(["cat", str(folder / file)]) for name, file in secret.items()}

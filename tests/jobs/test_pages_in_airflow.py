@@ -114,11 +114,10 @@ def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
         probe.close()
         patch.setenv(SCORES_VARIABLE, postgres.uri("pages"))
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
-        build(config, THREE)
-        wanted = Settings(str(config.path), port, users=("otto:op", "vera:viewer"))
-        address = up(folder / "home", wanted)
         try:
-            yield Site(address, folder / "home", config)
+            build(config, THREE)
+            wanted = Settings(str(config.path), port, users=("otto:op", "vera:viewer"))
+            yield Site(up(folder / "home", wanted), folder / "home", config)
         finally:
             down(folder / "home")
             shutil.rmtree(folder)

@@ -45,7 +45,7 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     if options.what == "days":
         return overview(config, days, options.today)
     if not days:
-        raise InputError(f"{config.name}: no day to report: the first one, {config.first_day}, is not over")
+        raise InputError(f"{config.name}: no day to report: none of these is a day of the pipeline that is over")
     from jobs.day_reports import html_of, made_from
 
     name = made_from(config, days)
