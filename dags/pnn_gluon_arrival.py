@@ -30,4 +30,4 @@ class ArrivalOperator(JobOperator):
         deadline = start + datetime.timedelta(days=1) + self.patience
         if datetime.datetime.now(datetime.UTC) >= deadline:
             raise AirflowFailException(f"not complete by {deadline:%Y-%m-%d %H:%M} UTC: {reason(outcome)}")
-        self.defer(trigger=TimeDeltaTrigger(LOOK_AGAIN), method_name="go_on", timeout=2 * LOOK_AGAIN)
+        self.defer(trigger=TimeDeltaTrigger(LOOK_AGAIN), method_name="go_on")

@@ -7,13 +7,15 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.hooks.subprocess import SubprocessHook, SubprocessResult
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferralTimeout
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pnn_gluon_scores import scores_uri
-from pnn_gluon_waiting import PATIENCE, unsettled
+from pnn_gluon_waiting import PATIENCE, pause, unsettled
 
 from pnn_gluon.signals import death_by_signal
 
@@ -90,22 +92,23 @@ class JobOperator(BashOperator):  # type: ignore[misc]
             AirflowFailException: for an error that only a person can mend.
             AirflowException: for any other error.
         """
-        if (trigger := unsettled(context, self.waits)) is not None:
-            self.log.info("waiting until %s of %s has ended", trigger.external_task_ids, trigger.logical_dates)
-            self.defer(trigger=trigger, method_name="go_on", timeout=PATIENCE)
+        return self.go_on(context)
+
+    def go_on(self, context: Any, event: Any = None, looks: int = 0, since: str | None = None) -> Any:
+        """Look whether what is waited for has ended; run the job then, or when that took too long.
+
+        The job knows best whether what it reads is there.
+        """
+        now = datetime.now(UTC)
+        began = now if since is None else datetime.fromisoformat(since)
+        late = unsettled(context, self.waits)
+        if late and now - began < PATIENCE:
+            self.log.info("waiting until %s has ended", late)
+            again = {"looks": looks + 1, "since": began.isoformat()}
+            self.defer(trigger=TimeDeltaTrigger(pause(looks)), method_name="go_on", kwargs=again)
+        if late:
+            self.log.warning("%s has not ended within %s: going on without it", late, PATIENCE)
         return self._run(context)
-
-    def go_on(self, context: Any, event: Any = None) -> Any:
-        """Look again after a wait."""
-        return self.execute(context)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """After a wait that took too long the job runs all the same: it knows best whether what it reads is there."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
-            self.log.warning("tasks of earlier days have not ended within %s: going on without them", PATIENCE)
-            return self._run(context)
 
     def _run(self, context: Any) -> Any:
         hook = _Listening()

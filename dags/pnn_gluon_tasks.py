@@ -85,7 +85,8 @@ def steps_as_tasks(config: Config, steps: Sequence[Step]) -> None:
     made: dict[str, JobOperator] = {}
     for task in tasks(config, steps):
         alone = {"max_active_tis_per_dag": 1} if task.step.alone else {}
-        made[task.step.name] = job(task.step.name, config, waits=task.waits, **alone)
+        limit = timedelta(hours=task.step.limit(config))
+        made[task.step.name] = job(task.step.name, config, waits=task.waits, execution_timeout=limit, **alone)
     for task in tasks(config, steps):
         for name in task.after:
             made[name] >> made[task.step.name]

@@ -439,6 +439,12 @@ class ArrivalConfig(Section):
     patience_hours: Annotated[float, Field(gt=0, le=240)] = 5
 
 
+class LimitsConfig(Section):
+    """The most hours that a day of a step may take in Airflow, by the step's name, in place of its own limit."""
+
+    hours: Mapping[str, Annotated[float, Field(gt=0, le=240)]] = {}
+
+
 class EngineConfig(Section):
     """Limits of the SQL engine that runs in process (DuckDB)."""
 
@@ -473,6 +479,7 @@ class Config(Section):
     gate: GateConfig = GateConfig()
     publish: PublishConfig = PublishConfig()
     arrival: ArrivalConfig = ArrivalConfig()
+    limits: LimitsConfig = LimitsConfig()
     engine: EngineConfig = EngineConfig()
 
     path: Path = Field(default=Path("pipeline.toml"), exclude=True)

@@ -33,6 +33,7 @@ class Step:
         schedule: When it runs.
         by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
         alone: Whether one machine is busy with one day of it.
+        hours: The most that a day may take, after which Airflow ends it; `limits.hours` gives another number.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Step:
     schedule: Schedule = "daily"
     by_hand: str = ""
     alone: bool = False
+    hours: float = 2.0
 
     def read(self, reading: "Reading") -> Known:
         """Read every input."""
@@ -54,6 +56,10 @@ class Step:
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables that its inputs come from."""
         return tuple(dict.fromkeys(edge for declared in self.inputs for edge in declared.edges(config)))
+
+    def limit(self, config: Config) -> float:
+        """The most hours that a day may take in a pipeline."""
+        return config.limits.hours.get(self.name, self.hours)
 
     def chosen_options(self, config: Config) -> dict[str, Any]:
         """The options it depends on that differ from their defaults."""

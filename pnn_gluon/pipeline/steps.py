@@ -104,6 +104,7 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(SHARDS), Need(MAPS), WarmStart()),
         options=("model", "training"),
         alone=True,
+        hours=6.0,
     ),
     Step(
         "calibrate",
@@ -113,12 +114,13 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("gate", GATES, inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days")), options=("gate",)),
     Step("promote", CHAMPIONS, inputs=(OVERRIDE, DECISION, CANDIDATE, STANDING, RECALIBRATED_BEFORE)),
-    Step("score", SCORES, inputs=(IN_FORCE, Requests(ahead=1)), options=("source", "fields")),
+    Step("score", SCORES, inputs=(IN_FORCE, Requests(ahead=1)), options=("source", "fields"), hours=1.0),
     Step(
         "publish",
         PUBLISHED,
         inputs=(Need(SCORES), Saved(PUBLISHED)),
         options=("publish.server", "publish.table", "publish.folder", "publish.port"),
+        hours=1.0,
     ),
     Step(
         "reevaluate",
@@ -196,6 +198,18 @@ def nightly_steps(config: Config) -> tuple[Step, ...]:
     """The steps of the night in order."""
     daily = daily_steps(config)
     return tuple(step for step in STEPS if step.schedule == "nightly" and step not in daily)
+
+
+def refuse_unknown_limits(config: Config) -> None:
+    """Refuse a time limit of a step that there is not.
+
+    Raises:
+        ConfigError: naming it and the steps that there are.
+    """
+    names = [step.name for step in STEPS if not step.by_hand]
+    for name in config.limits.hours:
+        if name not in names:
+            raise ConfigError(f"{config.path}: limits.hours: no step {name!r}; the steps: {', '.join(names)}")
 
 
 def mending_command(table: str, day: datetime.date, config: Path | None) -> str:

@@ -14,14 +14,14 @@ from jobs.airflow import dag_runner
 from jobs.commands import export
 from jobs.running import Work, run_step
 from jobs.steps.export import scoring
-from pnn_gluon.config import Config
+from pnn_gluon.config import Config, LimitsConfig
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps
+from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps, refuse_unknown_limits, step
 from tests.dags.conftest import AFTER, DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, raw_options, tree
 
@@ -92,6 +92,22 @@ def test_a_path_that_airflow_would_render_is_refused(dag_pipeline: Config, tmp_p
     path = shutil.copy(dag_pipeline.path, tmp_path / folder / "p.toml")
     with pytest.raises(ConfigError, match="would take a part of this path for a template"):
         dags_of(str(path))
+
+
+def test_a_step_has_a_time_limit_of_its_own_and_the_configuration_may_give_another(
+    dags: dict[str, Any], dag_pipeline: Config
+) -> None:
+    limits = {name: dags["small_daily"].get_task(name).execution_timeout for name in ("train", "ingest", "publish")}
+    assert {name: limit.total_seconds() / 3600 for name, limit in limits.items()} == {
+        "train": 6,
+        "ingest": 2,
+        "publish": 1,
+    }
+    changed = dag_pipeline.model_copy(update={"limits": LimitsConfig(hours={"train": 0.5})})
+    assert (step("train").limit(changed), step("ingest").limit(changed)) == (0.5, 2)
+    unknown = dag_pipeline.model_copy(update={"limits": LimitsConfig(hours={"trian": 1})})
+    with pytest.raises(ConfigError, match=r"limits\.hours: no step 'trian'; the steps: ingest, "):
+        refuse_unknown_limits(unknown)
 
 
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:

@@ -147,32 +147,44 @@ class Runs:
         return sum((date.day, name) in self.settled for date in logical_dates for name in task_ids)
 
 
+START = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
+
+
 @pytest.mark.parametrize(
     ("open_days", "settled", "waited"),
     [
         (set(), set(), None),  # nobody asked for the days before
         ({9}, {(9, "promote"), (9, "sample")}, None),  # ended, in whatever state
-        ({9}, set(), ("promote", [9])),
-        ({8, 9}, {(9, "promote")}, ("sample", [8, 9])),
-        ({6, 8, 9}, {(9, "promote"), (9, "sample")}, ("sample", [8])),  # the sixth is none that is read
+        ({9}, set(), "promote of 2026-11-09"),
+        ({8, 9}, {(9, "promote")}, "sample of 2026-11-09"),
+        ({6, 8, 9}, {(9, "promote"), (9, "sample")}, "sample of 2026-11-08"),
+        ({6}, set(), None),  # none that is read
     ],
 )
 def test_a_task_waits_for_the_end_of_what_it_reads_of_earlier_days(
-    open_days: set[int], settled: set[tuple[int, str]], waited: tuple[str, list[int]] | None
+    open_days: set[int], settled: set[tuple[int, str]], waited: str | None
 ) -> None:
     from pnn_gluon_waiting import unsettled
 
-    start = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
-    context = {"ti": Runs(open_days, settled), "data_interval_start": start}
-    trigger = unsettled(context, {"promote": 1, "sample": 3})
-    found = trigger and (trigger.external_task_ids[0], sorted(date.day for date in trigger.logical_dates))
-    assert found == waited
+    context = {"ti": Runs(open_days, settled), "data_interval_start": START}
+    assert unsettled(context, {"promote": 1, "sample": 3}) == waited
 
 
-def test_a_wait_that_takes_too_long_ends_with_the_job_itself() -> None:
-    from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+def test_a_wait_gives_its_slot_back_looks_again_and_ends_with_the_job_itself() -> None:
+    from airflow.sdk.exceptions import TaskDeferred
     from pnn_gluon_job import JobOperator
 
-    task = JobOperator(task_id="gate", bash_command="""echo '{"rows": 3}'""", append_env=True, cwd="/")
-    late = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
-    assert task.resume_execution(TRIGGER_FAIL_REPR, late, {"ti": Pushed()}) == {"rows": 3}
+    script = """echo '{"rows": 3}'"""
+    task = JobOperator(task_id="gate", bash_command=script, append_env=True, cwd="/", waits={"promote": 1})
+    runs = Runs({9}, set())
+    context = {"ti": runs, "data_interval_start": START}
+    with pytest.raises(TaskDeferred) as waiting:
+        task.execute(context)
+    assert (waiting.value.method_name, waiting.value.kwargs["looks"]) == ("go_on", 1)
+    with pytest.raises(TaskDeferred) as again:
+        task.go_on(context, **waiting.value.kwargs)
+    assert again.value.kwargs == {"looks": 2, "since": waiting.value.kwargs["since"]}
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=13)
+    assert task.go_on(context, looks=9, since=long_ago.isoformat()) == {"rows": 3}
+    runs.settled.add((9, "promote"))
+    assert task.go_on(context, **again.value.kwargs) == {"rows": 3}
