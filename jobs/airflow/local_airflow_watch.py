@@ -1,7 +1,8 @@
 """Restart parts of the local Airflow that live without a heartbeat; supervisord runs this.
 
 A component may survive a database outage with a dead loop inside: its process runs, so supervisord is
-content, but Airflow calls it unhealthy. Six looks in a row, ten seconds apart, and it is restarted.
+content, but Airflow calls it unhealthy. Six looks in a row, ten seconds apart, and it is restarted. One that was just
+started has four minutes, since a busy machine is no fault: restarted meanwhile it would never be there.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, health
+from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, PARTS, health
 from jobs.airflow.settings import settings_of
 from jobs.airflow.supervisor_calls import parts, rpc
 
 INTERVAL = 10.0
 PATIENCE = 6
+STARTING = 18
+"""Looks more until a part that was started is well for the first time."""
 
 
 def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mapping[str, str] | None) -> dict[str, int]:
@@ -41,7 +44,7 @@ def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mappin
 
 def watch(home: Path, address: str) -> None:
     """Look at every part, restart the unwell, and again; ends only with its process."""
-    counts: dict[str, int] = {}
+    counts = dict.fromkeys(PARTS, -STARTING)
     while True:
         time.sleep(INTERVAL)
         counts = misses(counts, parts(home), health(address))
@@ -49,7 +52,7 @@ def watch(home: Path, address: str) -> None:
             print(f"{part} has no heartbeat: restarting it", flush=True)
             rpc(home).stopProcess(f"airflow:{part}", True)
             rpc(home).startProcess(f"airflow:{part}", False)
-            del counts[part]
+            counts[part] = -STARTING
 
 
 if __name__ == "__main__":

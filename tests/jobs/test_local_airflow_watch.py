@@ -1,4 +1,10 @@
-from jobs.airflow.local_airflow_watch import misses
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from jobs.airflow import local_airflow_watch
+from jobs.airflow.local_airflow_watch import misses, watch
 
 RUNNING = dict.fromkeys(("api-server", "scheduler", "dag-processor", "triggerer"), "RUNNING")
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "dag_processor", "triggerer"), "healthy")
@@ -28,3 +34,46 @@ def test_only_the_server_is_blamed_for_no_answer() -> None:
 def test_a_part_that_is_starting_is_left_in_peace() -> None:
     ill = HEALTHY | {"scheduler": "unhealthy"}
     assert misses({"scheduler": 5}, RUNNING | {"scheduler": "STARTING"}, ill) == {}
+
+
+class OverError(Exception):
+    """The looks of a test are over."""
+
+
+def restarts(monkeypatch: pytest.MonkeyPatch, reports: list[Mapping[str, str] | None]) -> list[tuple[int, str]]:
+    """At which look, from 1, which part was restarted."""
+    look, done = 0, []
+
+    def wait(seconds: float) -> None:
+        nonlocal look
+        look += 1
+        if look > len(reports):
+            raise OverError
+
+    class Supervisor:
+        def stopProcess(self, name: str, wait: bool) -> None:  # noqa: N802
+            done.append((look, name))
+
+        def startProcess(self, name: str, wait: bool) -> None:  # noqa: N802
+            assert done[-1] == (look, name)
+
+    monkeypatch.setattr("time.sleep", wait)
+    monkeypatch.setattr(local_airflow_watch, "parts", lambda home: RUNNING)
+    monkeypatch.setattr(local_airflow_watch, "health", lambda address: reports[look - 1])
+    monkeypatch.setattr(local_airflow_watch, "rpc", lambda home: Supervisor())
+    with pytest.raises(OverError):
+        watch(Path("home"), "http://127.0.0.1:1")
+    return done
+
+
+def test_a_server_that_is_slow_to_start_is_not_restarted_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restarts(monkeypatch, [*[None] * 23, *[HEALTHY] * 3]) == []
+
+
+def test_a_server_that_never_answers_is_restarted_and_given_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restarts(monkeypatch, [None] * 50) == [(24, "airflow:api-server"), (48, "airflow:api-server")]
+
+
+def test_a_part_that_was_well_is_restarted_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    ill = HEALTHY | {"scheduler": "unhealthy"}
+    assert restarts(monkeypatch, [HEALTHY, *[ill] * 7]) == [(7, "airflow:scheduler")]
