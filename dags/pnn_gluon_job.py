@@ -14,6 +14,7 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook, Subproce
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from pnn_gluon_notice import notify
 from pnn_gluon_scores import scores_uri
 from pnn_gluon_waiting import PATIENCE, pause, unsettled
 
@@ -67,17 +68,27 @@ class JobOperator(BashOperator):  # type: ignore[misc]
     at once, since another try would end the same way; anything else, a signal too, fails this try.
     """
 
-    def __init__(self, *, scores_connection: str = "", waits: Mapping[str, int] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        scores_connection: str = "",
+        waits: Mapping[str, int] | None = None,
+        notices: str = "",
+        **options: Any,
+    ) -> None:
         """A job as a task.
 
         Args:
             scores_connection: The id of the Airflow connection whose URI the job gets; "" for none.
             waits: By the id of another task, for how many days before its end is waited first.
+            notices: The id of the Airflow connection of a webhook that is told what was refused or fell back; "" for
+                none.
             options: Those of BashOperator.
         """
         super().__init__(**options)
         self.scores_connection = scores_connection
         self.waits = dict(waits or {})
+        self.notices = notices
 
     def get_env(self, context: Any) -> dict[str, str]:
         """The job's environment: what the task shows, and what is put in only now, so that nothing shows it."""
@@ -115,7 +126,10 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         self.__dict__["subprocess_hook"] = hook  # the one that on_kill ends
         result = hook.run_command(["bash", "-c", self.bash_command], self.get_env(context), cwd=self.cwd)
         if result.exit_code == 0:
-            return json.loads(result.output)
+            outcome: dict[str, Any] = json.loads(result.output)
+            if fallback := _fallback(outcome):
+                notify(self.notices, "fallback", context, fallback)
+            return outcome
         if result.exit_code == REFUSED:
             self.refused(json.loads(result.output), context)
         text = failure(self.task_id, result.exit_code, list(hook.said))
@@ -128,7 +142,15 @@ class JobOperator(BashOperator):  # type: ignore[misc]
             AirflowSkipException: with the reason; the outcome is kept.
         """
         context["ti"].xcom_push(key="return_value", value=outcome)
+        notify(self.notices, "refused", context, reason(outcome))
         raise AirflowSkipException(reason(outcome))
+
+
+def _fallback(outcome: dict[str, Any]) -> str:
+    """Why new scores are those of an older model; "" for any other outcome."""
+    details = outcome.get("details", {})
+    made = outcome.get("status") == "done" and details.get("fallback")
+    return f"scores of {details['score_day']} by the model of {details['model_day']}: {details['why']}" if made else ""
 
 
 def reason(outcome: dict[str, Any]) -> str:

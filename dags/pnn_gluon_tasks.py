@@ -11,6 +11,7 @@ import pendulum
 from airflow.sdk import TriggerRule
 from pnn_gluon_arrival import ArrivalOperator
 from pnn_gluon_job import JobOperator
+from pnn_gluon_notice import failure_notice
 
 from pnn_gluon.config import Config
 from pnn_gluon.pipeline.graph import tasks
@@ -38,8 +39,10 @@ DEFAULTS: dict[str, Any] = {
 
 
 def defaults(config: Config) -> dict[str, Any]:
-    """What all tasks of a pipeline have in common: they run in its own pool."""
-    return DEFAULTS | {"pool": config.name}
+    """What all tasks of a pipeline have in common: its own pool, and who is told of failures."""
+    webhook = config.notices.connection
+    told = {"notices": webhook, "on_failure_callback": failure_notice(webhook)} if webhook else {}
+    return DEFAULTS | {"pool": config.name} | told
 
 
 def every_day(config: Config) -> dict[str, Any]:

@@ -439,6 +439,12 @@ class ArrivalConfig(Section):
     patience_hours: Annotated[float, Field(gt=0, le=240)] = 5
 
 
+class NoticesConfig(Section):
+    """Who is told of what failed, was refused or fell back: the Airflow connection (type HTTP) of a webhook."""
+
+    connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] | None = None
+
+
 class LimitsConfig(Section):
     """The most hours that a day of a step may take in Airflow, by the step's name, in place of its own limit."""
 
@@ -480,6 +486,7 @@ class Config(Section):
     publish: PublishConfig = PublishConfig()
     arrival: ArrivalConfig = ArrivalConfig()
     limits: LimitsConfig = LimitsConfig()
+    notices: NoticesConfig = NoticesConfig()
     engine: EngineConfig = EngineConfig()
 
     path: Path = Field(default=Path("pipeline.toml"), exclude=True)
