@@ -63,9 +63,11 @@ def refuse_shared(config: Config, configs: Path) -> None:
     Raises:
         ConfigError: naming both files, the key and the value.
     """
-    mine = _claims(config, config.path)
-    for path in pipeline_files(configs):
-        other = _claims_of(path)
+    files = pipeline_files(configs)
+    own = next((path for path in files if path.resolve() == config.path), config.path)
+    mine = _claims(config, own)
+    for path in files:
+        other = _claims_of(path) if path != own else None
         if other is None or other.rank >= mine.rank:
             continue
         for key in mine.held:
@@ -108,7 +110,7 @@ def _claims_in(path: Path, content: bytes) -> _Claims | None:
 
 
 def _claims(place: Config | _Place, path: Path) -> _Claims:
-    publish, folder = place.publish, path.parent
+    publish, folder = place.publish, path.resolve().parent  # as load_config has it, also where the file is a link
     root = located(place.store.root, folder).rstrip("/")
     embedded = publish.server == "embedded"
     server = (embedded_folder(publish.folder, root, folder) or str(path)) if embedded else publish.server

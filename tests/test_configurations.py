@@ -84,6 +84,16 @@ def test_tables_of_one_name_on_one_server_are_refused_and_on_two_servers_are_not
         refuse_shared(two, tmp_path)
 
 
+def test_a_file_that_is_a_link_is_no_rival_of_itself(tmp_path: Path) -> None:
+    """As files of a Kubernetes ConfigMap are."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "data").mkdir()
+    real = write(tmp_path / "data", "version_7.toml", "mine", "../store")
+    (tmp_path / "conf" / "mine.toml").symlink_to(real)
+    write(tmp_path / "conf", "other.toml", "mine", "other/store")
+    assert [config.path for config in load_all(tmp_path / "conf")[0]] == [real]
+
+
 def test_a_broken_neighbour_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("name = ")
     (tmp_path / "paper.toml").write_text('name = "a"\n')
