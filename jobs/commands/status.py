@@ -16,7 +16,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
-from pnn_gluon.pipeline.tables import CHAMPIONS, GATES
+from pnn_gluon.pipeline.tables import CHAMPIONS, GATES, SCORES
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -28,6 +28,7 @@ MARKS = {
     "failed": "[red]failed[/]",
 }
 REFUSED = "[yellow]refused[/]"
+FALLBACK = "[yellow]fallback[/]"
 
 
 def command(
@@ -61,16 +62,21 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     states, store, out = day_states(config, days), open_store(config), console()
     names = [step.name for step in (*daily_steps(config), *nightly_steps(config))]
     refusals = {day: _refusals(store, day) for day in days}
+    fallbacks = {day: _fallback(store, day) for day in days}
     table = Table("day", *names, "model in force")
     for day, steps in states.items():
         marks = {name: MARKS[steps[name].word] for name in names}
         if refusals[day] and steps["gate"].word == "done":
             marks["gate"] = REFUSED
+        if fallbacks[day] and steps["score"].word == "done":
+            marks["score"] = FALLBACK
         table.add_row(str(day), *marks.values(), _model_in_force(store, day) or "–")
     out.print(table)
     for day, steps in states.items():
         for reason in refusals[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
+        if fallbacks[day]:
+            out.print(f"score {day} fallback: {fallbacks[day]}", markup=False, soft_wrap=True)
         for name, state in steps.items():
             for line in _explained(name, day, state):
                 out.print(line, markup=False, soft_wrap=True)
@@ -88,6 +94,14 @@ def _explained(name: str, day: datetime.date, state: State) -> list[str]:
 def _refusals(store: Store, day: datetime.date) -> Sequence[str]:
     gate = open_partition(store, GATES, day)
     return gate.details.reasons if gate is not None and gate.kept is None else ()
+
+
+def _fallback(store: Store, day: datetime.date) -> str | None:
+    """Why the scores are those of an older model; None if they are not."""
+    scores = open_partition(store, SCORES, day)
+    if scores is None or scores.kept is not None or not scores.details.fallback:
+        return None
+    return f"by the model of {scores.details.model_day}: {scores.details.why}"
 
 
 def _model_in_force(store: Store, day: datetime.date) -> str | None:

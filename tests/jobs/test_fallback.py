@@ -13,6 +13,7 @@ from typing import Any
 import adbc_driver_postgresql.dbapi as adbc
 import pytest
 
+from jobs.commands.status import print_status
 from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus
@@ -61,7 +62,9 @@ def ask(query: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def test_a_day_without_a_decision_is_scored_by_the_newest_champion_and_says_why(failed: Config) -> None:
+def test_a_day_without_a_decision_is_scored_by_the_newest_champion_and_says_why(
+    failed: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     build(failed, [LAST], ["score", "publish"])
     told = details(failed, "scores", LAST)
     why = f"train of {LAST} failed: PnnError: the device is lost"
@@ -72,6 +75,8 @@ def test_a_day_without_a_decision_is_scored_by_the_newest_champion_and_says_why(
     rows = ask(f"select distinct fallback, model_day from scores where day = '{plus(LAST, 1)}'")
     assert rows == [(True, BEFORE)]
     assert state_words(failed, [LAST])[LAST]["score"] == "done"
+    print_status(failed, [LAST])
+    assert f"score {LAST} fallback: by the model of {BEFORE}: {why}" in capsys.readouterr().out
 
 
 def test_a_step_that_is_late_is_named(failed: Config) -> None:
