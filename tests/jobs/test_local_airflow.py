@@ -33,7 +33,7 @@ from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0
+PATIENCE = 300.0
 PIPELINE = """
 name = "{name}"
 first_day = 2026-11-01
