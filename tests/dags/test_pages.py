@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import os
 import re
 import subprocess
 import sys
@@ -225,3 +226,16 @@ def test_days_that_are_not_over_are_not_shown(site: Site) -> None:
     tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(1)
     shown = site.ask(f"/dags/small_daily/days?first={tomorrow}&last={tomorrow}", "viewer").json()
     assert shown["days"] == []
+
+
+def test_the_command_for_another_airflow_installs_the_pages_where_it_is_told(
+    tmp_path: Path, dag_pipeline: Config
+) -> None:
+    places = {"--configs": dag_pipeline.path, "--into": tmp_path / "dags", "--plugins": tmp_path / "plugins"}
+    command = [sys.executable, "-m", "jobs", "dags", *(str(part) for place in places.items() for part in place)]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=bare, timeout=120)
+    assert done.returncode == 0, done.stderr
+    plugin = tmp_path / "plugins" / "pnn_gluon_pages.py"
+    assert str(plugin) in done.stdout.splitlines()
+    assert repr(str(dag_pipeline.path)) in plugin.read_text()

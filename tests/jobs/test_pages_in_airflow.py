@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -82,8 +83,8 @@ class Site:
         return sum(run["state"] in {"queued", "running"} for run in runs)
 
     def _tasks(self, day: datetime.date) -> Any:
-        run = self.look()["dag"]["runs"][str(day)]["run_id"].replace("+", "%2B")
-        return self.ask(f"/api/v2/dags/small_daily/dagRuns/{run}/taskInstances")["task_instances"]
+        run = self.look()["dag"]["runs"][str(day)]["run_id"]
+        return self.ask(f"/api/v2/dags/small_daily/dagRuns/{quote(run, safe='')}/taskInstances")["task_instances"]
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -204,8 +205,10 @@ def test_a_run_that_hangs_since_its_backfill_was_cancelled_is_shown_and_mended(s
 def test_the_report_is_served_behind_the_login(site: Site) -> None:
     page = site.ask("/pnn_gluon/dags/small_daily/report", user="vera")
     assert f"small: {THREE[0]} to {THREE[-1]}" in page
-    run = site.look()["dag"]["runs"][str(THREE[1])]["run_id"].replace("+", "%2B")
-    assert f"small: {THREE[0]} to {THREE[1]}" in site.ask(f"/pnn_gluon/dags/small_daily/report?run={run}", user="vera")
+    run = site.look()["dag"]["runs"][str(THREE[1])]["run_id"]
+    assert f"small: {THREE[0]} to {THREE[1]}" in site.ask(
+        f"/pnn_gluon/dags/small_daily/report?run={quote(run, safe='')}", user="vera"
+    )
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{site.address}/pnn_gluon/dags/small_daily/report")
 
@@ -247,6 +250,10 @@ def test_a_browser_shows_the_days_and_the_report_and_starts_what_is_stale(site: 
         tab.open(f"{site.address}/dags/small_daily/plugin/pnn-dag-report")
         tab.wait_for(f"{FRAME}.body.innerText.includes('small: {THREE[0]} to {THREE[-1]}')")
         tab.picture(pictures() / f"report-{user}.png")
+        run = quote(site.look()["dag"]["runs"][str(THREE[1])]["run_id"], safe="")
+        for place in (f"runs/{run}/plugin/pnn-run-report", f"runs/{run}/tasks/train/plugin/pnn-task-report"):
+            tab.open(f"{site.address}/dags/small_daily/{place}")
+            tab.wait_for(f"{FRAME}.body.innerText.includes('small: {THREE[0]} to {THREE[1]}')")
 
 
 def _start_in_the_page(site: Site, tab: chromium.Tab) -> None:
