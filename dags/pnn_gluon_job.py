@@ -64,8 +64,9 @@ class _Listening(SubprocessHook):  # type: ignore[misc]
 class JobOperator(BashOperator):  # type: ignore[misc]
     """A job of ours as a task; the JSON object in its last line is the task's XCom, also when it was refused.
 
-    Status 4 (refused, kept) skips the task with the reason. Statuses 2 (usage, configuration) and 3 (input) fail it
-    at once, since another try would end the same way; anything else, a signal too, fails this try.
+    Its outlets are told the day, as their partition. Status 4 (refused, kept) skips the task with the reason. Statuses
+    2 (usage, configuration) and 3 (input) fail it at once, since another try would end the same way; anything else, a
+    signal too, fails this try.
     """
 
     def __init__(
@@ -129,6 +130,8 @@ class JobOperator(BashOperator):  # type: ignore[misc]
             outcome: dict[str, Any] = json.loads(result.output)
             if fallback := _fallback(outcome):
                 notify(self.notices, "fallback", context, fallback)
+            for asset in self.outlets:
+                context["outlet_events"][asset].add_partitions(outcome["day"])
             return outcome
         if result.exit_code == REFUSED:
             self.refused(json.loads(result.output), context)

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from pnn_gluon_tasks import STEP, defaults, every_day, job, steps_as_tasks
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PartitionedAssetTimetable
+from pnn_gluon_tasks import STEP, asset, defaults, every_day, job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
@@ -22,7 +22,10 @@ The steps, what each comes after and what of yesterday it waits for follow from 
 that continues yesterday's work waits for yesterday's, so a backfill of any range gives the same bytes as the days run
 one by one.
 """
-NIGHTLY = "Once labels have matured: measure the model that was in force again, refit its calibrator. No retraining."
+NIGHTLY = """After each promotion, by matured labels: measure the model that was in force, refit its calibrator.
+
+Nothing is retrained. One run for each day that was promoted, whatever is backfilled. By hand it asks for the day.
+"""
 SCORES = """At `publish.deadline` of the day to be scored: scores by the newest model there is, if its own is not there.
 
 Where the daily run has published there is nothing to do. Where a step of it failed, hangs, waits or was never started,
@@ -75,12 +78,16 @@ def scores(config: Config) -> DAG:
 
 
 def nightly(config: Config) -> DAG:
-    """The night of a pipeline."""
-    schedule = CronDataIntervalTimetable("0 6 * * *", timezone="UTC")
+    """What comes after each promotion of a pipeline."""
+    schedule = PartitionedAssetTimetable(assets=asset(config, "model"))
     with DAG(
-        f"{config.name}_nightly", schedule=schedule, doc_md=_documented(NIGHTLY, config), **every_day(config)
+        f"{config.name}_nightly",
+        schedule=schedule,
+        doc_md=_documented(NIGHTLY, config),
+        params={"day": Param(None, type=["null", "string"], format="date", title="Day", description="By hand.")},
+        **every_day(config),
     ) as dag:
-        steps_as_tasks(config, nightly_steps(config))
+        steps_as_tasks(config, nightly_steps(config), {"PNN_GLUON_DAY": "{{ dag_run.partition_key or params.day }}"})
     return dag
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pendulum
-from airflow.sdk import TriggerRule
+from airflow.sdk import Asset, TriggerRule
 from pnn_gluon_arrival import ArrivalOperator
 from pnn_gluon_job import JobOperator
 from pnn_gluon_notice import failure_notice
@@ -83,13 +83,30 @@ def _task(operator: type[Job], name: str, command: str, config: Config, env: Map
     )
 
 
-def steps_as_tasks(config: Config, steps: Sequence[Step]) -> None:
-    """A task for each of these steps, joined as the steps' inputs ask for."""
+ASSETS = {"ingest": "rows", "feature_map": "map", "promote": "model", "publish": "scores"}
+"""By step the asset that it brings up to date, one partition a day."""
+
+
+def asset(config: Config, name: str) -> Asset:
+    """An asset of a pipeline, as Airflow shows it."""
+    return Asset(name=f"{config.name}_{name}", uri=f"pnn-gluon://{config.name}/{name}")
+
+
+def steps_as_tasks(config: Config, steps: Sequence[Step], day: dict[str, str] = DAY) -> None:
+    """A task for each of these steps, joined as the steps' inputs ask for; `day` is where a job finds its day."""
     made: dict[str, JobOperator] = {}
     for task in tasks(config, steps):
         alone = {"max_active_tis_per_dag": 1} if task.step.alone else {}
         limit = timedelta(hours=task.step.limit(config))
-        made[task.step.name] = job(task.step.name, config, waits=task.waits, execution_timeout=limit, **alone)
+        made[task.step.name] = job(
+            task.step.name,
+            config,
+            env=day,
+            waits=task.waits,
+            execution_timeout=limit,
+            outlets=[asset(config, ASSETS[task.step.name])] if task.step.name in ASSETS else [],
+            **alone,
+        )
     for task in tasks(config, steps):
         for name in task.after:
             made[name] >> made[task.step.name]

@@ -142,7 +142,7 @@ def test_the_dag_makes_the_same_bytes_as_the_steps_by_hand(ran: Config, tmp_path
 
 
 def test_the_night_runs_after_the_day(ran: Config, dags: dict[str, Any]) -> None:
-    dag_runner.run_day(dags["small_nightly"], LAST)
+    dag_runner.run_day(dags["small_nightly"], LAST, {"day": str(LAST)})
     store = open_store(ran)
     made = store.manifest("reevaluations", LAST)
     assert made is not None
