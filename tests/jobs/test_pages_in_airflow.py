@@ -27,7 +27,7 @@ from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, st
 pytestmark = pytest.mark.long
 
 THREE = DAYS[:3]
-PATIENCE = 400.0
+PATIENCE = 900.0
 RANGE = f"first={THREE[0]}&last={THREE[-1]}"
 
 
