@@ -4,6 +4,9 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pnn_gluon.days import parse_day
+from pnn_gluon.errors import ConfigError
+
 _OF_DAYS = ("scheduled", "backfill")
 """Kinds of runs whose logical date is the day they work on; a run by hand has the date it was given."""
 
@@ -104,9 +107,14 @@ def run_day(session: Any, dag_id: str, run_id: str) -> datetime.date | None:
     from airflow.models import DagRun
     from sqlalchemy import select
 
-    asked = select(DagRun.data_interval_start).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
-    start = session.scalar(asked)
-    return None if start is None else start.date()
+    asked = select(DagRun.data_interval_start, DagRun.partition_key).where(
+        DagRun.dag_id == dag_id, DagRun.run_id == run_id
+    )
+    start, partition = session.execute(asked).first() or (None, None)
+    try:
+        return start.date() if start else parse_day(partition or "")  # a night has its day as its partition
+    except ConfigError:
+        return None
 
 
 def _missing_pools(session: Any, wanted: Iterable[str]) -> list[str]:
