@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.airflow.plugin import entry
 from jobs.airflow.plugin_stub import write_plugin
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from tests.dags.conftest import DAG_DAYS
 
+PLUGIN = Path(__file__).parents[2] / "jobs/airflow/plugin"
 ROLES = ("viewer", "user", "op", "admin")
 READING = (
     "/page",
@@ -59,7 +59,9 @@ def site(dags: dict[str, Any], dag_pipeline: Config) -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the test's, of no less than 64 bytes: " + "x" * 64)
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", ",".join(f"{role}:{role}" for role in ROLES))
-        site = Site(entry.OnDemand(dag_pipeline.path))
+        from jobs.airflow.plugin.entry import OnDemand  # it imports Airflow, whose home has to be set before
+
+        site = Site(OnDemand(dag_pipeline.path))
         yield site
         site.close()
 
@@ -163,9 +165,9 @@ def test_the_page_is_shown_in_airflow_alone_and_runs_no_script_but_its_own(site:
 
 
 def test_the_page_puts_data_into_itself_as_text_only() -> None:
-    script = (Path(entry.__file__).parent / "page.js").read_text()
+    script = (PLUGIN / "page.js").read_text()
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://", script)
-    page = (Path(entry.__file__).parent / "page.html").read_text()
+    page = (PLUGIN / "page.html").read_text()
     assert not re.search(r"https?://|<script>|onclick|style=", page)
 
 

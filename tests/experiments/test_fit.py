@@ -210,6 +210,7 @@ def test_a_network_starts_from_a_machine_trained_before(folder, caplog):
     plain, pretrained = run(folder, "fnn")[1], run(folder, "fnn", 1, "training.pretrain_epochs=2")[1]
     assert not same(plain, pretrained)
     caplog.set_level("INFO", "pnn_gluon")
+    caplog.clear()
     config = load_fit_config(folder / "fit.toml", "fnn", ["training.pretrain_epochs=2"])
     fit(config.plan("fnn"), load_dataset(config), 1)
     told = [message.split(":")[1].strip() for message in caplog.messages[:3]]

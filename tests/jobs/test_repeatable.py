@@ -166,8 +166,8 @@ def test_a_repaired_store_is_the_store_built_from_the_same_files_at_once(built: 
         in_force[config.path] = {
             name: content
             for name, content in manifests.items()
-            if name.count("/") == 1 and any(str(day) in name for day in days)
-        }
+            if name.count("/") == 1 and any(str(day) in name for day in days) and not name.startswith("published/")
+        }  # what was published before stays on record
     assert in_force[built.path] == in_force[pipeline.path]
 
 
