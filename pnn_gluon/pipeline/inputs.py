@@ -116,7 +116,8 @@ class Parent(Input["Partition[D] | None"]):
         Raises:
             InputError: with the command that makes it.
         """
-        return parent_of(self.table, reading)
+        first = reading.day <= reading.config.first_day
+        return None if first else reading.need(self.table, plus(reading.day, -1))
 
     @property
     def words(self) -> str:
@@ -126,32 +127,6 @@ class Parent(Input["Partition[D] | None"]):
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, of the past."""
         return (Edge(self.table.name, back=1),)
-
-
-def parent_of(table: Table[D], reading: "Reading") -> "Partition[D] | None":
-    """Yesterday's partition, None on the first day."""
-    return reading.need(table, plus(reading.day, -1)) if reading.day > reading.config.first_day else None
-
-
-@dataclasses.dataclass(frozen=True)
-class Maybe(Input["Partition[D] | None"]):
-    """A table of the day, or of so many days before, that need not be there."""
-
-    table: Table[D]
-    before: int = 0
-
-    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
-        """Read it, if it is there."""
-        return reading.maybe(self.table, plus(reading.day, -self.before))
-
-    @property
-    def words(self) -> str:
-        """What it is, for people."""
-        return f"`{self.table.name}`{f' of D-{self.before}' if self.before else ''} if there"
-
-    def edges(self, config: Config) -> tuple[Edge, ...]:
-        """The table, which is not waited for."""
-        return (Edge(self.table.name, back=self.before, needed=False),)
 
 
 @dataclasses.dataclass(frozen=True)

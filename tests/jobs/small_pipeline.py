@@ -58,6 +58,17 @@ bootstrap_repeats = 20
 server = "env:PNN_GLUON_TEST_SCORES"
 """
 
+NAMED_PIPELINE = """
+name = "{name}"
+first_day = 2026-11-01
+store = {{ root = "{name}/store" }}
+fields = [{{ name = "c1" }}]
+source = {{ logs = "{name}/logs/{{day}}.tsv", columns = ["label", "c1"] }}
+[model]
+name = "fm"
+"""
+"""A pipeline that loads and reads nothing; the name is filled in."""
+
 
 def raw_options() -> SyntheticOptions:
     return SyntheticOptions(

@@ -6,22 +6,13 @@ import pytest
 
 from jobs.airflow.plugin.pipelines import pipelines
 from pnn_gluon.errors import ConfigError
-
-TOML = """
-name = "{name}"
-first_day = 2026-11-01
-store = {{ root = "{name}/store" }}
-fields = [{{ name = "c1" }}]
-source = {{ logs = "{name}/logs/{{day}}.tsv", columns = ["label", "c1"] }}
-[model]
-name = "fm"
-"""
+from tests.jobs.small_pipeline import NAMED_PIPELINE
 
 
 @pytest.fixture
 def configs(tmp_path: Path) -> Path:
     for name in ("a", "a_daily", "b"):
-        (tmp_path / f"{name}.toml").write_text(TOML.format(name=name))
+        (tmp_path / f"{name}.toml").write_text(NAMED_PIPELINE.format(name=name))
     return tmp_path
 
 
@@ -43,12 +34,12 @@ def test_a_dag_is_of_the_pipeline_whose_name_it_has_before_one_of_our_endings(co
 
 def test_files_that_have_no_dags_are_named_and_a_mended_one_is_known_at_once(configs: Path) -> None:
     (configs / "b.toml").write_text("name = 1")
-    (configs / "twin.toml").write_text(TOML.format(name="a"))
+    (configs / "twin.toml").write_text(NAMED_PIPELINE.format(name="a"))
     found = pipelines(configs)
     assert (sorted(found.known), found.broken) == (["a", "a_daily"], ("b.toml", "twin.toml"))
     assert found.known["a"].path.name == "a.toml"
     (configs / "a.toml").unlink()
-    (configs / "b.toml").write_text(TOML.format(name="bb"))
+    (configs / "b.toml").write_text(NAMED_PIPELINE.format(name="bb"))
     mended = pipelines(configs)
     assert (sorted(mended.known), mended.broken) == (["a", "a_daily", "bb"], ())
     assert mended.known["a"].path.name == "twin.toml"

@@ -31,18 +31,10 @@ from jobs.airflow.supervisor_calls import rpc, socket_path
 from jobs.commands import down as down_command
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+from tests.jobs.small_pipeline import NAMED_PIPELINE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0
-PIPELINE = """
-name = "{name}"
-first_day = 2026-11-01
-store = {{ root = "{name}/store" }}
-fields = [{{ name = "c1" }}]
-source = {{ logs = "{name}/logs/{{day}}.tsv", columns = ["label", "c1"] }}
-[model]
-name = "fm"
-"""
 TINY_DAG = """
 from airflow.sdk import dag, task
 
@@ -88,8 +80,8 @@ def place(folder: Path) -> Local:
     (folder / "air flow 100%" / "dags" / "tiny.py").write_text(TINY_DAG)
     (folder / "conf").mkdir()
     for name in ("alpha", "beta"):
-        (folder / "conf" / f"{name}.toml").write_text(PIPELINE.format(name=name))
-    (folder / "conf" / "broken.toml").write_text(PIPELINE.format(name="broken") + "nmae = 1\n")
+        (folder / "conf" / f"{name}.toml").write_text(NAMED_PIPELINE.format(name=name))
+    (folder / "conf" / "broken.toml").write_text(NAMED_PIPELINE.format(name="broken") + "nmae = 1\n")
     return Local(folder / "air flow 100%", folder / "conf", free_port(), ())
 
 
@@ -214,7 +206,7 @@ def test_a_missing_pool_is_said_in_the_details_of_the_task_and_up_makes_it(local
 
 
 def test_a_file_that_is_added_while_it_is_up_is_taken_up(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    (local.configs / "gamma.toml").write_text(PIPELINE.format(name="gamma"))
+    (local.configs / "gamma.toml").write_text(NAMED_PIPELINE.format(name="gamma"))
     up(local.home, local.settings)
     assert "broken.toml: model.nmae: " in capsys.readouterr().err
     wait_for(lambda: ask(local, "select 1 from dag where dag_id = 'gamma_daily'"))

@@ -17,7 +17,6 @@ from pnn_gluon.pipeline.inputs import (
     InForceThen,
     Input,
     LabelledOver,
-    Maybe,
     Need,
     Newest,
     Over,
@@ -75,14 +74,6 @@ def test_a_needed_table_is_that_of_the_day_and_its_parent_that_of_the_day_before
     for day, wanted, missing in ((FIRST, Need(MAPS), FIRST), (DAYS[1], Parent(MAPS), FIRST)):
         with pytest.raises(InputError, match=f"maps of {missing} is missing, needed for {day}"):
             read(config, day, wanted)
-
-
-def test_a_table_that_need_not_be_there_may_be_of_an_earlier_day(tmp_path: Path) -> None:
-    config = configured(tmp_path)
-    put(config, MAPS, DAYS[1])
-    assert read(config, DAYS[1], Maybe(MAPS)).day == DAYS[1]
-    assert read(config, DAYS[2], Maybe(MAPS, before=1)).day == DAYS[1]
-    assert read(config, DAYS[1], Maybe(MAPS, before=1)) is None
 
 
 def recorded(config: Config, day: datetime.date) -> set[str]:
