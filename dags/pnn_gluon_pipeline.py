@@ -5,16 +5,17 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PartitionedAssetTimetable
-from pnn_gluon_tasks import STEP, asset, defaults, every_day, job, steps_as_tasks
+from pnn_gluon_documented import documented
+from pnn_gluon_export import export_dag
+from pnn_gluon_tasks import STEP, asset, every_day, job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_limits
-from pnn_gluon.pools import SCORES_SUFFIX, pools_of
+from pnn_gluon.pools import SCORES_SUFFIX
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
 
@@ -32,7 +33,6 @@ Where the daily run has published there is nothing to do. Where a step of it fai
 the requests are scored by the newest model in force: a fallback, which `export.json` and the score table call so. Once
 the daily run is mended it publishes the day's own scores over them.
 """
-EXPORT = "By hand: score chosen days with the model of a chosen day, into a table of their own."
 
 
 def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
@@ -53,13 +53,13 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
     refuse_unknown_limits(config)
     if configs is not None:
         refuse_shared(config, Path(configs))
-    return {dag.dag_id: dag for dag in (daily(config), scores(config), nightly(config), export(config))}
+    return {dag.dag_id: dag for dag in (daily(config), scores(config), nightly(config), export_dag(config))}
 
 
 def daily(config: Config) -> DAG:
     """The day of a pipeline."""
     schedule = CronDataIntervalTimetable("@daily", timezone="UTC")
-    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=_documented(DAILY, config), **every_day(config)) as dag:
+    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=documented(DAILY, config), **every_day(config)) as dag:
         steps_as_tasks(config, daily_steps(config))
     return dag
 
@@ -70,7 +70,7 @@ def scores(config: Config) -> DAG:
     schedule = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
     pool = f"{config.name}{SCORES_SUFFIX}"
     with DAG(
-        f"{config.name}_scores", schedule=schedule, doc_md=_documented(SCORES, config, pool), **every_day(config)
+        f"{config.name}_scores", schedule=schedule, doc_md=documented(SCORES, config, pool), **every_day(config)
     ) as dag:
         score, publish = (job(name, config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish"))
         score >> publish
@@ -83,65 +83,9 @@ def nightly(config: Config) -> DAG:
     with DAG(
         f"{config.name}_nightly",
         schedule=schedule,
-        doc_md=_documented(NIGHTLY, config),
+        doc_md=documented(NIGHTLY, config),
         params={"day": Param(None, type=["null", "string"], format="date", title="Day", description="By hand.")},
         **every_day(config),
     ) as dag:
         steps_as_tasks(config, nightly_steps(config), {"PNN_GLUON_DAY": "{{ dag_run.partition_key or params.day }}"})
     return dag
-
-
-def export(config: Config) -> DAG:
-    """The export form of a pipeline."""
-    with DAG(
-        f"{config.name}_export",
-        schedule=None,
-        catchup=False,
-        default_args=defaults(config),
-        tags=["pnn_gluon", config.name],
-        doc_md=_documented(EXPORT, config),
-        params=_export_form(config),
-    ) as dag:
-        job(
-            "export",
-            config,
-            'export --days "$PNN_GLUON_FIRST..$PNN_GLUON_LAST" --model-day "$PNN_GLUON_MODEL"'
-            ' --name "$PNN_GLUON_NAME" --rows "$PNN_GLUON_ROWS"',
-            env={
-                "PNN_GLUON_FIRST": "{{ params.first_day }}",
-                "PNN_GLUON_LAST": "{{ params.last_day }}",
-                "PNN_GLUON_MODEL": "{{ params.model_day }}",
-                "PNN_GLUON_NAME": "{{ params.name }}",
-                "PNN_GLUON_ROWS": "{{ params.rows }}",
-            },
-        )
-    return dag
-
-
-def _documented(text: str, config: Config, pool: str | None = None) -> str:
-    """What a DAG does, and what to do when its pool is missing, of which Airflow itself says little."""
-    pool = pool or config.name
-    return (
-        f"{text}\nConfiguration: `{config.path}`. Its pool is `{pool}`. Without it tasks stay *scheduled* "
-        "for ever, and the details of a task say why: make it under *Admin*, *Pools*, or by "
-        f"`airflow pools set {pool} {pools_of(config)[pool]} pnn_gluon`."
-    )
-
-
-def _export_form(config: Config) -> dict[str, Param]:
-    """What is asked before an export; the job checks it again."""
-    first = config.first_day.isoformat()
-    day: dict[str, Any] = {"type": "string", "format": "date"}
-    return {
-        "first_day": Param(first, title="First day", description="First day to score.", **day),
-        "last_day": Param(first, title="Last day", description="Last day to score.", **day),
-        "model_day": Param(first, title="Model", description="Day of the model to score with.", **day),
-        "rows": Param("requests", title="Rows", enum=["logs", "requests"], type="string"),
-        "name": Param(
-            "by_hand",
-            title="Name",
-            type="string",
-            pattern="^[a-z][a-z0-9_]{0,30}$",
-            description="Lower-case letters, digits and _; the table is exports_<name>.",
-        ),
-    }
