@@ -3,7 +3,7 @@
 from typing import Any
 
 from airflow.sdk import DAG, Param
-from pnn_gluon_documented import documented
+from pnn_gluon_docs import documented
 from pnn_gluon_tasks import defaults, job
 
 from pnn_gluon.config import Config

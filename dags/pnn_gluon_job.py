@@ -18,12 +18,14 @@ from pnn_gluon_notice import notify
 from pnn_gluon_scores import scores_uri
 from pnn_gluon_waiting import PATIENCE, pause, unsettled
 
+from pnn_gluon.config import NoticesConfig
 from pnn_gluon.signals import death_by_signal
 
 USAGE, INPUT, REFUSED = 2, 3, 4
 """Exit statuses of a job with a meaning of their own: another try would not help, or the champion stays."""
 
 KEPT_LINES = 200
+NOBODY = NoticesConfig()
 
 
 class _Listening(SubprocessHook):  # type: ignore[misc]
@@ -74,7 +76,7 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         *,
         scores_connection: str = "",
         waits: Mapping[str, int] | None = None,
-        notices: str = "",
+        notices: NoticesConfig = NOBODY,
         **options: Any,
     ) -> None:
         """A job as a task.
@@ -82,8 +84,7 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         Args:
             scores_connection: The id of the Airflow connection whose URI the job gets; "" for none.
             waits: By the id of another task, for how many days before its end is waited first.
-            notices: The id of the Airflow connection of a webhook that is told what was refused or fell back; "" for
-                none.
+            notices: Who is told what was refused or fell back.
             options: Those of BashOperator.
         """
         super().__init__(**options)

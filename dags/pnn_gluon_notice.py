@@ -1,66 +1,71 @@
-"""Notices of what failed, was refused or fell back to an older model: one POST of JSON each, to a webhook.
+"""Notices of what failed, was refused, fell back to an older model or is late: to a webhook, by mail, or both.
 
 The webhook is an Airflow connection of type HTTP: its URL in *host* (with schema and port beside it, or whole), a token
-in *password*, which goes into the header Authorization, more headers in *extra*.
+in *password*, which goes into the header Authorization, more headers in *extra*. It gets one POST of JSON. The mail
+server is one of type SMTP, whose *extra* names the sender in `from_email`.
 """
 
+import html
 import json
 import logging
 import urllib.request
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow.sdk import Connection
+
+from pnn_gluon.config import NoticesConfig
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0
 """Seconds; a notice is not worth more of a task's time."""
 
+Message: TypeAlias = dict[str, str]
 
-def failure_notice(connection_id: str) -> Callable[[Any], None]:
+
+def failure_notice(notices: NoticesConfig) -> Callable[[Any], None]:
     """What Airflow calls when a task has failed for good."""
 
     def tell(context: Any) -> None:
-        notify(connection_id, "failed", context, str(context.get("exception") or "see the task's log"))
+        notify(notices, "failed", context, str(context.get("exception") or "see the task's log"))
 
     return tell
 
 
-def notify(connection_id: str, event: str, context: Any, why: str) -> None:
-    """Send a notice; one that cannot be sent is a warning in the task's log, and changes nothing else.
+def notify(notices: NoticesConfig, event: str, context: Any, why: str) -> None:
+    """Tell of a task.
 
     Args:
-        connection_id: Of the webhook; "" for no notices.
+        notices: Who is told.
         event: `failed`, `refused` or `fallback`.
         context: Of the task.
         why: In the job's own words.
     """
-    if not connection_id:
-        return
-    try:
-        with urllib.request.urlopen(_request(connection_id, _message(event, context, why)), timeout=TIMEOUT):
-            log.info("told the webhook %s: %s", connection_id, event)
-    except Exception as error:  # a task must not end otherwise because nobody could be told
-        log.warning("the webhook %s could not be told of this: %s", connection_id, type(error).__name__)
-
-
-def _message(event: str, context: Any, why: str) -> dict[str, str]:
-    """The notice; chat programs show `text`."""
     ti, start = context["ti"], context.get("data_interval_start")
     day = f"{start:%Y-%m-%d}" if start else ""
-    return {
-        "text": f"{ti.dag_id}: {ti.task_id} {day} {event}: {why}",
-        "event": event,
-        "dag": ti.dag_id,
-        "task": ti.task_id,
-        "day": day,
-        "run": ti.run_id,
-        "why": why,
-    }
+    send(notices, message(event, ti.dag_id, ti.task_id, day, ti.run_id, why))
 
 
-def _request(connection_id: str, message: dict[str, str]) -> urllib.request.Request:
+def message(event: str, dag: str, task: str, day: str, run: str, why: str) -> Message:
+    """A notice; chat programs show `text`."""
+    text = " ".join([f"{dag}:", *filter(None, (task, day)), f"{event}: {why}"])
+    return {"text": text, "event": event, "dag": dag, "task": task, "day": day, "run": run, "why": why}
+
+
+def send(notices: NoticesConfig, told: Message) -> None:
+    """Send a notice; one that cannot be sent is a warning in the log, and changes nothing else."""
+    for connection, post in ((notices.connection, _post), (notices.smtp, _mail)):
+        if not connection:
+            continue
+        try:
+            post(connection, notices, told)
+            log.info("told %s: %s", connection, told["event"])
+        except Exception as error:  # a task must not end otherwise because nobody could be told
+            log.warning("%s could not be told of this: %s", connection, type(error).__name__)
+
+
+def _post(connection_id: str, notices: NoticesConfig, told: Message) -> None:
     connection = Connection.get(connection_id)
     host = connection.host or ""
     port = f":{connection.port}" if connection.port else ""
@@ -68,4 +73,15 @@ def _request(connection_id: str, message: dict[str, str]) -> urllib.request.Requ
     headers = {"Content-Type": "application/json", **(connection.extra_dejson.get("headers") or {})}
     if connection.password:
         headers["Authorization"] = f"Bearer {connection.password}"
-    return urllib.request.Request(url, json.dumps(message).encode(), headers, method="POST")
+    request = urllib.request.Request(url, json.dumps(told).encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=TIMEOUT):
+        pass
+
+
+def _mail(connection_id: str, notices: NoticesConfig, told: Message) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    subject = f"{told['dag']}: {told['task']} {told['day']} {told['event']}"
+    body = "".join(f"<dt>{name}</dt><dd><pre>{html.escape(text)}</pre></dd>" for name, text in told.items() if text)
+    with SmtpHook(connection_id) as mail:
+        mail.send_email_smtp(to=list(notices.to), subject=subject, html_content=f"<dl>{body}</dl>")

@@ -7,14 +7,15 @@ import re
 from pathlib import Path
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PartitionedAssetTimetable
-from pnn_gluon_documented import documented
+from pnn_gluon_docs import documented
 from pnn_gluon_export import export_dag
-from pnn_gluon_tasks import STEP, asset, every_day, job, steps_as_tasks
+from pnn_gluon_late import deadline
+from pnn_gluon_tasks import STEP, asset, every_day, step_job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_limits
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_limits, step
 from pnn_gluon.pools import SCORES_SUFFIX
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
@@ -59,7 +60,13 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
 def daily(config: Config) -> DAG:
     """The day of a pipeline."""
     schedule = CronDataIntervalTimetable("@daily", timezone="UTC")
-    with DAG(f"{config.name}_daily", schedule=schedule, doc_md=documented(DAILY, config), **every_day(config)) as dag:
+    with DAG(
+        f"{config.name}_daily",
+        schedule=schedule,
+        doc_md=documented(DAILY, config),
+        deadline=deadline(config),
+        **every_day(config),
+    ) as dag:
         steps_as_tasks(config, daily_steps(config))
     return dag
 
@@ -72,7 +79,9 @@ def scores(config: Config) -> DAG:
     with DAG(
         f"{config.name}_scores", schedule=schedule, doc_md=documented(SCORES, config, pool), **every_day(config)
     ) as dag:
-        score, publish = (job(name, config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish"))
+        score, publish = (
+            step_job(step(name), config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish")
+        )
         score >> publish
     return dag
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pendulum
-from airflow.sdk import Asset, TriggerRule
+from airflow.sdk import Asset, TaskGroup, TriggerRule
 from pnn_gluon_arrival import ArrivalOperator
+from pnn_gluon_docs import GROUPS, arrival_doc, step_doc
 from pnn_gluon_job import JobOperator
+from pnn_gluon_links import LINKS
 from pnn_gluon_notice import failure_notice
 
 from pnn_gluon.config import Config
-from pnn_gluon.pipeline.graph import tasks
+from pnn_gluon.pipeline.graph import Task, tasks
 from pnn_gluon.pipeline.inputs import RawLogs, Requests
 from pnn_gluon.pipeline.step import Step
 
@@ -39,10 +41,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def defaults(config: Config) -> dict[str, Any]:
-    """What all tasks of a pipeline have in common: its own pool, and who is told of failures."""
-    webhook = config.notices.connection
-    told = {"notices": webhook, "on_failure_callback": failure_notice(webhook)} if webhook else {}
-    return DEFAULTS | {"pool": config.name} | told
+    """What all tasks of a pipeline have in common: its own pool, its owner, and who is told of failures."""
+    told = {"on_failure_callback": failure_notice(config.notices)} if config.notices.anybody else {}
+    return DEFAULTS | {"pool": config.name, "owner": config.owner, "notices": config.notices} | told
 
 
 def every_day(config: Config) -> dict[str, Any]:
@@ -94,33 +95,47 @@ def asset(config: Config, name: str) -> Asset:
 
 def steps_as_tasks(config: Config, steps: Sequence[Step], day: dict[str, str] = DAY) -> None:
     """A task for each of these steps, joined as the steps' inputs ask for; `day` is where a job finds its day."""
+    groups = {
+        name: TaskGroup(name, prefix_group_id=False, tooltip=GROUPS[name])
+        for name in dict.fromkeys(step.group for step in steps)
+    }
     made: dict[str, JobOperator] = {}
     for task in tasks(config, steps):
-        alone = {"max_active_tis_per_dag": 1} if task.step.alone else {}
-        limit = timedelta(hours=task.step.limit(config))
-        made[task.step.name] = job(
-            task.step.name,
-            config,
-            env=day,
-            waits=task.waits,
-            execution_timeout=limit,
-            outlets=[asset(config, ASSETS[task.step.name])] if task.step.name in ASSETS else [],
-            **alone,
-        )
-    for task in tasks(config, steps):
-        for name in task.after:
-            made[name] >> made[task.step.name]
-        for kind, ahead in _raw_files(task.step):
-            wait_for(kind, ahead, config) >> made[task.step.name]
+        with groups[task.step.group]:
+            made[task.step.name] = _step_as_task(config, task, day)
+            waiting = [wait_for(kind, ahead, config) for kind, ahead in _raw_files(task.step)]
+        for before in [*(made[name] for name in task.after), *waiting]:
+            before >> made[task.step.name]
+
+
+def _step_as_task(config: Config, task: Task, day: dict[str, str]) -> JobOperator:
+    step = task.step
+    alone = {"max_active_tis_per_dag": 1} if step.alone else {}
+    return step_job(
+        step,
+        config,
+        env=day,
+        waits=task.waits,
+        execution_timeout=timedelta(hours=step.limit(config)),
+        outlets=[asset(config, ASSETS[step.name])] if step.name in ASSETS else [],
+        **alone,
+    )
+
+
+def step_job(step: Step, config: Config, command: str = "", **options: Any) -> JobOperator:
+    """A task that runs a step, with what people want to know of it: a doc, and links to what it made."""
+    task = job(step.name, config, command, doc_md=step_doc(step, config), **options)
+    task.operator_extra_links = LINKS
+    return task
 
 
 def wait_for(kind: str, ahead: int, config: Config) -> ArrivalOperator:
     """A task that waits for the raw files of a kind, of so many days after the day."""
-    day = {"PNN_GLUON_DAY": f"{{{{ macros.ds_add(data_interval_start | ds, {ahead}) }}}}"}
+    env = {"PNN_GLUON_DAY": f"{{{{ macros.ds_add(data_interval_start | ds, {ahead}) }}}}"}
+    command = f'arrived {kind} --day "$PNN_GLUON_DAY"'
     patience = None if os.environ.get(LOOK_ONCE) else timedelta(hours=config.arrival.patience_hours)
-    return _task(
-        ArrivalOperator, f"wait_for_{kind}", f'arrived {kind} --day "$PNN_GLUON_DAY"', config, day, patience=patience
-    )
+    doc = arrival_doc(kind, config)
+    return _task(ArrivalOperator, f"wait_for_{kind}", command, config, env, patience=patience, doc_md=doc)
 
 
 def _raw_files(step: Step) -> list[tuple[str, int]]:

@@ -1,6 +1,5 @@
 """The tables of the documents that follow from what is declared: `python -m jobs.document` writes them anew."""
 
-import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def steps_table() -> str:
     """What every step reads and does, and the options it depends on."""
-    rows = [(step.name, step.schedule, _reads(step), _does(step), _options(step)) for step in STEPS if not step.by_hand]
+    rows = [
+        (step.name, step.schedule, step.reads, step.does.removesuffix("."), _options(step))
+        for step in STEPS
+        if not step.by_hand
+    ]
     return _table(("step", "runs", "reads", "does", "depends on"), rows)
 
 
@@ -84,16 +87,6 @@ def derived(name: str) -> str:
             raise LookupError(f"{name}: no part between {begin.strip()} and {end.strip()}")
         text = text[: found.start()] + begin + make() + end + text[found.end() :]
     return text
-
-
-def _reads(step: Step) -> str:
-    return ", ".join(words for declared in step.inputs if (words := declared.words))
-
-
-def _does(step: Step) -> str:
-    """The first line of what is said of the step's work."""
-    said: str = importlib.import_module(f"jobs.steps.{step.name}").build.__doc__
-    return said.splitlines()[0].removesuffix(".")
 
 
 def _options(step: Step) -> str:

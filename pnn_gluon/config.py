@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -439,10 +439,30 @@ class ArrivalConfig(Section):
     patience_hours: Annotated[float, Field(gt=0, le=240)] = 5
 
 
-class NoticesConfig(Section):
-    """Who is told of what failed, was refused or fell back: the Airflow connection (type HTTP) of a webhook."""
+ConnectionId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
-    connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] | None = None
+
+class NoticesConfig(Section):
+    """Who is told of what failed, was refused, fell back or is late.
+
+    `connection` is the Airflow connection (type HTTP) of a webhook, `smtp` that (type SMTP) of a mail server, by which
+    those in `to` get a mail.
+    """
+
+    connection: ConnectionId | None = None
+    smtp: ConnectionId | None = None
+    to: tuple[Annotated[str, Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _a_mail_has_a_server_and_somebody_to_go_to(self) -> Self:
+        if bool(self.smtp) != bool(self.to):
+            raise ValueError("smtp, the connection of a mail server, and to, the addresses, come together")
+        return self
+
+    @property
+    def anybody(self) -> bool:
+        """Whether there is anybody to be told."""
+        return bool(self.connection or self.smtp)
 
 
 class LimitsConfig(Section):
@@ -468,10 +488,12 @@ class EngineConfig(Section):
 class Config(Section):
     """One pipeline: everything that decides what a day's files hold.
 
-    `last_day` is for a pipeline over past logs: Airflow schedules no day after it.
+    `last_day` is for a pipeline over past logs: Airflow schedules no day after it. `owner` is who Airflow shows as the
+    owner of its tasks.
     """
 
     name: Name
+    owner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$")] = "pnn_gluon"
     first_day: Day
     last_day: Day | None = None
     store: StoreConfig

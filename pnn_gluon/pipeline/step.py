@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Schedule: TypeAlias = Literal["daily", "nightly", "by hand"]
 """When a step runs. A nightly step is a daily one where a daily one reads what it makes."""
 
+Group: TypeAlias = Literal["data", "model", "scores"]
+"""The part of a day that a step belongs to."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -26,11 +29,14 @@ class Step:
     Attributes:
         name: Of the step and its module.
         table: What it makes.
+        does: What it does, in a sentence.
+        mend: What to look at when it fails, in a sentence or two.
         inputs: What it reads, in this order; `build` gets these and nothing else.
         options: Sections (`source`) and options (`training.epochs`) it depends on; `build` sees no others.
         version: Goes up when the same inputs and options give something else than before, and days made before are to
             be made again. A changed default is such a change.
         schedule: When it runs.
+        group: The part of the day that it belongs to.
         by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
         alone: Whether one machine is busy with one day of it.
         hours: The most that a day may take, after which Airflow ends it; `limits.hours` gives another number.
@@ -38,10 +44,13 @@ class Step:
 
     name: str
     table: Table[Any]
+    does: str = ""
+    mend: str = ""
     inputs: tuple[Input[Any], ...] = ()
     options: tuple[str, ...] = ()
     version: int = 1
     schedule: Schedule = "daily"
+    group: Group = "data"
     by_hand: str = ""
     alone: bool = False
     hours: float = 2.0
@@ -52,6 +61,11 @@ class Step:
         for declared in self.inputs:
             known.add(declared, reading)
         return known
+
+    @property
+    def reads(self) -> str:
+        """What it reads, in words."""
+        return ", ".join(words for declared in self.inputs if (words := declared.words))
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables that its inputs come from."""

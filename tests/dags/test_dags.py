@@ -1,11 +1,13 @@
 """The DAGs in real Airflow: they load light, run days in order, and let no value into a shell."""
 
 import inspect
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,8 @@ from tests.dags.conftest import AFTER, DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, raw_options, tree
 
 ROOT = Path(__file__).parents[2]
+
+LINK_NAMES = ["Run in the store", "Rows and rejects", "Report of the day"]
 
 LOADED = """
 import sys
@@ -70,6 +74,39 @@ def test_tasks_are_joined_and_wait_for_earlier_days_as_the_steps_inputs_ask(
         made = dags[name].get_task(task.step.name)
         assert made.upstream_task_ids == set(task.after) | waiting.get(task.step.name, set())
         assert (made.waits, made.depends_on_past) == (task.waits, False)
+
+
+def test_a_day_has_three_groups_whose_tasks_keep_their_names(dags: dict[str, Any]) -> None:
+    groups = dags["small_daily"].task_group.children
+    assert list(groups) == ["data", "model", "scores"]
+    assert set(groups["data"].children) == {"wait_for_logs", "ingest", "sample", "count", "feature_map", "encode"}
+    assert set(groups["model"].children) == {"evaluate", "train", "calibrate", "gate", "promote"}
+    assert set(groups["scores"].children) == {"wait_for_requests", "score", "publish"}
+
+
+@pytest.mark.parametrize("name", ["small_daily", "small_scores", "small_nightly"])
+def test_every_task_has_an_owner_says_what_it_is_about_and_links_to_what_it_made(
+    dags: dict[str, Any], name: str
+) -> None:
+    for task in dags[name].tasks:
+        assert task.owner == "pnn_gluon"
+        for words in ("**Reads:** ", "**When it fails:** ", "**By hand:** `pnn-gluon "):
+            assert re.search(rf"{re.escape(words)}[\w`*]", task.doc_md), task.task_id
+        waits = task.task_id.startswith("wait_for_")
+        assert [link.name for link in task.operator_extra_links] == ([] if waits else LINK_NAMES)
+
+
+def test_a_link_leads_to_the_page_of_its_run_whatever_the_server_is_called(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = dags["small_daily"].get_task("ingest")
+    key = SimpleNamespace(dag_id="small_daily", task_id="ingest", run_id="manual__2026-11-02T00:00:00+00:00")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/flow/")
+    run, rows, report = (link.get_link(task, ti_key=key) for link in task.operator_extra_links)
+    query = "run=manual__2026-11-02T00%3A00%3A00%2B00%3A00"
+    assert run == f"/flow/pnn_gluon/dags/small_daily/made/ingest?{query}"
+    assert rows == f"{run}#rows"
+    assert report == f"/flow/pnn_gluon/dags/small_daily/report?{query}"
 
 
 @pytest.mark.parametrize("name", ["small_daily", "small_scores", "small_nightly", "small_export", "other_daily"])

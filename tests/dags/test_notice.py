@@ -1,7 +1,10 @@
 """A webhook is told what failed, was refused or fell back, and is no reason to fail."""
 
 import datetime
+import email
+import email.policy
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
+from pnn_gluon.config import Config, NoticesConfig
 
 pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only once its home is set
 
@@ -55,12 +61,13 @@ def context() -> dict[str, Any]:
     return {"ti": ti, "data_interval_start": datetime.datetime(2026, 11, 2, tzinfo=datetime.UTC)}
 
 
-def run(outcome: dict[str, Any], status: int, notices: str = "OPS") -> None:
+def run(outcome: dict[str, Any], status: int, **notices: Any) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
     from pnn_gluon_job import JobOperator
 
     script = f"echo '{json.dumps(outcome)}'; exit {status}"
-    task = JobOperator(task_id="gate", bash_command=script, append_env=True, cwd="/", notices=notices)
+    told = NoticesConfig(**(notices or {"connection": "OPS"}))
+    task = JobOperator(task_id="gate", bash_command=script, append_env=True, cwd="/", notices=told)
     try:
         task.execute(context())
     except AirflowSkipException:
@@ -70,7 +77,7 @@ def run(outcome: dict[str, Any], status: int, notices: str = "OPS") -> None:
 def test_a_failure_is_told_in_the_jobs_own_words(webhook: Webhook) -> None:
     from pnn_gluon_notice import failure_notice
 
-    failure_notice("OPS")({**context(), "exception": ValueError("no files of 2026-11-02")})
+    failure_notice(NoticesConfig(connection="OPS"))({**context(), "exception": ValueError("no files of 2026-11-02")})
     ((path, token, body),) = webhook.received
     assert (path, token) == ("/hook", "Bearer s3cret-token")
     assert body["text"] == "p_daily: gate 2026-11-02 failed: no files of 2026-11-02"
@@ -92,18 +99,95 @@ def test_a_webhook_that_does_not_answer_changes_nothing_and_shows_no_secret(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPS", json.dumps({"conn_type": "http", "host": "http://127.0.0.1:1/s3cret"}))
     run(FALLBACK, 0)
-    run(FALLBACK, 0, notices="nosuch")
-    run(FALLBACK, 0, notices="")
+    run(FALLBACK, 0, connection="nosuch")
+    run(FALLBACK, 0, connection=None)
     assert not webhook.received
     assert "s3cret" not in caplog.text
 
 
-def test_the_tasks_of_a_pipeline_with_a_webhook_tell_it(dag_pipeline: Any) -> None:
-    from pnn_gluon_tasks import defaults
+def test_a_mail_goes_to_everybody_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MailServer() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        extra = {"from_email": "pnn@example.org", "disable_ssl": True, "disable_tls": True}
+        where = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.server_address[1], "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_MAIL", json.dumps(where))
+        outcome = {**REFUSED, "details": {"reasons": ["auc <b>0.4</b>"]}}
+        run(outcome, 4, smtp="MAIL", to=("ann@example.org", "bob@example.org"))
+        server.shutdown()
+    ((sent, text),) = server.received
+    assert sent == ["mail FROM:<pnn@example.org>", "rcpt TO:<ann@example.org>", "rcpt TO:<bob@example.org>"]
+    mail = email.message_from_string(text, policy=email.policy.default)
+    assert mail["Subject"] == "p_daily: gate 2026-11-02 refused"
+    body = mail.get_body(("html",))
+    assert body is not None
+    assert "gate 2026-11-02 refused: auc &lt;b&gt;0.4&lt;/b&gt;" in body.get_content()
 
-    from pnn_gluon.config import NoticesConfig
 
-    assert "notices" not in defaults(dag_pipeline)
-    told = defaults(dag_pipeline.model_copy(update={"notices": NoticesConfig(connection="OPS")}))
-    assert told["notices"] == "OPS"
-    assert callable(told["on_failure_callback"])
+class MailServer(socketserver.TCPServer):
+    """Takes mails as any server does, and keeps them: the lines of the envelope, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _MailHandler)
+        self.received: list[tuple[list[str], str]] = []
+
+
+class _MailHandler(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        envelope: list[str] = []
+        self.wfile.write(b"220 test\r\n")
+        for line in iter(lambda: self.rfile.readline().decode().strip(), "quit"):
+            if line.startswith(("mail ", "rcpt ")):
+                envelope.append(line)
+            if line != "data":
+                self.wfile.write(b"250 ok\r\n")
+                continue
+            self.wfile.write(b"354 go on\r\n")
+            text = "".join(iter(lambda: self.rfile.readline().decode(), ".\r\n"))
+            self.server.received.append((envelope, text))
+            self.wfile.write(b"250 kept\r\n")
+            return
+
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+@pytest.mark.parametrize(("ago", "told"), [(datetime.timedelta(seconds=3), 1), (datetime.timedelta(hours=2), 0)])
+def test_a_day_that_is_late_is_told_and_the_past_days_of_a_backfill_are_not(
+    webhook: Webhook, dag_pipeline: Config, ago: datetime.timedelta, told: int
+) -> None:
+    from pnn_gluon_late import tell
+
+    run = {"dag_id": "p_daily", "run_id": "r", "state": "running", "logical_date": "2026-11-02T00:00:00Z"}
+    context = {"dag_run": run, "deadline": {"deadline_time": NOW - ago}}
+    tell(context, {"connection": "OPS", "smtp": None, "to": []}, "06:00")
+    assert [body["text"] for _, _, body in webhook.received] == told * [
+        "p_daily: 2026-11-02 late: not done by 06:00 UTC: the run is running"
+    ]
+
+
+def test_the_tasks_of_a_pipeline_with_a_webhook_tell_it_and_a_late_day_does(
+    dag_pipeline: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pnn_gluon_late import deadline
+    from pnn_gluon_tasks import LOOK_ONCE, defaults
+
+    told = dag_pipeline.model_copy(update={"notices": NoticesConfig(connection="OPS")})
+    assert "on_failure_callback" not in defaults(dag_pipeline)
+    assert defaults(told)["notices"].connection == "OPS"
+    assert callable(defaults(told)["on_failure_callback"])
+    monkeypatch.delenv(LOOK_ONCE, raising=False)
+    alert = deadline(told)
+    assert alert is not None
+    assert alert.interval == datetime.timedelta(hours=30)
+    assert alert.callback.path == "pnn_gluon_late.tell"
+    assert deadline(dag_pipeline) is None
+    monkeypatch.setenv(LOOK_ONCE, "1")
+    assert deadline(told) is None
+
+
+@pytest.mark.parametrize("given", [{"smtp": "MAIL"}, {"to": ["a@b.c"]}, {"smtp": "MAIL", "to": ["a@b.c, d@e.f"]}])
+def test_a_mail_without_a_server_or_without_a_good_address_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NoticesConfig(**given)

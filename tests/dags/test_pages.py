@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -93,7 +94,7 @@ def test_every_address_asks_for_a_right(site: Site) -> None:
     from jobs.airflow.plugin.app import app_of
 
     routes = app_of(Path("conf")).routes
-    assert len(routes) == 5
+    assert len(routes) == 6
     assert {type(route) for route in routes} == {APIRoute}
     for route in routes:
         for method in route.methods:  # type: ignore[attr-defined]
@@ -144,6 +145,20 @@ def test_a_report_of_a_run_that_is_none_and_of_a_dag_that_is_none_is_said_in_wor
         assert answer.status_code == 404
         assert "<script>" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_page_of_a_task_is_about_the_day_of_its_run(site: Site, ran: Config) -> None:
+    from airflow.models.dagrun import DagRun
+
+    run = next(run for run in DagRun.find(dag_id="small_daily") if run.logical_date.date() == DAG_DAYS[0])
+    made = "/dags/small_daily/made"
+    page = site.ask(f"{made}/ingest?run={quote(run.run_id)}", "viewer")
+    assert page.status_code == 200
+    assert f"small: ingest of {DAG_DAYS[0]}" in page.text
+    assert f"rows/ds={DAG_DAYS[0]}/run=" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path in (f"{made}/ingest?run=no", f"{made}/--help?run={quote(run.run_id)}", "/dags/x_daily/made/ingest?run=no"):
+        assert site.ask(path, "viewer").status_code == 404
 
 
 def test_the_days_name_the_steps_and_the_state_of_each(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""The pages: days by steps, the plan of a backfill, reports. Nothing is answered without a right to it."""
+"""The pages: days, the plan of a backfill, reports, what a task made. Nothing is answered without a right to it."""
 
 import datetime
 import html
@@ -23,6 +23,7 @@ from jobs.airflow.plugin.runs import Dag, newest_run, read_dag, run_day
 from pnn_gluon.config import Config
 from pnn_gluon.days import parse_day, plus
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.pipeline.steps import STEPS
 from pnn_gluon.pools import pools_of
 
 READ = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
@@ -48,6 +49,7 @@ _FILES = {
     "page.js": ("page.js", "text/javascript"),
     "page.css": ("page.css", "text/css"),
 }
+_STEPS = {step.name for step in STEPS}
 
 
 def app_of(configs: Path) -> FastAPI:
@@ -57,6 +59,7 @@ def app_of(configs: Path) -> FastAPI:
     app.add_api_route("/pipelines", pages.pipelines)
     app.add_api_route("/dags/{dag_id}/days", pages.days, dependencies=[READ])
     app.add_api_route("/dags/{dag_id}/report", pages.report, dependencies=[READ], response_class=HTMLResponse)
+    app.add_api_route("/dags/{dag_id}/made/{task_id}", pages.made, dependencies=[READ], response_class=HTMLResponse)
     app.add_api_route("/dags/{dag_id}/plan", pages.plan, dependencies=[START], methods=["POST"])
     app.add_api_route("/{name}", pages.file, dependencies=[LOGGED_IN])
     return app
@@ -121,6 +124,20 @@ class Pages:
         except NoAnswerError as error:
             return _words(error.status, str(error))
         return HTMLResponse(page, headers=_REPORT_HEADERS)
+
+    async def made(self, dag_id: str, task_id: str, run: str) -> HTMLResponse:
+        """What the step of a task made of the day of a run."""
+        config = (await self._pipelines()).of_dag(dag_id)
+        day = await run_in_threadpool(_run_day, dag_id, run) if config else None
+        if config is None or day is None or task_id not in _STEPS:
+            return _words(
+                404, f"{dag_id} is no DAG that is known here, or has no such step, or no run of a day so named"
+            )
+        try:
+            found = await self._reader.ask("made", config.path, _today(), step=task_id, run=day)
+        except NoAnswerError as error:
+            return _words(error.status, str(error))
+        return HTMLResponse(found["html"], headers=_REPORT_HEADERS)
 
     async def _report(self, config: Config, first: datetime.date | None, last: datetime.date | None) -> str:
         """A report, made anew only when what it shows is no longer what it was made from."""

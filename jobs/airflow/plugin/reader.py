@@ -33,7 +33,7 @@ class Reader:
         """What the process says.
 
         Args:
-            what: "days", or "report".
+            what: "days", "report" or "made".
             config: The pipeline's file.
             today: The day that it is.
             options: The others of `jobs.airflow.plugin.reading`; None leaves one out.

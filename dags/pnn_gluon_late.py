@@ -1,0 +1,44 @@
+"""The notice of a day that is not done by the deadline of its scores."""
+
+import datetime
+import os
+from typing import Any
+
+from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
+from pnn_gluon_notice import message, send
+
+from pnn_gluon.config import Config, NoticesConfig
+
+NEWS_FOR = datetime.timedelta(hours=1)
+"""After the deadline. A backfill of past days is late at once, each of them, which nobody needs to be told."""
+
+
+def deadline(config: Config) -> DeadlineAlert | None:
+    """What Airflow does about a day that is not done in time; None where nobody is to be told.
+
+    Runs without a scheduler, such as the demo's, cannot have one (Airflow's issue 73428).
+    """
+    if not config.notices.anybody or os.environ.get("PNN_GLUON_LOOK_ONCE"):
+        return None
+    hour, minute = map(int, config.publish.deadline.split(":"))
+    told = {"notices": config.notices.model_dump(mode="json"), "by": config.publish.deadline}
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
+        interval=datetime.timedelta(days=1, hours=hour, minutes=minute),
+        callback=SyncCallback("pnn_gluon_late.tell", told),
+    )
+
+
+def tell(context: dict[str, Any], notices: dict[str, Any], by: str) -> None:
+    """Called by Airflow after the deadline of a run that has not succeeded by then."""
+    run, missed = context["dag_run"], context["deadline"]["deadline_time"]
+    if datetime.datetime.now(datetime.UTC) - _moment(missed) > NEWS_FOR:
+        return
+    why = f"not done by {by} UTC: the run is {run['state']}"
+    day = str(_moment(run["logical_date"]).date())
+    send(NoticesConfig(**notices), message("late", run["dag_id"], "", day, run["run_id"], why))
+
+
+def _moment(given: Any) -> datetime.datetime:
+    """A moment, as an object or as text."""
+    return given if isinstance(given, datetime.datetime) else datetime.datetime.fromisoformat(given)
