@@ -5,6 +5,7 @@ BIN := .venv/bin
 LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 CONFIG ?=
 PORT ?=
+EXECUTOR ?= local
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .PHONY: help demo quick test long mutants tidy sanitize bench lint types imports up down clean lock
@@ -19,6 +20,7 @@ help:
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1 for every pipeline in conf/   (CONFIG=folder or file, PORT=8080)"
+	@echo "             EXECUTOR=celery: with a message server and two workers"
 	@echo "make down    stop it   (CONFIG=folder or file; default: every one of this checkout)"
 	@echo "make clean   remove what the demo made (work/)"
 
@@ -39,6 +41,11 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/test.lock
 	@touch $@
 
+# The workers of `make up EXECUTOR=celery`, and the server that hands them their tasks.
+.venv/celery.stamp: .venv/package.stamp requirements/celery.lock
+	@$(LOCKED) --no-build-isolation -r requirements/celery.lock
+	@touch $@
+
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
@@ -52,7 +59,7 @@ test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What `make test` leaves out: the same again under other instruction sets and thread counts, kills of processes, races.
-long: .venv/test.stamp
+long: .venv/test.stamp .venv/celery.stamp
 	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
@@ -87,8 +94,8 @@ types: .venv/test.stamp
 imports: .venv/test.stamp
 	$(BIN)/lint-imports --no-cache
 
-up: .venv/package.stamp
-	@$(BIN)/pnn-gluon up $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
+up: .venv/package.stamp $(if $(filter celery,$(EXECUTOR)),.venv/celery.stamp)
+	@$(BIN)/pnn-gluon up --executor $(EXECUTOR) $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
 
 down: .venv/package.stamp
 	@$(BIN)/pnn-gluon down $(if $(CONFIG),--config $(CONFIG))
@@ -104,3 +111,5 @@ lock:
 	$(LOCK) --extra cpu --extra all --extra test --constraint requirements/cpu.lock --output-file requirements/test.lock
 	$(LOCK) --extra cu112 --extra all --constraint requirements/cpu.lock --output-file requirements/cu112.lock
 	$(LOCK) --extra cpu --extra serve --constraint requirements/cpu.lock --output-file requirements/serve.lock
+	$(LOCK) --extra cpu --extra all --extra celery --no-strip-extras --constraint requirements/cpu.lock \
+		--output-file requirements/celery.lock

@@ -15,7 +15,7 @@ from pnn_gluon_tasks import STEP, asset, every_day, step_job, steps_as_tasks
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_limits, step
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_steps, step
 from pnn_gluon.pools import SCORES_SUFFIX
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
@@ -51,7 +51,7 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
             f"{path}: Airflow would take a part of this path for a template: rename what has {{ in its name"
         )
     config = load_config(path)
-    refuse_unknown_limits(config)
+    refuse_unknown_steps(config)
     if configs is not None:
         refuse_shared(config, Path(configs))
     return {dag.dag_id: dag for dag in (daily(config), scores(config), nightly(config), export_dag(config))}

@@ -19,6 +19,7 @@ from pnn_gluon.config import Config
 from pnn_gluon.pipeline.graph import Task, tasks
 from pnn_gluon.pipeline.inputs import RawLogs, Requests
 from pnn_gluon.pipeline.step import Step
+from pnn_gluon.queues import ETL
 
 Job = TypeVar("Job", bound=JobOperator)
 
@@ -41,9 +42,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def defaults(config: Config) -> dict[str, Any]:
-    """What all tasks of a pipeline have in common: its own pool, its owner, and who is told of failures."""
+    """What all tasks of a pipeline have in common: its own pool, a queue, its owner, and who is told of failures."""
     told = {"on_failure_callback": failure_notice(config.notices)} if config.notices.anybody else {}
-    return DEFAULTS | {"pool": config.name, "owner": config.owner, "notices": config.notices} | told
+    return DEFAULTS | {"pool": config.name, "queue": ETL, "owner": config.owner, "notices": config.notices} | told
 
 
 def every_day(config: Config) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def _step_as_task(config: Config, task: Task, day: dict[str, str]) -> JobOperato
 
 def step_job(step: Step, config: Config, command: str = "", **options: Any) -> JobOperator:
     """A task that runs a step, with what people want to know of it: a doc, and links to what it made."""
-    task = job(step.name, config, command, doc_md=step_doc(step, config), **options)
+    task = job(step.name, config, command, doc_md=step_doc(step, config), queue=step.queue_in(config), **options)
     task.operator_extra_links = LINKS
     return task
 

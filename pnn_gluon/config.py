@@ -471,6 +471,12 @@ class LimitsConfig(Section):
     hours: Mapping[str, Annotated[float, Field(gt=0, le=240)]] = {}
 
 
+class WorkersConfig(Section):
+    """In an Airflow with workers: the queue that a step's tasks go to, by the step's name, in place of its own."""
+
+    queues: Mapping[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]] = {}
+
+
 class EngineConfig(Section):
     """Limits of the SQL engine that runs in process (DuckDB)."""
 
@@ -508,6 +514,7 @@ class Config(Section):
     publish: PublishConfig = PublishConfig()
     arrival: ArrivalConfig = ArrivalConfig()
     limits: LimitsConfig = LimitsConfig()
+    workers: WorkersConfig = WorkersConfig()
     notices: NoticesConfig = NoticesConfig()
     engine: EngineConfig = EngineConfig()
 

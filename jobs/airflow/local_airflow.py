@@ -1,4 +1,4 @@
-"""The local Airflow: its four components and their database, on 127.0.0.1, kept running by supervisord.
+"""The local Airflow: its components, their database and its workers if any, on 127.0.0.1, kept running by supervisord.
 
 Where it is told so, the user interface listens elsewhere, with a login; nothing else ever does.
 
@@ -6,6 +6,7 @@ Where it is told so, the user interface listens elsewhere, with a login; nothing
 All its files are in one folder, `home`:
 
 - ``postgres/`` the metadata database; ``secrets/`` passwords and keys (0600); ``logs/`` one log per part
+- ``redis/`` what workers have to do, where it was started with workers
 - ``airflow.cfg`` is the user's: settings not made here may be added to it
 - ``environment.sh`` for using the airflow command on it: ``source work/airflow/.../environment.sh``
 
@@ -37,12 +38,15 @@ from pathlib import Path
 
 import psutil
 
-from jobs.airflow.homes import REPOSITORY, homes
+from jobs.airflow import broker, celery_parts
+from jobs.airflow.homes import homes
 from jobs.airflow.plugin_stub import write_plugin
 from jobs.airflow.pools import as_arguments, wanted_pools
+from jobs.airflow.programs import HEALTH_NAMES, PARTS, parts_of, supervisor_config
 from jobs.airflow.settings import Settings, settings_of
-from jobs.airflow.stubs import DAGS, write_stubs
+from jobs.airflow.stubs import write_stubs
 from jobs.airflow.supervisor_calls import TIMEOUT, parts, rpc, socket_path, supervisor_answers
+from jobs.airflow.variables import MARKER, environment, process_environment
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.configurations import load_all
 from pnn_gluon.errors import ConfigError, PnnError
@@ -53,54 +57,9 @@ from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 FIRST_PORT = 8080
 DATABASE = "airflow"
-MARKER = "PNN_GLUON_AIRFLOW"  # in the environment of every process started here; its value is the home
-SOCKET_VARIABLE = "PNN_GLUON_AIRFLOW_SOCKET"
-PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-HEALTH_NAMES = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
 START_TIMEOUT = 240.0
 DEATHS = 2  # ends of a part while it starts, after which it is given up
 _PYTHON = (sys.executable, "-P")  # -P: nothing is imported from the folder it runs in
-
-_SUPERVISOR = """\
-[supervisord]
-pidfile = supervisord.pid
-logfile = logs/supervisord.log
-childlogdir = logs
-loglevel = info
-umask = {umask:03o}
-{user}
-[unix_http_server]
-file = %(ENV_{socket})s
-chmod = 0600
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-
-[program:postgres]
-command = {python} -m pnn_gluon.warehouse.embedded_postgres postgres
-priority = 10
-startsecs = 1
-startretries = 1000000
-autorestart = true
-stopsignal = INT
-stopwaitsecs = 60
-redirect_stderr = true
-stdout_logfile = logs/postgres.log
-"""
-
-_PART = """
-[program:{name}]
-command = {command}
-autostart = false
-autorestart = true
-startsecs = 3
-startretries = 1000000
-stopasgroup = {stop_group}
-killasgroup = true
-stopwaitsecs = 20
-redirect_stderr = true
-stdout_logfile = logs/{name}.log
-"""
 
 _OWN_SETTINGS = """\
 # Airflow settings of your own; those in environment.sh come first.
@@ -116,7 +75,8 @@ class Status:
     Attributes:
         address: Where the user interface is, None when not up.
         parts: supervisord's word on each process (RUNNING, BACKOFF ...).
-        health: Airflow's word on each component (healthy, unhealthy); empty while its server does not answer.
+        health: Airflow's word on each component (healthy, unhealthy), and whether each worker answers; of what cannot
+            be asked nothing.
         strays: Processes of an Airflow whose supervisord is gone; ``down`` ends them.
     """
 
@@ -128,11 +88,11 @@ class Status:
     @property
     def healthy(self) -> bool:
         """Whether every process runs and every component has a heartbeat."""
-        wanted = {"metadatabase", *HEALTH_NAMES}
         return (
             bool(self.parts)
             and set(self.parts.values()) == {"RUNNING"}
-            and wanted <= {name for name, state in self.health.items() if state == "healthy"}
+            and {"metadatabase", *HEALTH_NAMES} <= set(self.health)
+            and set(self.health.values()) == {"healthy"}
         )
 
 
@@ -154,7 +114,7 @@ def up(home: Path, wanted: Settings) -> str:
         ConfigError: no pipelines, a bad user or host, a taken port, or it is already up with other settings.
         PnnError: a part did not come up; nothing is left running, the log to read is named.
     """
-    require("airflow", "supervisor")
+    require("airflow", "supervisor", *(celery_parts.NEEDS if wanted.executor == "celery" else ()))
     home = home.resolve()
     wanted.check()
     with _locked(home):
@@ -194,7 +154,7 @@ def status(home: Path) -> Status:
     found = settings_of(home)
     if found is None or not supervisor_answers(home):
         return Status(None, {}, {}, len(_marked(home)))
-    return Status(found.own_address, parts(home), health(found.own_address) or {}, 0)
+    return Status(found.own_address, parts(home), (health(found.own_address) or {}) | workers_health(home, found), 0)
 
 
 @contextmanager
@@ -217,44 +177,12 @@ def database_only(home: Path, configs: Path) -> Iterator[dict[str, str]]:
             )
         _end_strays(home)
         last = settings_of(home) or Settings("", port_for(home))
-        wanted = dataclasses.replace(last, configs=str(configs))
+        wanted = dataclasses.replace(last, configs=str(configs), executor="local")
         _write_files(home, wanted)
         with EmbeddedPostgres(home / "postgres").running() as database:
             _open_database(home, database)
-            _prepare_database(home, _process_environment(home, wanted))
+            _prepare_database(home, process_environment(home, wanted))
             yield environment(home, wanted)
-
-
-def environment(home: Path, wanted: Settings) -> dict[str, str]:
-    """The variables Airflow runs with here; secrets are named by the command that reads them."""
-    folder = home / "secrets"
-    secret = {
-        "DATABASE__SQL_ALCHEMY_CONN": "database",
-        "CORE__FERNET_KEY": "fernet",
-        "API_AUTH__JWT_SECRET": "jwt",
-        "API__SECRET_KEY": "session",
-    }
-    airflow = {
-        "CORE__DAGS_FOLDER": str(home / "dags"),
-        "CORE__LOAD_EXAMPLES": "False",
-        "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__EXECUTION_API_SERVER_URL": f"{wanted.own_address}/execution/",
-        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(not wanted.users),
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(wanted.users),
-        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
-        "API__HOST": wanted.host,
-        "API__PORT": str(wanted.port),
-        "API__BASE_URL": wanted.address,
-        "API__WORKERS": "1",
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "200",  # of more runs at once, those of backfills starve
-        "USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
-    commands = {f"{name}_CMD": shlex.join(["cat", str(folder / file)]) for name, file in secret.items()}
-    return {
-        "AIRFLOW_HOME": str(home),
-        **{f"AIRFLOW__{name}": value for name, value in (airflow | commands).items()},
-    }
 
 
 # -- asking ----------------------------------------------------------------------------------------
@@ -269,6 +197,11 @@ def health(address: str) -> dict[str, str] | None:
     except (OSError, ValueError, http.client.HTTPException):
         return None
     return {name: str(part["status"]) for name, part in report.items()}
+
+
+def workers_health(home: Path, found: Settings) -> dict[str, str]:
+    """Whether the message server and each worker answer; empty where there are none."""
+    return celery_parts.health(home) if found.executor == "celery" else {}
 
 
 # -- checks ----------------------------------------------------------------------------------------
@@ -316,7 +249,7 @@ def _listening(process: psutil.Process) -> list[tuple[str, int]]:
 def _start(home: Path, wanted: Settings) -> None:
     """Database, schema, components, DAG files, health: in this order."""
     _write_files(home, wanted)
-    variables = _process_environment(home, wanted)
+    variables = process_environment(home, wanted)
     database = EmbeddedPostgres(home / "postgres")
     database.init()
     subprocess.run(
@@ -330,7 +263,7 @@ def _start(home: Path, wanted: Settings) -> None:
     _wait(home, "PostgreSQL", database.is_running)
     _open_database(home, database)
     _prepare_database(home, variables)
-    for name in ("api-server", "scheduler", "triggerer"):
+    for name in ("api-server", "scheduler", "triggerer", *set(parts_of(wanted)) - set(PARTS)):
         rpc(home).startProcess(f"airflow:{name}", False)
     _make_pools(home, variables, Path(wanted.configs))
     _load_dags(home, variables, database)
@@ -406,9 +339,11 @@ def _take_up_new_files(home: Path, wanted: Settings) -> None:
     """Have the DAG files and pools of pipelines that were added since this Airflow was started."""
     configs = Path(wanted.configs)
     write_stubs(configs, home / "dags")
-    _make_pools(home, _process_environment(home, wanted), configs)
+    _make_pools(home, process_environment(home, wanted), configs)
     for fault in load_all(configs)[1]:
         print(f"warning: {fault}", file=sys.stderr)
+    if supervisor_config(wanted) != (home / "supervisord.conf").read_text():
+        print("warning: its workers do not take all queues that pipelines name by now: down, then up", file=sys.stderr)
 
 
 def _make_pools(home: Path, variables: Mapping[str, str], configs: Path) -> None:
@@ -440,23 +375,6 @@ def _run(home: Path, variables: Mapping[str, str], name: str, module: str, *argu
         raise PnnError(f"{module} {' '.join(arguments)} failed, see {log}:\n{tail}")
 
 
-def _process_environment(home: Path, wanted: Settings) -> dict[str, str]:
-    """The caller's environment without its Airflow settings, with ours, and what marks our processes."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    settings = environment(home, wanted)
-    own = sorted({HOST, wanted.own_host, "localhost"})
-    direct = ",".join(filter(None, [kept.get("no_proxy", kept.get("NO_PROXY")), *own]))
-    return kept | settings | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), str(DAGS), kept.get("PYTHONPATH")])),
-        "no_proxy": direct,
-        "NO_PROXY": direct,
-        "SPT_NOENV": "1",  # else process titles overwrite the environment, and with it the marker
-        MARKER: str(home),
-        SOCKET_VARIABLE: str(socket_path(home)),
-    }  # fmt: skip
-
-
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -471,29 +389,13 @@ def _write_files(home: Path, wanted: Settings) -> None:
     _write_passwords(folder / "passwords.json", wanted.users)
     write_stubs(Path(wanted.configs), home / "dags")
     write_plugin(Path(wanted.configs), home / "plugins")  # where Airflow looks by default
-    _write_private(home / "supervisord.conf", _supervisor_config())
+    if wanted.executor == "celery":
+        broker.write_config(home)
+    _write_private(home / "supervisord.conf", supervisor_config(wanted))
     wanted.write(home)
     settings = environment(home, wanted)
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
     _write_private(home / "environment.sh", "".join(lines))
-
-
-def _supervisor_config() -> str:
-    """The supervisord configuration; it runs in the home, so that no path needs quoting in it."""
-    umask = os.umask(0o022)
-    os.umask(umask)
-    python = f"{Path(sys.executable).name} -P"
-    user = "user = root\n" if os.geteuid() == 0 else ""
-    commands = {name: f"{python} -m airflow {name}" for name in PARTS}
-    commands["scheduler"] += " --skip-serve-logs"
-    commands["triggerer"] += " --skip-serve-logs"
-    text = _SUPERVISOR.format(umask=umask, user=user, socket=SOCKET_VARIABLE, python=python)
-    for name, command in commands.items():
-        # The scheduler ends its own workers; hit as a group they would die in the middle of a task.
-        text += _PART.format(name=name, command=command, stop_group=str(name != "scheduler").lower())
-    watch = f"{python} -m jobs.airflow.local_airflow_watch"
-    text += _PART.format(name="watch", command=watch, stop_group="true") + "priority = 30\n"
-    return f"{text}\n[group:airflow]\nprograms = {','.join(PARTS)}\npriority = 20\n"
 
 
 def _write_passwords(path: Path, users: Sequence[str]) -> None:
@@ -535,7 +437,8 @@ def _stop(home: Path) -> bool:
         rpc(home).shutdown()
         psutil.wait_procs(family[:1], timeout=TIMEOUT)
     left = _end_strays(home, family)
-    socket_path(home).unlink(missing_ok=True)
+    for left_behind in (socket_path(home), broker.broker_socket(home)):
+        left_behind.unlink(missing_ok=True)
     (home / "supervisord.pid").unlink(missing_ok=True)
     return bool(family) or left
 

@@ -12,9 +12,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.airflow.local_airflow import HEALTH_NAMES, MARKER, PARTS, health
-from jobs.airflow.settings import settings_of
+from jobs.airflow import broker
+from jobs.airflow.local_airflow import health, workers_health
+from jobs.airflow.programs import HEALTH_NAMES, parts_of
+from jobs.airflow.settings import Settings, settings_of
 from jobs.airflow.supervisor_calls import parts, rpc
+from jobs.airflow.variables import MARKER
 
 INTERVAL = 10.0
 PATIENCE = 6
@@ -22,16 +25,22 @@ STARTING = 18
 """Looks more until a part that was started is well for the first time."""
 
 
-def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mapping[str, str] | None) -> dict[str, int]:
+def misses(
+    before: Mapping[str, int],
+    running: Mapping[str, str],
+    report: Mapping[str, str] | None,
+    workers: Mapping[str, str],
+) -> dict[str, int]:
     """How many looks in a row each part was alive but not well.
 
     Args:
         before: The counts up to the last look.
         running: supervisord's word on each part.
         report: Airflow's word on each component, None when its server does not answer.
+        workers: Whether the message server and each worker answer.
 
     While the database is away nobody is to blame for a missing heartbeat, and without an answer only
-    the api-server is.
+    the api-server is. While the message server does not answer, it is to blame and no worker is.
     """
     if report is None:
         unwell = {"api-server"}
@@ -39,23 +48,26 @@ def misses(before: Mapping[str, int], running: Mapping[str, str], report: Mappin
         unwell = set()
     else:
         unwell = {part for name, part in HEALTH_NAMES.items() if report.get(name) != "healthy"}
+    silent = {part for part, word in workers.items() if word != "healthy"}
+    unwell |= {broker.PART} if broker.PART in silent else silent
     return {part: before.get(part, 0) + 1 for part in unwell if running.get(part) == "RUNNING"}
 
 
-def watch(home: Path, address: str) -> None:
+def watch(home: Path, started_with: Settings) -> None:
     """Look at every part, restart the unwell, and again; ends only with its process."""
-    counts = dict.fromkeys(PARTS, -STARTING)
+    counts = dict.fromkeys((*parts_of(started_with), broker.PART), -STARTING)
     while True:
         time.sleep(INTERVAL)
-        counts = misses(counts, parts(home), health(address))
+        counts = misses(counts, parts(home), health(started_with.own_address), workers_health(home, started_with))
         for part in [part for part, count in counts.items() if count >= PATIENCE]:
             print(f"{part} has no heartbeat: restarting it", flush=True)
-            rpc(home).stopProcess(f"airflow:{part}", True)
-            rpc(home).startProcess(f"airflow:{part}", False)
+            process = part if part == broker.PART else f"airflow:{part}"
+            rpc(home).stopProcess(process, True)
+            rpc(home).startProcess(process, False)
             counts[part] = -STARTING
 
 
 if __name__ == "__main__":
-    started_with = settings_of(Path(os.environ[MARKER]))
-    assert started_with is not None
-    watch(Path(os.environ[MARKER]), started_with.own_address)
+    found = settings_of(Path(os.environ[MARKER]))
+    assert found is not None
+    watch(Path(os.environ[MARKER]), found)

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.configurations import pipeline_files
@@ -28,12 +28,14 @@ class Settings:
         port: Of the user interface; 0 stands for that of last time, or a free one.
         host: The IPv4 address that the user interface listens on; 0.0.0.0 stands for all.
         users: ``name:role`` of those who may log in; without any, everybody is an admin.
+        executor: ``local``, where the scheduler runs tasks itself, or ``celery``, where workers do.
     """
 
     configs: str
     port: int = 0
     host: str = HOST
     users: tuple[str, ...] = ()
+    executor: Literal["local", "celery"] = "local"
 
     def check(self) -> None:
         """Refuse what could not work, or would let everybody in.
@@ -103,5 +105,9 @@ def settings_of(home: Path) -> Settings | None:
         return None
     found = json.loads(_file(home).read_text())
     return Settings(
-        found.get("configs", EARLIER), found["port"], found.get("host", HOST), tuple(found.get("users", ()))
+        configs=found.get("configs", EARLIER),
+        port=found["port"],
+        host=found.get("host", HOST),
+        users=tuple(found.get("users", ())),
+        executor=found.get("executor", "local"),
     )

@@ -49,8 +49,19 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def socket_path(home: Path) -> Path:
-    """In the home if its path is short enough for a socket, else in a private temporary folder."""
-    path = home / "supervisor.sock"
+    """Where supervisord listens."""
+    return private_socket(home, "supervisor", "")
+
+
+def private_socket(home: Path, name: str, suffix: str) -> Path:
+    """A socket in the home if its path is short enough for one, else in a private temporary folder.
+
+    Args:
+        home: Of the Airflow.
+        name: Of the socket in the home.
+        suffix: What tells it from others of this home in the temporary folder.
+    """
+    path = home / f"{name}.sock"
     # supervisord binds a temporary name, the path with a dot and its process number, first.
     if len(os.fsencode(path)) + 12 <= SOCKET_PATH_LIMIT:
         return path
@@ -59,7 +70,7 @@ def socket_path(home: Path) -> Path:
     found = folder.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o077 or folder.is_symlink():
         raise ConfigError(f"{folder} must be a folder of ours with mode 0700; remove it or use a shorter home")
-    return folder / f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}.sock"
+    return folder / f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}{suffix}.sock"
 
 
 def supervisor_answers(home: Path) -> bool:

@@ -10,6 +10,7 @@ from pnn_gluon.pipeline.inputs import Edge, Input, Known
 from pnn_gluon.pipeline.legacy import legacy_fingerprint
 from pnn_gluon.pipeline.options import chosen_options
 from pnn_gluon.pipeline.tables import Table
+from pnn_gluon.queues import ETL
 
 if TYPE_CHECKING:
     from pnn_gluon.pipeline.reading import Reading
@@ -40,6 +41,7 @@ class Step:
         by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
         alone: Whether one machine is busy with one day of it.
         hours: The most that a day may take, after which Airflow ends it; `limits.hours` gives another number.
+        queue: Of workers that run it, where Airflow has such; `workers.queues` gives another one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Step:
     by_hand: str = ""
     alone: bool = False
     hours: float = 2.0
+    queue: str = ETL
 
     def read(self, reading: "Reading") -> Known:
         """Read every input."""
@@ -74,6 +77,10 @@ class Step:
     def limit(self, config: Config) -> float:
         """The most hours that a day may take in a pipeline."""
         return config.limits.hours.get(self.name, self.hours)
+
+    def queue_in(self, config: Config) -> str:
+        """The queue of workers that it goes to in a pipeline."""
+        return config.workers.queues.get(self.name, self.queue)
 
     def chosen_options(self, config: Config) -> dict[str, Any]:
         """The options it depends on that differ from their defaults."""

@@ -50,6 +50,7 @@ from pnn_gluon.pipeline.tables import (
     SKIPS,
     exports,
 )
+from pnn_gluon.queues import ETL, TRAINING
 
 OVERRIDE = Overridden()
 
@@ -142,6 +143,7 @@ STEPS: tuple[Step, ...] = (
         options=("model", "training"),
         alone=True,
         hours=6.0,
+        queue=TRAINING,
     ),
     Step(
         "calibrate",
@@ -273,16 +275,22 @@ def nightly_steps(config: Config) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if step.schedule == "nightly" and step not in daily)
 
 
-def refuse_unknown_limits(config: Config) -> None:
-    """Refuse a time limit of a step that there is not.
+def refuse_unknown_steps(config: Config) -> None:
+    """Refuse a time limit or a queue of a step that there is not.
 
     Raises:
         ConfigError: naming it and the steps that there are.
     """
     names = [step.name for step in STEPS if not step.by_hand]
-    for name in config.limits.hours:
-        if name not in names:
-            raise ConfigError(f"{config.path}: limits.hours: no step {name!r}; the steps: {', '.join(names)}")
+    for option, given in (("limits.hours", config.limits.hours), ("workers.queues", config.workers.queues)):
+        for name in given:
+            if name not in names:
+                raise ConfigError(f"{config.path}: {option}: no step {name!r}; the steps: {', '.join(names)}")
+
+
+def queues_of(config: Config) -> set[str]:
+    """The queues of workers that the tasks of a pipeline go to."""
+    return {ETL, *(step.queue_in(config) for step in STEPS if not step.by_hand)}
 
 
 def mending_command(table: str, day: datetime.date, config: Path | None) -> str:

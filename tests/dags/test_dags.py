@@ -16,14 +16,14 @@ from jobs.airflow import dag_runner
 from jobs.commands import export
 from jobs.running import Work, run_step
 from jobs.steps.export import scoring
-from pnn_gluon.config import Config, LimitsConfig
+from pnn_gluon.config import Config, LimitsConfig, WorkersConfig
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps, refuse_unknown_limits, step
+from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps, refuse_unknown_steps, step
 from tests.dags.conftest import AFTER, DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, raw_options, tree
 
@@ -144,7 +144,23 @@ def test_a_step_has_a_time_limit_of_its_own_and_the_configuration_may_give_anoth
     assert (step("train").limit(changed), step("ingest").limit(changed)) == (0.5, 2)
     unknown = dag_pipeline.model_copy(update={"limits": LimitsConfig(hours={"trian": 1})})
     with pytest.raises(ConfigError, match=r"limits\.hours: no step 'trian'; the steps: ingest, "):
-        refuse_unknown_limits(unknown)
+        refuse_unknown_steps(unknown)
+
+
+def test_a_task_goes_to_the_queue_of_its_step_and_the_configuration_may_name_another(
+    dags: dict[str, Any], dag_pipeline: Config
+) -> None:
+    queues = {task.task_id: task.queue for name in dags if name.startswith("small_") for task in dags[name].tasks}
+    assert queues == dict.fromkeys(queues, "etl") | {"train": "training"}
+    changed = dag_pipeline.model_copy(update={"workers": WorkersConfig(queues={"train": "gpu", "score": "gpu"})})
+    import pnn_gluon_pipeline
+
+    for make in (pnn_gluon_pipeline.daily, pnn_gluon_pipeline.scores):
+        moved = {task.task_id for task in make(changed).tasks if task.queue == "gpu"}
+        assert moved == {"train", "score"} & set(make(changed).task_ids)
+    unknown = dag_pipeline.model_copy(update={"workers": WorkersConfig(queues={"trian": "gpu"})})
+    with pytest.raises(ConfigError, match=r"workers\.queues: no step 'trian'"):
+        refuse_unknown_steps(unknown)
 
 
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:

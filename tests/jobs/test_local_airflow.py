@@ -25,9 +25,11 @@ import psutil
 import pytest
 
 from jobs.airflow import homes, local_airflow
-from jobs.airflow.local_airflow import MARKER, down, status, up
+from jobs.airflow.local_airflow import down, status, up
+from jobs.airflow.programs import PARTS
 from jobs.airflow.settings import EARLIER, Settings, settings_of
 from jobs.airflow.supervisor_calls import rpc, socket_path
+from jobs.airflow.variables import MARKER, environment
 from jobs.commands import down as down_command
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
@@ -259,7 +261,7 @@ def test_down_leaves_no_process_even_after_its_supervisor_was_killed(local: Loca
     processes = family(local.home)
     processes[0].kill()
     wait_for(lambda: status(local.home).address is None)
-    assert status(local.home).strays >= len(local_airflow.PARTS)
+    assert status(local.home).strays >= len(PARTS)
     down(local.home)
     psutil.wait_procs(processes, timeout=10)
     assert not [process for process in processes if lives(process)]
@@ -428,10 +430,10 @@ def test_a_user_without_an_account_is_told_at_once(tmp_path: Path, monkeypatch: 
 
 
 def test_named_users_get_passwords_and_switch_the_open_door_off(tmp_path: Path) -> None:
-    settings = local_airflow.environment(tmp_path, Settings("conf", 8080, users=("ann:admin", "bob:viewer")))
+    settings = environment(tmp_path, Settings("conf", 8080, users=("ann:admin", "bob:viewer")))
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
     assert settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "ann:admin,bob:viewer"
-    everybody = local_airflow.environment(tmp_path, Settings("conf", 8080))
+    everybody = environment(tmp_path, Settings("conf", 8080))
     assert everybody["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
 
 
