@@ -79,8 +79,10 @@ def scores(config: Config) -> DAG:
     with DAG(
         f"{config.name}_scores", schedule=schedule, doc_md=documented(SCORES, config, pool), **every_day(config)
     ) as dag:
+        overtaking = f"--overtake {config.publish.overtake_minutes:g}"
         score, publish = (
-            step_job(step(name), config, f"{STEP.format(name)} --wait", pool=pool) for name in ("score", "publish")
+            step_job(step(name), config, f"{STEP.format(name)} {overtaking}", pool=pool)
+            for name in ("score", "publish")
         )
         score >> publish
     return dag

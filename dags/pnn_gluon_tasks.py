@@ -26,8 +26,8 @@ Job = TypeVar("Job", bound=JobOperator)
 DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 """The day of a run, as its jobs get it."""
 
-STEP = 'step {} --day "$PNN_GLUON_DAY"'
-"""The command that runs a step."""
+STEP = 'step {} --day "$PNN_GLUON_DAY" --wait'
+"""The command that runs a step. It waits for another process at the same day, such as one that outlived its worker."""
 
 LOOK_ONCE = "PNN_GLUON_LOOK_ONCE"
 """Variable that is set where nobody waits for raw files: in runs without a scheduler, such as the demo's."""

@@ -96,9 +96,9 @@ class _Run:
         started = time.monotonic()
         try:
             inputs, reading = self._read()
-            manifest, status = self._in_force(), "skipped"
-            if manifest is None or self._force or not self._stands(inputs, reading, manifest):
-                manifest, status = self._make(inputs, reading, wait), "done"
+            manifest, status = self._standing(inputs, reading), "skipped"
+            if manifest is None:
+                manifest, status = self._make(inputs, reading, wait)
             else:
                 self._tidy()
         except Exception as error:
@@ -117,6 +117,13 @@ class _Run:
         except DamagedError as error:
             self._say(str(error))
             return None
+
+    def _standing(self, inputs: Inputs, reading: Reading) -> Manifest | None:
+        """The day in force if there is nothing to do."""
+        manifest = self._in_force()
+        if manifest is None or self._force or not self._stands(inputs, reading, manifest):
+            return None
+        return manifest
 
     def _stands(self, inputs: Inputs, reading: Reading, manifest: Manifest) -> bool:
         """Whether the day in force is fresh and whole, here and outside the store."""
@@ -142,9 +149,12 @@ class _Run:
         except OSError as error:
             self._say(f"status will not show this failure: {error}")
 
-    def _make(self, inputs: Inputs, reading: Reading, wait: bool) -> Manifest:
+    def _make(self, inputs: Inputs, reading: Reading, wait: bool) -> tuple[Manifest, str]:
+        """Make the day, unless the process that was waited for has made it."""
         with self._store.staging(self._table, self._day, wait) as folder:
             inputs, reading = self._as_it_is_now(inputs, reading)
+            if wait and (manifest := self._standing(inputs, reading)) is not None:
+                return manifest, "skipped"
             built = self._work.build(inputs, folder)
             if built.kept is not None:
                 self._say(f"kept: {built.kept}")
@@ -160,7 +170,7 @@ class _Run:
                 details=built.to_json(),
             )
         self._store.drop_scratch(self._table, self._day)
-        return manifest
+        return manifest, "done"
 
     def _as_it_is_now(self, inputs: Inputs, reading: Reading) -> tuple[Inputs, Reading]:
         """What was read, or what is there now if an input changed before the day's lock was had."""

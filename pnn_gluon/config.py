@@ -409,7 +409,8 @@ class PublishConfig(Section):
 
     `server` is `embedded` (PostgreSQL from a pip package, in the store's neighbourhood), `env:VARIABLE` (the
     variable holds the URI) or `connection:ID` (an Airflow connection, handed over by the DAG). `deadline` is the time
-    (UTC, of the day that is scored) at which scores go out by the newest model there is if the day's own is not there.
+    (UTC, of the day that is scored) at which scores go out by the newest model there is if the day's own is not there;
+    a score or publish that is at work then is waited for `overtake_minutes`, then taken for one that hangs, and ended.
     """
 
     server: Annotated[str, Field(pattern=r"^(embedded|env:[A-Z_][A-Z0-9_]*|connection:[A-Za-z0-9_]+)$")] = "embedded"
@@ -417,6 +418,7 @@ class PublishConfig(Section):
     folder: FilePath | None = None
     port: Annotated[int, Field(ge=1024, le=65535)] | None = None
     deadline: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
+    overtake_minutes: Annotated[float, Field(ge=0, le=600)] = 15
 
     @model_validator(mode="after")
     def _embedded_options(self) -> Self:

@@ -30,12 +30,12 @@ class Step:
     Attributes:
         name: Of the step and its module.
         table: What it makes.
-        does: What it does, in a sentence.
-        mend: What to look at when it fails, in a sentence or two.
         inputs: What it reads, in this order; `build` gets these and nothing else.
         options: Sections (`source`) and options (`training.epochs`) it depends on; `build` sees no others.
         version: Goes up when the same inputs and options give something else than before, and days made before are to
             be made again. A changed default is such a change.
+        does: What it does, in a sentence.
+        mend: What to look at when it fails, in a sentence or two.
         schedule: When it runs.
         group: The part of the day that it belongs to.
         by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
@@ -46,11 +46,11 @@ class Step:
 
     name: str
     table: Table[Any]
-    does: str = ""
-    mend: str = ""
     inputs: tuple[Input[Any], ...] = ()
     options: tuple[str, ...] = ()
     version: int = 1
+    does: str = ""
+    mend: str = ""
     schedule: Schedule = "daily"
     group: Group = "data"
     by_hand: str = ""

@@ -210,7 +210,7 @@ class Store:
     @contextlib.contextmanager
     def lock(self, name: str, wait: bool = False) -> Generator[None, None, None]:
         """Hold a lock of this store; the system frees it when the process ends, however it ends."""
-        path = self.local / _LOCAL_STATE / "locks" / name
+        path = self.lock_file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as held:
             try:
@@ -218,6 +218,10 @@ class Store:
             except BlockingIOError:
                 raise InputError(f"{name}: another process is at work on it; wait until it ends, then rerun") from None
             yield
+
+    def lock_file(self, name: str) -> Path:
+        """The file that a lock is held on."""
+        return self.local / _LOCAL_STATE / "locks" / name
 
     def scratch(self, table: str, day: datetime.date, key: str) -> Path:
         """A folder that outlives a kill (checkpoints), for one table, day and set of inputs."""
