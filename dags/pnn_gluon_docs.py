@@ -43,3 +43,16 @@ def arrival_doc(kind: str, config: Config) -> str:
         "bring them and clear the task, or declare the outage (`pnn-gluon skip-day`)\n"
         f"- **By hand:** `pnn-gluon arrived {kind} --config {config.path} --day D`"
     )
+
+
+def approval_doc(config: Config) -> str:
+    """Whom the task asks, what about, and what becomes of the answer."""
+    who = ", ".join(config.approval.approvers) or "whoever may start runs"
+    return (
+        "Asks a person whether the candidate may be promoted, where the gate says that one is to be asked.\n\n"
+        f"- **Who answers:** {who}, under *Required Actions*; after {config.approval.hours:g} hours without an answer "
+        "the model in force stays. Scores go out in every case\n"
+        "- **When it is skipped:** nobody could be asked, or the answer does not count, and its log says why: clear it "
+        "to be asked again\n"
+        f"- **By hand:** `pnn-gluon approve --config {config.path} --day D --reason ...`, with `--reject` if not"
+    )

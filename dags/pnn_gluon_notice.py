@@ -38,7 +38,7 @@ def notify(notices: NoticesConfig, event: str, context: Any, why: str) -> None:
 
     Args:
         notices: Who is told.
-        event: `failed`, `refused` or `fallback`.
+        event: `failed`, `refused`, `fallback` or `approval`.
         context: Of the task.
         why: In the job's own words.
     """

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PartitionedAssetT
 from pnn_gluon_docs import documented
 from pnn_gluon_export import export_dag
 from pnn_gluon_late import deadline
+from pnn_gluon_promote import promote_dag
 from pnn_gluon_tasks import STEP, asset, every_day, step_job, steps_as_tasks
 
 from pnn_gluon.config import Config, load_config
@@ -54,7 +55,8 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
     refuse_unknown_steps(config)
     if configs is not None:
         refuse_shared(config, Path(configs))
-    return {dag.dag_id: dag for dag in (daily(config), scores(config), nightly(config), export_dag(config))}
+    made = (daily(config), scores(config), nightly(config), export_dag(config), promote_dag(config))
+    return {dag.dag_id: dag for dag in made}
 
 
 def daily(config: Config) -> DAG:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import pendulum
 from airflow.sdk import Asset, TaskGroup, TriggerRule
+from pnn_gluon_approval import SHOW, PromotionApproval, may_ask
 from pnn_gluon_arrival import ArrivalOperator
-from pnn_gluon_docs import GROUPS, arrival_doc, step_doc
+from pnn_gluon_docs import GROUPS, approval_doc, arrival_doc, step_doc
 from pnn_gluon_job import JobOperator
 from pnn_gluon_links import LINKS
 from pnn_gluon_notice import failure_notice
@@ -63,13 +64,15 @@ def every_day(config: Config) -> dict[str, Any]:
     }
 
 
-def job(name: str, config: Config, command: str = "", env: dict[str, str] = DAY, **options: Any) -> JobOperator:
+def job(
+    name: str, config: Config, command: str = "", env: dict[str, str] = DAY, scores: bool = False, **options: Any
+) -> JobOperator:
     """A task that runs a step of that name, or else a command; its last line, one JSON object, is the task's XCom.
 
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
-    anything but text; the job validates it.
+    anything but text; the job validates it. Only publish, and a job with `scores`, gets the score server's URI.
     """
-    connection = _scores_connection(config) if name == "publish" else ""  # no other job needs it
+    connection = _scores_connection(config) if scores or name == "publish" else ""
     return _task(JobOperator, name, command or STEP.format(name), config, env, scores_connection=connection, **options)
 
 
@@ -104,7 +107,9 @@ def steps_as_tasks(config: Config, steps: Sequence[Step], day: dict[str, str] = 
     for task in tasks(config, steps):
         with groups[task.step.group]:
             made[task.step.name] = _step_as_task(config, task, day)
-            waiting = [wait_for(kind, ahead, config) for kind, ahead in _raw_files(task.step)]
+            waiting: list[JobOperator] = [wait_for(kind, ahead, config) for kind, ahead in _raw_files(task.step)]
+            if task.step.name == "promote" and may_ask(config):
+                waiting.append(made["gate"] >> approval(config, day))
         for before in [*(made[name] for name in task.after), *waiting]:
             before >> made[task.step.name]
 
@@ -137,6 +142,13 @@ def wait_for(kind: str, ahead: int, config: Config) -> ArrivalOperator:
     patience = None if os.environ.get(LOOK_ONCE) else timedelta(hours=config.arrival.patience_hours)
     doc = arrival_doc(kind, config)
     return _task(ArrivalOperator, f"wait_for_{kind}", command, config, env, patience=patience, doc_md=doc)
+
+
+def approval(config: Config, day: dict[str, str]) -> PromotionApproval:
+    """A task that asks a person whether a candidate may be promoted."""
+    hours = None if os.environ.get(LOOK_ONCE) else config.approval.hours
+    options = {"hours": hours, "approvers": config.approval.approvers, "doc_md": approval_doc(config)}
+    return _task(PromotionApproval, "approval", SHOW, config, day, **options)
 
 
 def _raw_files(step: Step) -> list[tuple[str, int]]:

@@ -26,6 +26,7 @@ COMMANDS = (
     "days",
     "report",
     "rollback",
+    "approve",
     "skip-day",
     "export",
     "query",

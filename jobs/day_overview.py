@@ -4,9 +4,11 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobs.day_decision import DayDecision, day_decision
 from pnn_gluon.config import Config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.pipeline.details import ChampionDetails
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
 from pnn_gluon.pipeline.states import State, day_states
@@ -101,7 +103,7 @@ def _day(store: Store, day: datetime.date, states: Mapping[str, State], daily: S
         "day": str(day),
         "steps": steps,
         "unwell": _unwell(states, daily),
-        "champion": None if champion is None else _model(champion.details),
+        "champion": None if champion is None else _model(champion.details, day_decision(gate, champion)),
         "served": None if scores is None else {"state": scores.details.state, "model_day": scores.details.model_day},
     }
 
@@ -121,9 +123,17 @@ def _shown(state: State) -> dict[str, Any]:
     return {"word": state.word, "reasons": [masked(reason) for reason in state.reasons]}
 
 
-def _model(details: Any) -> dict[str, Any]:
-    """The model in force, and why it is this one."""
-    return {"model_day": details.pointer.model_day, "decision": details.decision, "reason": masked(details.reason)}
+def _model(details: ChampionDetails, decision: DayDecision) -> dict[str, Any]:
+    """The model in force, why it is this one, and what a person had to do with it."""
+    told = {"word": decision.word, "told": decision.told} if decision.told else {"word": "", "told": ""}
+    return {
+        "model_day": details.pointer.model_day,
+        "decision": details.decision,
+        "reason": masked(details.reason),
+        "by": details.by,
+        "at": details.at,
+        **told,
+    }
 
 
 def _newest_scores(store: Store, today: datetime.date) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.day_decision import day_decision
 from pnn_gluon import __version__
 from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config
@@ -15,7 +16,7 @@ from pnn_gluon.evaluation.report import DayReport, render_report
 from pnn_gluon.pipeline.details import BundleDetails, EvaluationDetails, GateDetails
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
-from pnn_gluon.pipeline.tables import BUNDLES, EVALUATIONS, GATES, REEVALUATIONS, ROWS
+from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, EVALUATIONS, GATES, REEVALUATIONS, ROWS
 from pnn_gluon.store.store import Store
 
 
@@ -40,6 +41,7 @@ def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None
     if evaluation is None or rows is None:
         return None
     gate, bundle, details = open_partition(store, GATES, day), open_partition(store, BUNDLES, day), evaluation.details
+    decision = day_decision(gate, open_partition(store, CHAMPIONS, day))
     counts = {"rows": rows.rows, "positives": rows.details.positives}
     new_values = details.new_values or {}  # stores of earlier releases have no such slice and no notes
     new = {f"new_{name}": new_values.get(name) for name in ("rows", "pcoc")}
@@ -48,8 +50,8 @@ def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None
         model_day=details.model_day,
         summary={**(details.summary or counts), **new, "matured_pcoc": _matured_pcoc(store, day, late)},
         reliability=details.reliability,
-        gate=_word(gate),
-        reasons=() if gate is None else gate.details.reasons,
+        gate=decision.word,
+        reasons=[*([decision.told] if decision.told else []), *(() if gate is None else gate.details.reasons)],
         notes=_notes(evaluation, bundle, gate),
     )
 
@@ -76,14 +78,6 @@ def _notes(
     return [f"{step}: {note}" for step, notes in found.items() for note in notes]
 
 
-def _word(gate: Partition[GateDetails] | None) -> str:
-    if gate is None:
-        return ""
-    if gate.kept is not None:
-        return "kept"
-    return "accepted" if gate.details.accepted else "refused"
-
-
 def html_of(config: Config, days: Sequence[datetime.date]) -> str:
     """The report as one HTML page."""
     return render_report(f"{config.name}: {days[0]} to {days[-1]}", day_reports(config, days))
@@ -97,7 +91,7 @@ def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> Non
 def made_from(config: Config, days: Sequence[datetime.date]) -> str:
     """A name for everything that the report of these days shows: while it stays, so does the page."""
     store, late = open_store(config), config.calibration.maturity_days
-    read = [(table.name, day) for day in days for table in (EVALUATIONS, ROWS, GATES, BUNDLES)]
+    read = [(table.name, day) for day in days for table in (EVALUATIONS, ROWS, GATES, BUNDLES, CHAMPIONS)]
     read += [(REEVALUATIONS.name, plus(day, late)) for day in days]
     manifests = [store.manifest(name, day) for name, day in read]
     shown = [None if manifest is None else [manifest.run, dict(manifest.details)] for manifest in manifests]

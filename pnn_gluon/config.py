@@ -10,7 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.errors import ConfigError
@@ -58,8 +67,17 @@ FilePath = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 """What stands between or around the columns of a line."""
 
+Person = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(lambda name: _readable(name))]
+"""The name of somebody who decides, as Airflow knows it."""
+
 Day = Annotated[datetime.date, BeforeValidator(lambda day: _no_number(day))]
 """A day as a TOML date or YYYY-MM-DD; pydantic would take a number for seconds since 1970."""
+
+
+def _readable(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        raise ValueError("expected a name without control characters, and without spaces around it")
+    return name
 
 
 def _no_number(day: Any) -> Any:
@@ -396,12 +414,32 @@ class GateConfig(Section):
     slice_max_regression: Annotated[float, Field(ge=0)] = 0.02
     slice_min_rows: Annotated[int, Field(ge=1)] = 1000
     bootstrap_repeats: Annotated[int, Field(ge=10, le=10_000)] = 200
+    approval: Literal["never", "always", "when_scores_move"] = "never"
+    approval_mean_move: Annotated[float, Field(ge=0)] = 0.1
+    approval_p99_move: Annotated[float, Field(ge=0)] = 0.5
 
     @model_validator(mode="after")
     def _range_holds(self) -> Self:
         if self.pcoc_low >= self.pcoc_high:
             raise ValueError(f"pcoc_low {self.pcoc_low} must be below pcoc_high {self.pcoc_high}")
         return self
+
+    @model_validator(mode="after")
+    def _moves_are_asked_about(self) -> Self:
+        idle = {"approval_mean_move", "approval_p99_move"} & self.model_fields_set
+        if idle and self.approval != "when_scores_move":
+            raise ValueError(f"`{min(idle)}` belongs to approval = 'when_scores_move'")
+        return self
+
+
+class ApprovalConfig(Section):
+    """Who may decide about models, and for how long Airflow waits for an answer to `gate.approval`.
+
+    Without `approvers` everybody may who can start the pipeline's runs; with some, a rollback needs one of them, too.
+    """
+
+    hours: Annotated[float, Field(gt=0, le=240)] = 6
+    approvers: tuple[Person, ...] = ()
 
 
 class PublishConfig(Section):
@@ -513,6 +551,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     gate: GateConfig = GateConfig()
+    approval: ApprovalConfig = ApprovalConfig()
     publish: PublishConfig = PublishConfig()
     arrival: ArrivalConfig = ArrivalConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -12,6 +12,7 @@ import typer
 
 from jobs.command import ConfigOption, print_outcome
 from jobs.running import Build, Outcome, Work, run_step
+from jobs.signature import UNSIGNED, Signature, reasoned, refusal, signed
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_day
 from pnn_gluon.errors import ConfigError
@@ -31,15 +32,25 @@ def command(
     reason: Annotated[str, typer.Option(help="Why; recorded.")],
     to: Annotated[str | None, typer.Option(help="Day of the model to put in force.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take an earlier rollback of this day back.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who decides; your login name by default.")] = None,
 ) -> None:
     """Put the model of another day in force (even one the gate refused), score and publish again."""
-    chosen = parse_day(to) if to else None
-    for outcome in roll_back(load_config(config), parse_day(day), chosen, reason, clear):
+    options, when, chosen = load_config(config), parse_day(day), parse_day(to) if to else None
+    outcomes = {}
+    for outcome in roll_back(options, when, chosen, reason, clear, signed(by)):
+        outcomes[outcome.step] = outcome
         print_outcome(outcome)
+    told = dict(outcomes["rollback"].details) | {"in_force": outcomes["promote"].details["model_day"]}
+    print(json.dumps({"step": "rollback", "day": str(when), "status": "done", "details": told}))
 
 
 def roll_back(
-    config: Config, day: datetime.date, to: datetime.date | None, reason: str, clear: bool
+    config: Config,
+    day: datetime.date,
+    to: datetime.date | None,
+    reason: str,
+    clear: bool,
+    signature: Signature = UNSIGNED,
 ) -> Iterator[Outcome]:
     """Record the override of `day`, then promote, score and publish that day.
 
@@ -48,15 +59,17 @@ def roll_back(
     publishes the day is waited for, and what it made is made anew; after a kill a second rollback ends it.
 
     Raises:
-        ConfigError: without a reason, or when `to` and `clear` are both given or both missing.
+        ConfigError: without a reason, when `to` and `clear` are both given or both missing, or by somebody who may not
+            decide.
     """
+    if (refused := refusal(config, signature.by)) is not None:
+        raise ConfigError(refused)
     if clear == (to is not None):
         raise ConfigError("say either --to DAY, the model to put in force, or --clear, to take a rollback back")
-    if not reason.strip():
-        raise ConfigError("--reason: say why in a few words; it is recorded")
+    reason = reasoned(reason)
     if to is not None and to > day:
         raise ConfigError(f"--to {to}: after --day {day}; a day can only use models made up to it")
-    yield run_step(_override(to), config, day, force=True, wait=True, work=Work(_recording(to, reason)))
+    yield run_step(_override(to), config, day, force=True, wait=True, work=Work(_recording(to, reason, signature)))
     for name in ("promote", "score", "publish"):
         log.info("rollback %s: %s, after whoever is at work on it", day, name)
         yield run_step(step(name), config, day, wait=True)
@@ -67,13 +80,14 @@ def _override(to: datetime.date | None) -> Step:
     return dataclasses.replace(step("rollback"), inputs=() if to is None else (ChosenBundle(to),))
 
 
-def _recording(to: datetime.date | None, reason: str) -> Build:
+def _recording(to: datetime.date | None, reason: str, signature: Signature) -> Build:
     """What that step does."""
 
     def build(inputs: Inputs, folder: Path) -> Built:
-        details = OverrideDetails(to=str(to) if to else None, reason=reason)
+        details = OverrideDetails(to=str(to) if to else None, reason=reason, by=signature.by, at=signature.at)
         (folder / OVERRIDE_FILE).write_text(json.dumps(details.to_json(), indent=1, sort_keys=True) + "\n")
-        log.info("rollback %s: %s", inputs.day, f"to the model of {to}" if to else "taken back")
+        who = f" by {signature.by}" if signature.by else ""
+        log.info("rollback %s: %s%s", inputs.day, f"to the model of {to}" if to else "taken back", who)
         return Built(1, details)
 
     return build

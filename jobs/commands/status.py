@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from jobs.command import ConfigOption
+from jobs.day_decision import DayDecision, day_decision
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_day, parse_days
@@ -63,6 +64,7 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     names = [step.name for step in (*daily_steps(config), *nightly_steps(config))]
     refusals = {day: _refusals(store, day) for day in days}
     fallbacks = {day: _fallback(store, day) for day in days}
+    decisions = {day: _decision(store, day) for day in days}
     table = Table("day", *names, "model in force")
     for day, steps in states.items():
         marks = {name: MARKS[steps[name].word] for name in names}
@@ -75,6 +77,8 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     for day, steps in states.items():
         for reason in refusals[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
+        if decisions[day].told:
+            out.print(f"promote {day} {decisions[day].word}: {decisions[day].told}", markup=False, soft_wrap=True)
         if fallbacks[day]:
             out.print(f"score {day} fallback: {fallbacks[day]}", markup=False, soft_wrap=True)
         for name, state in steps.items():
@@ -102,6 +106,10 @@ def _fallback(store: Store, day: datetime.date) -> str | None:
     if scores is None or scores.kept is not None or not scores.details.fallback:
         return None
     return f"by the model of {scores.details.model_day}: {scores.details.why}"
+
+
+def _decision(store: Store, day: datetime.date) -> DayDecision:
+    return day_decision(open_partition(store, GATES, day), open_partition(store, CHAMPIONS, day))
 
 
 def _model_in_force(store: Store, day: datetime.date) -> str | None:

@@ -15,9 +15,12 @@ from pnn_gluon.pipeline.work import Inputs
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pnn_gluon.evaluation.gate import GateRules, Scores
+    from pnn_gluon.evaluation.gate import GateDecision, GateRules, Scores
 
 log = logging.getLogger(__name__)
+
+_ASKING = {"approval", "approval_mean_move", "approval_p99_move"}
+"""Options about whom to ask, which are no limits of the gate."""
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
@@ -37,7 +40,22 @@ def build(inputs: Inputs, folder: Path) -> Built:
         log.info("gate %s: %s", inputs.day, note)
     for reason in decision.reasons:
         log.info("gate %s: refused: %s", inputs.day, reason)
-    return Built(rows.num_rows, GateDetails(**dataclasses.asdict(decision)), made_by)
+    return Built(rows.num_rows, _asked(inputs, decision, candidate, champion), made_by)
+
+
+def _asked(inputs: Inputs, decision: "GateDecision", candidate: "Scores", champion: "Scores | None") -> GateDetails:
+    """The decision, and whether a person is asked about it."""
+    from pnn_gluon.evaluation.score_move import ScoreMove, asking
+
+    details = GateDetails(**dataclasses.asdict(decision))
+    gate = inputs.config.gate
+    limits = ScoreMove(gate.approval_mean_move, gate.approval_p99_move)
+    asked = asking(gate.approval, limits, decision, candidate, champion)
+    if asked is None:
+        return details
+    log.info("gate %s: %s is asked: %s", inputs.day, "a person" if asked.asks else "nobody", asked.why)
+    move = {} if asked.move is None else {"move": dataclasses.asdict(asked.move)}
+    return dataclasses.replace(details, measures={**details.measures, **move}, asks=asked.asks, why_asked=asked.why)
 
 
 def _samples(inputs: Inputs) -> list[Path]:
@@ -90,5 +108,5 @@ def _rules(inputs: Inputs) -> "GateRules":
     from pnn_gluon.evaluation.gate import GateRules
 
     gate = inputs.config.gate
-    rules: dict[str, Any] = gate.model_dump(exclude={"slices", "window_days", "pcoc_low", "pcoc_high"})
+    rules: dict[str, Any] = gate.model_dump(exclude={"slices", "window_days", "pcoc_low", "pcoc_high", *_ASKING})
     return GateRules(pcoc_range=(gate.pcoc_low, gate.pcoc_high), **rules)

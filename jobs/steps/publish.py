@@ -46,7 +46,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         f"{inputs.config.name} in {inputs.config.store_root}",
         model_day=parse_day(told.model_day),
         fallback=bool(told.fallback),
-        why=told.why or told.override or "",
+        why=told.why or _by_hand(told),
         at_least=before.next,
     )
     with _server(inputs) as uri:
@@ -65,6 +65,12 @@ def build(inputs: Inputs, folder: Path) -> Built:
         earlier=before.earlier,
     )
     return Built(done.rows, details)
+
+
+def _by_hand(told: ScoreDetails) -> str:
+    """Why a person put the model in force, and who; "" if nobody did."""
+    by = (told.decided or {}).get("by")
+    return "" if told.override is None else f"{told.override} ({by})" if by else told.override
 
 
 def _table_of(scores: Partition[ScoreDetails]) -> "pa.Table":
@@ -109,6 +115,7 @@ def export_manifest(scores: Partition[ScoreDetails], table: str, sequence: int) 
         "fallback": bool(scores.details.fallback),
         "why": scores.details.why,
         "override": scores.details.override,
+        "decided": scores.details.decided,
         "model_day": scores.details.model_day,
         "map_day": scores.details.map_day,
         "rows": scores.rows,

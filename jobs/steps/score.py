@@ -15,10 +15,13 @@ from pnn_gluon.pipeline.inputs import Requests
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import IN_FORCE, STEPS, step
-from pnn_gluon.pipeline.tables import ROWS_FILE, SCORES_FILE
+from pnn_gluon.pipeline.tables import GATES, ROWS_FILE, SCORES_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
+
+DECIDED = ("decision", "reason", "by", "at")
+"""What is told of a person's decision about the model."""
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
@@ -58,13 +61,17 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _in_force(inputs: Inputs, champion: Partition[ChampionDetails]) -> Mapping[str, Any]:
-    """Whether the model is a fallback, and why; the reason of a person who chose it."""
-    override = champion.details.reason if champion.details.decision == "override" else None
+    """Whether the model is a fallback, and why; what a person decided about it."""
+    told = champion.details
+    chosen = {
+        "override": told.reason if told.decision == "override" else None,
+        "decided": {name: getattr(told, name) for name in DECIDED} if told.by_hand else None,
+    }
     if champion.day == inputs.day:
-        return {"override": override}
+        return chosen
     why = _why_undecided(inputs)
     log.info("score %s: fallback to the model in force since %s: %s", inputs.day, champion.day, why)
-    return {"fallback": True, "why": why, "override": override}
+    return {"fallback": True, "why": why, **chosen}
 
 
 def _why_undecided(inputs: Inputs) -> str:
@@ -74,4 +81,7 @@ def _why_undecided(inputs: Inputs) -> str:
         if (failure := inputs.store.failure(each.table.name, inputs.day)) is not None:
             return f"{each.name} of {inputs.day} failed: {failure.splitlines()[0]}"
     undone = next(each.name for each in steps if inputs.day not in inputs.store.days(each.table.name))
+    gate = inputs.store.manifest(GATES.name, inputs.day)
+    if undone == "promote" and gate is not None and gate.details.get("asks"):
+        return f"the candidate of {inputs.day} waits for approval"
     return f"{undone} of {inputs.day} is not done"

@@ -8,7 +8,7 @@ from pnn_gluon.evaluation.report import METRIC_FORMATS, DayReport, metric_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-_GATE_STYLES = {"accepted": "green", "refused": "red"}
+_GATE_STYLES = {"accepted": "green", "approved": "green", "refused": "red", "rejected": "red"}
 
 
 def render_day_table(days: Sequence[DayReport]) -> "Table":

@@ -24,6 +24,7 @@ METRIC_FORMATS: Mapping[str, tuple[str, str]] = {
 }
 """Columns of a day: key of the summary, heading and number format."""
 
+_STYLES_OF_WORDS = {"accepted": "accepted", "approved": "accepted", "refused": "refused", "rejected": "refused"}
 _CHART_COLOURS = {
     "#010101": "var(--ink)",
     "#020202": "var(--quiet)",
@@ -64,7 +65,7 @@ class DayReport:
     model_day: str | None
     summary: Mapping[str, float | int | None]
     reliability: Sequence[Mapping[str, float]] = field(default_factory=tuple)  # ClickMetrics.reliability
-    gate: str = ""  # accepted, refused, or any other word; empty when no gate ran
+    gate: str = ""  # accepted, refused, approved, rejected, or any other word; empty when nothing was decided
     reasons: Sequence[str] = ()
     notes: Sequence[str] = ()  # what was done or left out, and warnings
 
@@ -92,6 +93,7 @@ def render_report(title: str, days: Sequence[DayReport]) -> str:
         days=days,
         last=last,
         formats=METRIC_FORMATS,
+        styles=_STYLES_OF_WORDS,
         trend=Markup(_trend_chart(days)) if len(days) > 1 else "",
         reliability=Markup(_reliability_chart(last.reliability)) if last and last.reliability else "",
     )

@@ -6,7 +6,7 @@ on which there is nothing to tell has the same manifest as before the field was 
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 KEPT = "kept"
 """Key of the reason for which a day was kept, beside the details."""
@@ -154,11 +154,16 @@ class BundleDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GateDetails(Details):
-    """The gate's decision: every number it looked at, and why it refused."""
+    """The gate's decision: every number it looked at, and why it refused.
+
+    Where `gate.approval` may ask a person about an accepted candidate, `asks` says whether it does, `why_asked` why.
+    """
 
     accepted: bool
     reasons: Sequence[str]
     measures: Mapping[str, Any]
+    asks: bool | None = None
+    why_asked: str | None = None
 
     @property
     def refused(self) -> bool:
@@ -188,20 +193,33 @@ NOWHERE = Pointer()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ChampionDetails(Details):
-    """The bundle in force from this day on, and why it is this one."""
+    """The bundle in force from this day on, and why it is this one.
+
+    Where a person decided, `by` and `at` say who and when; a decision without the first is one that nobody made in
+    time.
+    """
 
     pointer: Pointer
-    decision: str
+    decision: Literal["promoted", "kept", "override"]
     reason: str
+    by: str | None = None
+    at: str | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person decided, or was asked and did not answer in time."""
+        return self.decision == "override" or self.at is not None
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
         """The keys of the pointer stand among the others."""
-        return cls(pointer=Pointer.within(details), decision=details["decision"], reason=details["reason"])
+        told = {name: details[name] for name in ("decision", "reason")}
+        return cls(pointer=Pointer.within(details), **told, by=details.get("by"), at=details.get("at"))
 
     def to_json(self) -> dict[str, Any]:
         """The keys of the pointer stand among the others."""
-        return {**dataclasses.asdict(self.pointer), "decision": self.decision, "reason": self.reason}
+        told = super().to_json()
+        return {**told.pop("pointer"), **told}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -227,7 +245,8 @@ class ScoreDetails(Details):
     """The day that was scored, the model that scored it, and its lines.
 
     `fallback` is True for an older model than the day's own decision, which was not there, and `why` says why not;
-    `override` is the reason for which a person put the model in force.
+    `override` is the reason for which a person put the model in force; `decided` tells of any decision about it that a
+    person made, or should have made: `decision`, `reason`, `by`, `at`.
     """
 
     score_day: str
@@ -238,6 +257,7 @@ class ScoreDetails(Details):
     fallback: bool | None = None
     why: str | None = None
     override: str | None = None
+    decided: Mapping[str, Any] | None = None
 
     @property
     def state(self) -> str:
@@ -263,10 +283,23 @@ class PublishedDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OverrideDetails(Details):
-    """The day whose model a person put in force, None when that was taken back, and why."""
+    """The day whose model a person put in force, None when that was taken back; why, who and when (UTC)."""
 
     to: str | None
     reason: str
+    by: str | None = None
+    at: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApprovalDetails(Details):
+    """The answer about a candidate, by the run of its bundle: why, who, None for nobody in time, and when (UTC)."""
+
+    candidate: str
+    approved: bool
+    reason: str
+    by: str | None
+    at: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

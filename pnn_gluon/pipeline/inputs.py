@@ -191,6 +191,26 @@ class Beside(Input["Partition[D] | None"]):
 
 
 @dataclasses.dataclass(frozen=True)
+class IfThere(Input["Partition[D] | None"]):
+    """A table of the same day that need not be there."""
+
+    table: Table[D]
+
+    def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
+        """Read it, if it is there."""
+        return reading.maybe(self.table, reading.day)
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}`"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, which is not waited for."""
+        return (Edge(self.table.name, needed=False),)
+
+
+@dataclasses.dataclass(frozen=True)
 class Saved(Input["Partition[D] | None"]):
     """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured."""
 

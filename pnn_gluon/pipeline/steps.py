@@ -14,6 +14,7 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.inputs import (
     Beside,
     ChosenBundle,
+    IfThere,
     InForceThen,
     Input,
     Known,
@@ -31,6 +32,7 @@ from pnn_gluon.pipeline.inputs import (
 )
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.tables import (
+    APPROVALS,
     BUNDLES,
     CHAMPIONS,
     COUNTS,
@@ -64,10 +66,17 @@ def _not_overridden(known: Known) -> bool:
     return known[OVERRIDE] is None
 
 
+def _asks(known: Known) -> bool:
+    decision = known[DECISION]
+    return decision is not None and decision.details.accepted and bool(decision.details.asks)
+
+
 ROWS_TO_FIT = When(_edges_to_fit, Need(ROWS))
 """The rows of the day, while there are bucket edges to be fitted to them."""
 DECISION = When(_not_overridden, Need(GATES))
 CANDIDATE = When(_not_overridden, Need(BUNDLES))
+APPROVAL = When(_asks, IfThere(APPROVALS))
+"""A person's answer about the candidate, or about an earlier one, where the gate asks for it."""
 CHAMPION_BEFORE = Newest(CHAMPIONS, before=1)
 """The model in force until the day: that of yesterday, or an older one where yesterday was not finished."""
 IN_FORCE = Newest(CHAMPIONS)
@@ -169,7 +178,7 @@ STEPS: tuple[Step, ...] = (
         does="Decide which bundle is in force from today on.",
         mend="The message says which decision or bundle is missing or damaged, and what makes it again.",
         group="model",
-        inputs=(OVERRIDE, DECISION, CANDIDATE, STANDING, RECALIBRATED_BEFORE),
+        inputs=(OVERRIDE, DECISION, CANDIDATE, APPROVAL, STANDING, RECALIBRATED_BEFORE),
     ),
     Step(
         "score",
@@ -216,6 +225,13 @@ STEPS: tuple[Step, ...] = (
         OVERRIDES,
         schedule="by hand",
         by_hand="pnn-gluon rollback {where}--day {day} --reason ... with the --to or --clear it was made with",
+    ),
+    Step(
+        "approve",
+        APPROVALS,
+        inputs=(Need(GATES), Need(BUNDLES)),
+        schedule="by hand",
+        by_hand="pnn-gluon approve {where}--day {day} --reason ..., with --reject if it was made so",
     ),
     Step(
         "skip_day",

@@ -22,6 +22,7 @@ SCORES_FILE = "scores.parquet"
 EXPORT_FILE = "export.json"
 OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
+APPROVAL_FILE = "approval.json"
 SHARD_SUFFIX = ".h5"
 """Of the shards, which are named by the day of their rows."""
 
@@ -113,7 +114,12 @@ RECALIBRATED = Table(
 OVERRIDES = Table(
     "overrides",
     details.OverrideDetails,
-    f"`{OVERRIDE_FILE}`: which model a person put in force, and why",
+    f"`{OVERRIDE_FILE}`: which model a person put in force, who, when and why",
+)
+APPROVALS = Table(
+    "approvals",
+    details.ApprovalDetails,
+    f"`{APPROVAL_FILE}`: the answer about a candidate, by whom, when and why",
 )
 SKIPS = Table(
     "skips",

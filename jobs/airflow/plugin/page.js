@@ -61,7 +61,7 @@ function championCell(day) {
   const champion = day.champion;
   const made = element("td", champion ? champion.model_day || "none" : "–");
   if (!champion) return made;
-  if (champion.decision === "override") made.textContent += " (by hand)";
+  if (champion.told) made.textContent += ` (${champion.word})`;
   made.title = `${champion.decision}: ${champion.reason}`;
   return made;
 }
@@ -104,8 +104,8 @@ function drawReasons(answer) {
         if (!reason.startsWith("upstream:")) lines.push(element("li", `${day.day} ${name} ${step.word}: ${reason}`));
       }
     }
-    if (day.champion && day.champion.decision === "override") {
-      lines.push(element("li", `${day.day} model in force put by hand: ${day.champion.reason}`));
+    if (day.champion && day.champion.told) {
+      lines.push(element("li", `${day.day} promote, ${day.champion.word}: ${day.champion.told}`));
     }
   }
   byId("reasons").replaceChildren(...(lines.length ? lines : [element("li", answer.days.some((day) => day.unwell) ? "Missing days were never made." : "Everything is as it should be.")]));
