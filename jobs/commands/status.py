@@ -78,7 +78,7 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
         for reason in refusals[day]:
             out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
         if decisions[day].told:
-            out.print(f"promote {day} {decisions[day].word}: {decisions[day].told}", markup=False, soft_wrap=True)
+            out.print(f"promote {day}: {decisions[day].told}", markup=False, soft_wrap=True)
         if fallbacks[day]:
             out.print(f"score {day} fallback: {fallbacks[day]}", markup=False, soft_wrap=True)
         for name, state in steps.items():

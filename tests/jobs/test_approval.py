@@ -233,7 +233,7 @@ def test_a_reason_that_looks_like_markup_or_a_template_is_text_everywhere(
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
     print_status(asked, [day(2)])
-    assert f"promote {day(2)} approved: accepted by the gate, approved by --clear: {hostile}" in capsys.readouterr().out
+    assert f"promote {day(2)}: accepted by the gate, approved by --clear: {hostile}" in capsys.readouterr().out
 
 
 FORCED = "the model of {} was put in force by otto ({}): bad data"
@@ -255,7 +255,7 @@ def test_a_forced_day_says_so_wherever_it_said_accepted(asked: Config, capsys: p
     print_status(asked, [day(2)])
     shown = capsys.readouterr().out
     assert "accepted" not in shown
-    assert f"promote {day(2)} by hand: {told}" in shown
+    assert f"promote {day(2)}: {told}" in shown
     on_the_page = overview(asked, [day(2)], plus(day(2), 2))["days"][0]["champion"]
     assert (on_the_page["word"], on_the_page["told"], on_the_page["by"]) == ("by hand", told, "otto")
     scores = made(asked, "scores", 2).details

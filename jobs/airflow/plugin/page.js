@@ -61,7 +61,7 @@ function championCell(day) {
   const champion = day.champion;
   const made = element("td", champion ? champion.model_day || "none" : "–");
   if (!champion) return made;
-  if (champion.told) made.textContent += ` (${champion.word})`;
+  if (champion.told) made.textContent += champion.decision === "override" ? " (by hand)" : ` (candidate: ${champion.word})`;
   made.title = `${champion.decision}: ${champion.reason}`;
   return made;
 }
@@ -105,7 +105,7 @@ function drawReasons(answer) {
       }
     }
     if (day.champion && day.champion.told) {
-      lines.push(element("li", `${day.day} promote, ${day.champion.word}: ${day.champion.told}`));
+      lines.push(element("li", `${day.day} promote: ${day.champion.told}`));
     }
   }
   byId("reasons").replaceChildren(...(lines.length ? lines : [element("li", answer.days.some((day) => day.unwell) ? "Missing days were never made." : "Everything is as it should be.")]));
