@@ -27,7 +27,8 @@ INTERRUPTED = "interrupted; the score table may hold what this store does not kn
 
 
 @contextmanager
-def _server(inputs: Inputs) -> Generator[str, None, None]:
+def server(inputs: Inputs) -> Generator[str, None, None]:
+    """The score server's URI, for one process of the pipeline at a time."""
     with inputs.store.lock("publish", wait=True), score_server(inputs.config) as uri:
         yield uri
 
@@ -39,8 +40,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
     scores, table = inputs[Need(SCORES)], inputs.config.publish.table
     if scores.kept is not None:
         return kept(f"no scores: {scores.kept}")
-    scored, told, before = _table_of(scores), scores.details, _before(inputs[Saved(PUBLISHED)], scores)
-    score_day = parse_day(told.score_day)
+    told, before = scores.details, _before(inputs[Saved(PUBLISHED)], scores)
+    score_day, scored = parse_day(told.score_day), table_of(scores.file(SCORES_FILE), told.model_day, told.map_day)
     made_from = MadeFrom(
         scores.run,
         f"{inputs.config.name} in {inputs.config.store_root}",
@@ -49,7 +50,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         why=told.why or _by_hand(told),
         at_least=before.next,
     )
-    with _server(inputs) as uri:
+    with server(inputs) as uri:
         inputs.store.record_failure(PUBLISHED.name, inputs.day, INTERRUPTED)
         done = publish_scores(uri, table, score_day, scored, made_from, take_over=inputs.force)
     export = export_manifest(scores, table, done.sequence)
@@ -73,14 +74,14 @@ def _by_hand(told: ScoreDetails) -> str:
     return "" if told.override is None else f"{told.override} ({by})" if by else told.override
 
 
-def _table_of(scores: Partition[ScoreDetails]) -> "pa.Table":
-    """The scores with the columns that are the same in every row."""
+def table_of(path: Path, model_day: str, map_day: str) -> "pa.Table":
+    """The scores of a file with the columns that are the same in every row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(scores.file(SCORES_FILE)) as file:
+    with pq.ParquetFile(path) as file:
         scored = file.read()
-    for name, text in (("model_day", scores.details.model_day), ("map_day", scores.details.map_day)):
+    for name, text in (("model_day", model_day), ("map_day", map_day)):
         day = pa.scalar(parse_day(text), pa.date32())
         scored = scored.append_column(name, pa.repeat(day, scored.num_rows))
     return scored
@@ -132,6 +133,6 @@ def standing(inputs: Inputs, published: Partition[PublishedDetails]) -> bool:
     from pnn_gluon.warehouse.score_table import standing_run
 
     score_day = parse_day(published.details.score_day)
-    with _server(inputs) as uri:
+    with server(inputs) as uri:
         run = standing_run(uri, inputs.config.publish.table, score_day)
     return run == inputs[Need(SCORES)].run

@@ -312,8 +312,22 @@ class SkipDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportDetails(Details):
-    """The model of an export, and what was scored: logs or requests."""
+    """The model of an export, what was scored (`logs` or `requests`), and how it was asked for.
+
+    `choice` is `champion` where the model in force on each day was asked for; `state`, `why` and `override` are as in
+    `ScoreDetails`, and `why` also tells that no row has the value of the slice. `sequence` is that of the table on the
+    score server. Releases before 0.3 told the first three.
+    """
 
     model_day: str
     map_day: str
     rows: str
+    choice: str | None = None
+    state: str | None = None
+    why: str | None = None
+    override: str | None = None
+    slice: str | None = None
+    format: str | None = None
+    precision: str | None = None
+    table: str | None = None
+    sequence: int | None = None

@@ -40,6 +40,7 @@ class Step:
         group: The part of the day that it belongs to.
         by_hand: The command that makes its table, for a step that runs by hand; {where} and {day} are filled in.
         alone: Whether one machine is busy with one day of it.
+        given: What a person chose for a step that runs by hand, by name: beside the options, and of the same effect.
         hours: The most that a day may take, after which Airflow ends it; `limits.hours` gives another number.
         queue: Of workers that run it, where Airflow has such; `workers.queues` gives another one.
     """
@@ -55,6 +56,7 @@ class Step:
     group: Group = "data"
     by_hand: str = ""
     alone: bool = False
+    given: tuple[tuple[str, Any], ...] = ()
     hours: float = 2.0
     queue: str = ETL
 
@@ -83,13 +85,13 @@ class Step:
         return config.workers.queues.get(self.name, self.queue)
 
     def chosen_options(self, config: Config) -> dict[str, Any]:
-        """The options it depends on that differ from their defaults."""
-        return chosen_options(config, self.options)
+        """The options it depends on that differ from their defaults, and what a person chose."""
+        return {**chosen_options(config, self.options), **dict(self.given)}
 
     def same_options(self, config: Config, manifest: "Manifest") -> bool:
         """Whether a day was made with the options that the configuration has now."""
         if manifest.options is None:
-            return manifest.config == legacy_fingerprint(config, self.name)
+            return not self.given and manifest.config == legacy_fingerprint(config, self.name)
         return dict(manifest.options) == self.chosen_options(config)
 
     def fresh(self, reading: "Reading", manifest: "Manifest") -> bool:

@@ -4,19 +4,15 @@ What makes a table, the order of a day, its state and why, the words about a mis
 what waits for yesterday, and the tables of the documents all follow from this tuple.
 """
 
-import dataclasses
 import datetime
-import re
 from pathlib import Path
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.inputs import (
     Beside,
-    ChosenBundle,
     IfThere,
     InForceThen,
-    Input,
     Known,
     LabelledOver,
     Need,
@@ -242,21 +238,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 EXPORT = Step("export", exports(""), options=("source", "fields"), schedule="by hand")
-"""The step of every export; `export_step` gives it its table and inputs."""
-
-
-def export_step(name: str, model_day: datetime.date, rows: str) -> Step:
-    """The step that scores one day for the export of this name.
-
-    Raises:
-        ConfigError: when the name cannot be a table's, or there are no such rows.
-    """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
-        raise ConfigError(f"export name {name!r}: expected a lower-case letter, then letters, digits or _, at most 31")
-    if rows not in {"logs", "requests"}:
-        raise ConfigError(f"rows {rows!r}: expected 'logs' or 'requests'")
-    scored: Input[object] = Need(ROWS) if rows == "logs" else Requests()
-    return dataclasses.replace(EXPORT, table=exports(name), inputs=(ChosenBundle(model_day), scored))
+"""The step of every export; `pnn_gluon.pipeline.exports.export_step` gives it its table, inputs and choices."""
 
 
 def step(name: str) -> Step:

@@ -19,6 +19,7 @@ MAP_FILE = "map.h5"
 PREDICTIONS_FILE = "predictions.parquet"
 METRICS_FILE = "metrics.json"
 SCORES_FILE = "scores.parquet"
+CSV_FILE = "scores.csv.gz"
 EXPORT_FILE = "export.json"
 OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
@@ -130,4 +131,8 @@ SKIPS = Table(
 
 def exports(name: str) -> Table[details.ExportDetails]:
     """The table of an export by hand."""
-    return Table(f"exports_{name}", details.ExportDetails, f"`{SCORES_FILE}`: chosen days by the model of a chosen day")
+    return Table(
+        f"exports_{name}",
+        details.ExportDetails,
+        f"`{SCORES_FILE}` or `{CSV_FILE}`: chosen days by a chosen model; `{EXPORT_FILE}`: what was asked for and made",
+    )

@@ -412,8 +412,8 @@ def _check_owner(connection: adbc.Connection, table: _Table, day: date, made_fro
         store, days, _ = others[0]
         raise ConfigError(
             f"{table.parent} on the score server holds {days} days that the store {store} published, and this is the "
-            f"store {made_from.store}: give publish.table another name, or take the table over once with publish "
-            "--force. Nothing was changed"
+            f"store {made_from.store}: give another name (publish.table, or that of the export), or take it over "
+            "once with --force of the command that writes it. Nothing was changed"
         )
 
 

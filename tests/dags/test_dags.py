@@ -14,16 +14,17 @@ import pytest
 
 from jobs.airflow import dag_runner
 from jobs.commands import export
-from jobs.running import Work, run_step
-from jobs.steps.export import scoring
+from jobs.running import run_step
+from jobs.steps.export import work_of_export
 from pnn_gluon.config import Config, LimitsConfig, WorkersConfig
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError, PnnError
+from pnn_gluon.pipeline.exports import Export, export_step
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import daily_steps, export_step, nightly_steps, refuse_unknown_steps, step
+from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_steps, step
 from tests.dags.conftest import AFTER, DAG_DAYS, LAST, fresh_copy
 from tests.jobs.small_pipeline import DAILY, build, raw_options, tree
 
@@ -246,8 +247,9 @@ def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) 
 
 def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:
     never = DAG_DAYS[0].replace(year=2031)
+    asked = Export("none", never, "logs")
     with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
-        run_step(export_step("none", never, "logs"), ran, LAST, work=Work(scoring(never, "logs")))
+        run_step(export_step(asked), ran, LAST, work=work_of_export(asked))
     assert not open_store(ran).days("exports_none")
 
 

@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.commands.rollback import roll_back
-from jobs.running import Outcome, Work, run_step
-from jobs.steps.export import scoring
+from jobs.running import Outcome, run_step
+from jobs.steps.export import work_of_export
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.pipeline.exports import Export, export_step
 from pnn_gluon.pipeline.opening import open_store
-from pnn_gluon.pipeline.steps import export_step, step
+from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.manifest import Manifest
 from tests.jobs.small_pipeline import DAYS, FIRST, NIGHTLY, build, state_words
 
@@ -112,8 +113,8 @@ def test_before_any_labels_matured_the_night_does_nothing_and_says_so(built: Con
 
 
 def export(config: Config, day: datetime.date, rows: str) -> Outcome:
-    work = Work(scoring(DAYS[2], rows))
-    return run_step(export_step("check", DAYS[2], rows), config, day, work=work)
+    asked = Export("check", DAYS[2], rows)
+    return run_step(export_step(asked), config, day, work=work_of_export(asked))
 
 
 @pytest.mark.parametrize("rows", ["logs", "requests"])

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from jobs.commands.rollback import roll_back
-from jobs.running import Outcome, Work, run_step
-from jobs.steps.export import scoring
+from jobs.running import Outcome, run_step
+from jobs.steps.export import work_of_export
 from pnn_gluon.config import Config
 from pnn_gluon.errors import InputError
+from pnn_gluon.pipeline.exports import Export, export_step
 from pnn_gluon.pipeline.inputs import Known
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.reading import Reading
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import export_step, step
+from pnn_gluon.pipeline.steps import step
 from tests.jobs.odd_days import day, odd_pipeline, write
 from tests.jobs.test_odd_days import STEPS, begun, made, run, two_days
 
@@ -47,8 +48,9 @@ def test_rollback_to_a_kept_or_missing_bundle_names_the_days_that_have_one(begun
     for to in (3, 4):
         with pytest.raises(InputError, match=f"the bundle of {day(to)} .*Days with a bundle: {day(1)}, {day(2)}"):
             rolled_back(begun, 4, to)
+    asked = Export("check", day(3))
     with pytest.raises(InputError, match=f"the bundle of {day(3)} was not made: no model"):
-        run_step(export_step("check", day(3), "requests"), begun, day(2), work=Work(scoring(day(3), "requests")))
+        run_step(export_step(asked), begun, day(2), work=work_of_export(asked))
     assert open_store(begun).manifest("overrides", day(4)) is None
 
 
