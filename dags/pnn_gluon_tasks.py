@@ -65,7 +65,13 @@ def every_day(config: Config) -> dict[str, Any]:
 
 
 def job(
-    name: str, config: Config, command: str = "", env: dict[str, str] = DAY, scores: bool = False, **options: Any
+    name: str,
+    config: Config,
+    command: str = "",
+    env: dict[str, str] = DAY,
+    scores: bool = False,
+    operator: type[JobOperator] = JobOperator,
+    **options: Any,
 ) -> JobOperator:
     """A task that runs a step of that name, or else a command; its last line, one JSON object, is the task's XCom.
 
@@ -73,7 +79,7 @@ def job(
     anything but text; the job validates it. Only publish, and a job with `scores`, gets the score server's URI.
     """
     connection = _scores_connection(config) if scores or name == "publish" else ""
-    return _task(JobOperator, name, command or STEP.format(name), config, env, scores_connection=connection, **options)
+    return _task(operator, name, command or STEP.format(name), config, env, scores_connection=connection, **options)
 
 
 def _task(operator: type[Job], name: str, command: str, config: Config, env: Mapping[str, str], **options: Any) -> Job:

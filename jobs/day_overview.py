@@ -23,7 +23,7 @@ SHOWN_DAYS = 14
 MOST_DAYS = 92
 """How many days may be asked for."""
 
-UNWELL = {"stale", "missing", "failed"}
+UNWELL = {"stale", "missing", "failed", "damaged"}
 """Words for what a run of the day would make, or make again."""
 
 
@@ -92,11 +92,11 @@ def overview(config: Config, days: Sequence[datetime.date], today: datetime.date
 
 
 def _day(store: Store, day: datetime.date, states: Mapping[str, State], daily: Sequence[str]) -> dict[str, Any]:
-    gate, champion = _told(store, GATES, day), _told(store, CHAMPIONS, day)
+    gate, champion = told(store, GATES, day), told(store, CHAMPIONS, day)
     steps = {name: _shown(state) for name, state in states.items()}
     if gate is not None and gate.details.refused and steps["gate"]["word"] == "done":
         steps["gate"] = {"word": "refused", "reasons": list(gate.details.reasons)}
-    scores = _told(store, SCORES, day)
+    scores = told(store, SCORES, day)
     if scores is not None and scores.details.fallback and steps["score"]["word"] == "done":
         steps["score"] = {"word": "fallback", "reasons": [masked(str(scores.details.why))]}
     return {
@@ -139,7 +139,7 @@ def _model(details: ChampionDetails, decision: DayDecision) -> dict[str, Any]:
 def _newest_scores(store: Store, today: datetime.date) -> dict[str, Any] | None:
     """The newest day whose scores were published; None if there is none. `behind` counts days up to today."""
     for day in reversed(store.days(PUBLISHED.name)):
-        published = _told(store, PUBLISHED, day)
+        published = told(store, PUBLISHED, day)
         if published is not None:
             details = published.details
             behind = (today - datetime.date.fromisoformat(details.score_day)).days
@@ -153,7 +153,7 @@ def _newest_scores(store: Store, today: datetime.date) -> dict[str, Any] | None:
     return None
 
 
-def _told(store: Store, table: Table[D], day: datetime.date) -> Partition[D] | None:
+def told(store: Store, table: Table[D], day: datetime.date) -> Partition[D] | None:
     """A day that was made and tells all of its details; the state of one that does not says what to do."""
     try:
         partition = open_partition(store, table, day)

@@ -64,13 +64,29 @@ def run_days(dag: Any, days: Sequence[datetime.date], on_task: TaskStarted = lam
     Raises:
         PnnError: naming the day and the tasks that failed.
     """
+    with _listening(on_task) as listener:
+        for day in days:
+            _run_day(dag, day, None, listener.errors)
+
+
+def run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None = None) -> None:
+    """One run of a DAG, whose data interval starts on that day, in place of the one there may be.
+
+    Raises:
+        PnnError: naming the tasks that failed, what each said and the log.
+    """
+    with _listening(lambda task: None) as listener:
+        _run_day(dag, day, conf, listener.errors)
+
+
+@contextmanager
+def _listening(on_task: TaskStarted) -> "Iterator[_Listener]":
     from airflow.sdk.listener import get_listener_manager
 
     listener, plugins = _Listener(on_task), get_listener_manager().pm
     plugins.register(listener)
     try:
-        for day in days:
-            run_day(dag, day, errors=listener.errors)
+        yield listener
     finally:
         plugins.unregister(listener)
 
@@ -94,16 +110,7 @@ class _Listener:
         self.errors[task_instance.task_id] = str(error)
 
 
-def run_day(
-    dag: Any, day: datetime.date, conf: dict[str, Any] | None = None, errors: Mapping[str, str] | None = None
-) -> None:
-    """One run of a DAG, whose data interval starts on that day, in place of the one there may be.
-
-    `errors` holds what tasks failed with.
-
-    Raises:
-        PnnError: naming the tasks that failed, what each said and the log.
-    """
+def _run_day(dag: Any, day: datetime.date, conf: dict[str, Any] | None, errors: Mapping[str, str]) -> None:
     import pendulum
 
     after = plus(day, 1)  # the evening of the next day: the last interval that ended by then began on the day
@@ -113,7 +120,7 @@ def run_day(
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     if run.state != "success" or states.keys() != set(dag.task_ids):
         failed = [task for task in dag.task_ids if states.get(task) not in {"success", "skipped", "upstream_failed"}]
-        said = _reasons(dag, failed, day, errors or {})
+        said = _reasons(dag, failed, day, errors)
         log = os.environ["PNN_GLUON_TASK_LOG"]
         raise PnnError("\n".join([f"{dag.dag_id} {day} ended as {run.state}", *said, f"Log: {log}"]))
 

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from jobs.command import ConfigOption
 from jobs.day_decision import DayDecision, day_decision
+from jobs.day_overview import told
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import parse_day, parse_days
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
-from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
 from pnn_gluon.pipeline.tables import CHAMPIONS, GATES, SCORES
@@ -27,6 +27,7 @@ MARKS = {
     "stale": "[yellow]stale[/]",
     "missing": "[dim]–[/]",
     "failed": "[red]failed[/]",
+    "damaged": "[red]damaged[/]",
 }
 REFUSED = "[yellow]refused[/]"
 FALLBACK = "[yellow]fallback[/]"
@@ -96,22 +97,22 @@ def _explained(name: str, day: datetime.date, state: State) -> list[str]:
 
 
 def _refusals(store: Store, day: datetime.date) -> Sequence[str]:
-    gate = open_partition(store, GATES, day)
-    return gate.details.reasons if gate is not None and gate.kept is None else ()
+    gate = told(store, GATES, day)
+    return () if gate is None else gate.details.reasons
 
 
 def _fallback(store: Store, day: datetime.date) -> str | None:
     """Why the scores are those of an older model; None if they are not."""
-    scores = open_partition(store, SCORES, day)
-    if scores is None or scores.kept is not None or not scores.details.fallback:
+    scores = told(store, SCORES, day)
+    if scores is None or not scores.details.fallback:
         return None
     return f"by the model of {scores.details.model_day}: {scores.details.why}"
 
 
 def _decision(store: Store, day: datetime.date) -> DayDecision:
-    return day_decision(open_partition(store, GATES, day), open_partition(store, CHAMPIONS, day))
+    return day_decision(told(store, GATES, day), told(store, CHAMPIONS, day))
 
 
 def _model_in_force(store: Store, day: datetime.date) -> str | None:
-    champion = open_partition(store, CHAMPIONS, day)
+    champion = told(store, CHAMPIONS, day)
     return None if champion is None else champion.details.pointer.model_day

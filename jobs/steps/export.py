@@ -116,7 +116,8 @@ def _model(export: Export, inputs: Inputs) -> _Model:
     folder = inputs.bundle_in_force(champion)
     if champion is None or folder is None:
         return _Model(None, why=f"no model was in force on {day} yet; the model of a day can be chosen instead")
-    override = champion.details.reason if champion.details.decision == "override" else None
+    decided_by = f" ({champion.details.by})" if champion.details.by else ""
+    override = f"{champion.details.reason}{decided_by}" if champion.details.decision == "override" else None
     decided = champion.day == plus(day, -1)
     why = "" if decided else f"nothing was decided on {plus(day, -1)}: the model in force since {champion.day}"
     return _Model(folder, not decided, why, override)

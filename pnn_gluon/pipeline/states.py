@@ -2,10 +2,10 @@
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pnn_gluon.config import Config
-from pnn_gluon.errors import PnnError
+from pnn_gluon.errors import DamagedError, PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.options import differences
 from pnn_gluon.pipeline.partition import kept_reason
@@ -14,7 +14,7 @@ from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.steps import daily_steps, maker, nightly_steps
 from pnn_gluon.store.manifest import Manifest
 
-Word: TypeAlias = Literal["done", "kept", "stale", "missing", "failed"]
+Word: TypeAlias = Literal["done", "kept", "stale", "missing", "failed", "damaged"]
 
 
 class State(NamedTuple):
@@ -33,8 +33,8 @@ def day_states(config: Config, days: Iterable[datetime.date]) -> DayStates:
 
     A step is done when the day in force was made from what is there now, and kept when so it was found that nothing
     could be made; stale when an input, an option, the step's code or anything upstream changed since; failed when its
-    last run ended in an error; missing when it was never made. Raw files are compared by name and size, and by what
-    this machine knows of their content.
+    last run ended in an error; damaged when its manifest is not what was written; missing when it was never made. Raw
+    files are compared by name and size, and by what this machine knows of their content.
     """
     wanted, states = list(days), _States(config)
     steps = (*daily_steps(config), *nightly_steps(config))
@@ -50,6 +50,7 @@ class _States:
     def __init__(self, config: Config) -> None:
         self._config, self._store = config, open_store(config)
         self._steps = (*daily_steps(config), *nightly_steps(config))
+        self._options = {step.name: step.chosen_options(config) for step in self._steps}
         self._known: dict[tuple[str, datetime.date], State] = {}
 
     def made_before(self, day: datetime.date) -> list[datetime.date]:
@@ -68,7 +69,10 @@ class _States:
         failure = self._store.failure(step.table.name, day)
         if failure is not None:
             return State("failed", (failure,))
-        manifest = self._store.manifest(step.table.name, day)
+        try:
+            manifest = self._store.manifest(step.table.name, day)
+        except DamagedError as error:
+            return State("damaged", (str(error),))
         if manifest is None:
             return State("missing")
         reading = Reading(self._config, self._store, day, peek=True)
@@ -76,7 +80,7 @@ class _States:
             step.read(reading)
         except PnnError as error:
             return State("stale", (f"input: {error}",))
-        reasons = [*changes(step, reading, manifest), *self._upstream(reading.recorded)]
+        reasons = [*changes(step, reading, manifest, self._options[step.name]), *self._upstream(reading.recorded)]
         if reasons:
             return State("stale", tuple(reasons))
         reason = kept_reason(manifest.details)
@@ -96,21 +100,21 @@ class _States:
         return found
 
 
-def changes(step: Step, reading: Reading, manifest: Manifest) -> list[str]:
-    """Why a day is not what the step would make now: its code, its options, its inputs."""
+def changes(step: Step, reading: Reading, manifest: Manifest, chosen: Mapping[str, Any]) -> list[str]:
+    """Why a day is not what the step would make now: its code, its options (`chosen`), its inputs."""
     found = []
     if manifest.version != step.version:
         found.append(f"code: {step.name} has version {step.version}, the day was made by version {manifest.version}")
-    if not step.same_options(reading.config, manifest):
-        found += _changed_options(step, reading.config, manifest)
+    if not step.same_options(reading.config, manifest, chosen):
+        found += _changed_options(step, manifest, chosen)
     found += [_changed_input(key, reading, manifest) for key in reading.changed(dict(manifest.inputs))]
     return found
 
 
-def _changed_options(step: Step, config: Config, manifest: Manifest) -> Sequence[str]:
+def _changed_options(step: Step, manifest: Manifest, chosen: Mapping[str, Any]) -> Sequence[str]:
     if manifest.options is None:
         return [f"configuration: one of {', '.join(step.options)}; release 0.1 did not write down which options it had"]
-    return [f"configuration: {text}" for text in differences(manifest.options, step.chosen_options(config))]
+    return [f"configuration: {text}" for text in differences(manifest.options, chosen)]
 
 
 def _changed_input(key: str, reading: Reading, manifest: Manifest) -> str:

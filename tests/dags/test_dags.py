@@ -1,6 +1,5 @@
 """The DAGs in real Airflow: they load light, run days in order, and let no value into a shell."""
 
-import inspect
 import re
 import shutil
 import subprocess
@@ -13,14 +12,10 @@ from typing import Any
 import pytest
 
 from jobs.airflow import dag_runner
-from jobs.commands import export
-from jobs.running import run_step
-from jobs.steps.export import work_of_export
 from pnn_gluon.config import Config, LimitsConfig, WorkersConfig
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
-from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.pipeline.exports import Export, export_step
+from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.pipeline.graph import tasks
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.step import Step
@@ -202,55 +197,6 @@ def test_the_night_runs_after_the_day(ran: Config, dags: dict[str, Any]) -> None
     assert made is not None
     assert made.details["day"] == str(LAST)
     assert store.manifest("recalibrated", LAST) is not None
-
-
-def test_the_export_form_exports(ran: Config, dags: dict[str, Any]) -> None:
-    form = {
-        "first_day": str(DAG_DAYS[0]),
-        "last_day": str(LAST),
-        "model_day": str(LAST),
-        "rows": "logs",
-        "name": "form",
-    }
-    dag_runner.run_day(dags["small_export"], LAST, form)
-    assert open_store(ran).days("exports_form") == DAG_DAYS
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        {"name": "x; touch {mark}"},
-        {"name": "$(touch {mark})"},
-        {"first_day": "2026-11-01$(touch {mark})"},
-        {"first_day": "2026-11-01", "last_day": '2026-11-01" ; touch {mark} ; "'},
-        {"model_day": "`touch {mark}`"},
-        {"rows": "logs' && touch {mark} && '"},
-        {"rows": "everything"},
-    ],
-)
-def test_a_hostile_form_is_refused_and_runs_nothing(
-    ran: Config, dags: dict[str, Any], tmp_path: Path, form: dict[str, str]
-) -> None:
-    mark = tmp_path / "mark"
-    values = {key: value.replace("{mark}", str(mark)) for key, value in form.items()}
-    base = {"first_day": str(LAST), "last_day": str(LAST), "model_day": str(LAST), "rows": "logs", "name": "bad"}
-    with pytest.raises((PnnError, ValueError)):
-        dag_runner.run_day(dags["small_export"], LAST, {**base, **values})
-    assert not mark.exists()
-    assert not open_store(ran).days("exports_bad")
-
-
-def test_the_export_form_and_the_command_have_one_default(dags: dict[str, Any]) -> None:
-    command = inspect.signature(export.command).parameters
-    assert dags["small_export"].params["rows"] == command["rows"].default
-
-
-def test_an_export_by_a_model_that_is_not_there_names_those_that_are(ran: Config) -> None:
-    never = DAG_DAYS[0].replace(year=2031)
-    asked = Export("none", never, "logs")
-    with pytest.raises(InputError, match=rf"the bundle of 2031-.*Days with a bundle: .*{LAST}; choose one of them"):
-        run_step(export_step(asked), ran, LAST, work=work_of_export(asked))
-    assert not open_store(ran).days("exports_none")
 
 
 def test_at_the_deadline_nothing_is_left_to_do_where_the_day_has_published(ran: Config, dags: dict[str, Any]) -> None:

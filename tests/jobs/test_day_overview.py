@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.airflow.plugin import reading
+from jobs.commands.status import print_status
 from jobs.day_overview import overview, shown_days
 from jobs.day_reports import html_of, made_from
 from pnn_gluon.config import Config, load_config
@@ -71,6 +72,25 @@ def test_a_fallback_a_failure_and_a_missing_day_have_words_of_their_own(built: C
     assert day["champion"] is None
     assert day["served"] == {"state": "fallback", "model_day": str(DAYS[-2])}
     assert "hush" not in json.dumps(day)
+
+
+def test_one_damaged_manifest_is_one_cell_that_names_its_file_and_a_run_of_the_day_mends_it(
+    built: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(built.store_root) / "champions" / f"ds={DAYS[2]}.json"
+    path.write_text(path.read_text().replace("promoted", "demoted"))
+    days = look(built)["days"]
+    cell = days[2]["steps"]["promote"]
+    assert cell["word"] == "damaged"
+    assert f"champions/ds={DAYS[2]}.json" in cell["reasons"][0]
+    assert [day["day"] for day in days if day["unwell"]] == [str(day) for day in DAYS[2:]]
+    assert days[2]["steps"]["train"]["word"] == "done"
+    print_status(built, DAYS)
+    shown = capsys.readouterr().out
+    assert f"promote {DAYS[2]} damaged: " in shown
+    assert days[4]["champion"]["model_day"] in shown
+    build(built, DAYS[2:], ["promote", "evaluate", "gate", "score", "publish"])
+    assert not any(day["unwell"] for day in look(built)["days"])
 
 
 def test_a_refusal_is_shown_with_its_numbers(built: Config) -> None:
