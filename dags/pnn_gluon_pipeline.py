@@ -17,6 +17,7 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_steps, step
+from pnn_gluon.pods import pod_file
 from pnn_gluon.pools import SCORES_SUFFIX
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
@@ -37,12 +38,13 @@ the daily run is mended it publishes the day's own scores over them.
 """
 
 
-def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
+def dags_of(path: str, configs: str | None = None, pods: str | None = None) -> dict[str, DAG]:
     """The DAGs of a pipeline by id.
 
     Args:
         path: The pipeline's configuration file.
         configs: The folder that the pipelines of this Airflow come from, none of which may share anything with it.
+        pods: The folder with the pods that tasks run in on Kubernetes.
 
     Raises:
         ConfigError: the file cannot be read, or a pipeline before it has the same name, store or score table.
@@ -56,6 +58,8 @@ def dags_of(path: str, configs: str | None = None) -> dict[str, DAG]:
     if configs is not None:
         refuse_shared(config, Path(configs))
     made = (daily(config), scores(config), nightly(config), export_dag(config), promote_dag(config))
+    for task in (task for dag in made for task in dag.tasks if pods is not None):
+        task.executor_config = {"pod_template_file": str(pod_file(Path(str(pods)), config, task.task_id))}
     return {dag.dag_id: dag for dag in made}
 
 

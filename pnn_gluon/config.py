@@ -512,9 +512,17 @@ class LimitsConfig(Section):
 
 
 class WorkersConfig(Section):
-    """In an Airflow with workers: the queue that a step's tasks go to, by the step's name, in place of its own."""
+    """In an Airflow with workers or Kubernetes: where a step's tasks run and what they get there, by the step's name.
+
+    `pod` is a file with a pod of one's own, relative to the configuration, that the pods of tasks are made from.
+    """
 
     queues: Mapping[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]] = {}
+    image: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$")] | None = None
+    pod: str | None = None
+    cpu: Mapping[str, Annotated[float, Field(gt=0, le=256)]] = {}
+    memory: Mapping[str, Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(Mi|Gi)$")]] = {}
+    gpus: Mapping[str, Annotated[int, Field(ge=0, le=16)]] = {}
 
 
 class EngineConfig(Section):

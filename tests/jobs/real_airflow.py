@@ -4,6 +4,7 @@ import datetime
 import http.client
 import json
 import shutil
+import socket
 import tempfile
 import time
 import urllib.request
@@ -17,7 +18,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from jobs.airflow.local_airflow import down, port_for, up
+from jobs.airflow.local_airflow import down, up
 from jobs.airflow.settings import Settings
 from jobs.airflow.supervisor_calls import rpc
 from pnn_gluon.config import Config, load_config
@@ -135,13 +136,20 @@ def running(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, fresh_database(postgres, f"live_{executor}"))
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
-        settings = Settings(str(folder / "small.toml"), port_for(folder / "home"), executor=executor)
+        settings = Settings(str(folder / "small.toml"), free_port(), executor=executor)
         try:
             up(folder / "home", settings)
             yield Live(folder / "home", load_config(folder / "small.toml"), settings)
         finally:
             down(folder / "home")
             shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    """Any port that nobody listens on: several Airflows that start at once choose different ones."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def fresh_database(postgres: EmbeddedPostgres, name: str) -> str:
