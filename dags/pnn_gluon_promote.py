@@ -3,6 +3,7 @@
 from typing import Any
 
 from airflow.sdk import DAG, Param
+from airflow.sdk.exceptions import AirflowFailException
 from pnn_gluon_docs import documented
 from pnn_gluon_tasks import asset, defaults, job
 
@@ -12,7 +13,8 @@ PROMOTE = """By hand: put the model of a day in force, even a refused one, score
 
 A rollback is the model of an earlier day, a forced promotion that of the day itself. It holds for its day: the next
 candidate that is accepted takes over. Who asked for it, when and why is recorded and shown with the day; with
-`approval.approvers` only these may. *Take back* lets the gate, or the answer that it asked for, decide again.
+`approval.approvers` only these may. *Take back* lets the gate, or the answer that it asked for, decide again. A run
+that is cleared does nothing: trigger the DAG again.
 """
 
 
@@ -40,10 +42,25 @@ def promote_dag(config: Config) -> DAG:
                 "PNN_GLUON_REASON": "{{ params.reason }}",
                 "PNN_GLUON_BY": "{{ dag_run.triggering_user_name or '' }}",
             },
+            pre_execute=_refuse_again,
             scores=True,
             outlets=[asset(config, "model"), asset(config, "scores")],
         )
     return dag
+
+
+def _refuse_again(context: Any) -> None:
+    """Let nobody repeat what another person decided: Airflow does not tell who clears a run.
+
+    Raises:
+        AirflowFailException: the run was cleared.
+    """
+    run = context["dag_run"]
+    if run.clear_number:
+        raise AirflowFailException(
+            f"this form was sent by {run.triggering_user_name} and its run was cleared, nobody knows by whom: nothing "
+            "was done; trigger the DAG again, which asks for day, model and reason"
+        )
 
 
 def _form() -> dict[str, Param]:

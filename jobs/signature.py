@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.secrets_masking import masked
 
 LONGEST_NAME = 100
 LONGEST_REASON = 1000
@@ -49,14 +50,14 @@ def moment(at: str | None) -> str:
 
 
 def reasoned(reason: str) -> str:
-    """A reason that can be recorded and shown.
+    """A reason that can be recorded and shown, without a password that was pasted with it.
 
     Raises:
         ConfigError: it is empty, too long, or has control characters.
     """
     if not reason.strip():
         raise ConfigError("--reason: say why in a few words; it is recorded")
-    return plain(reason.strip(), "--reason", LONGEST_REASON)
+    return masked(plain(reason.strip(), "--reason", LONGEST_REASON))
 
 
 def plain(text: str, option: str, longest: int) -> str:

@@ -14,7 +14,9 @@ from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, write_raw
 DAG_DAYS = DAYS[:2]
 OTHER = PIPELINE.replace('"small"', '"other"').replace('root = "store"', 'root = "other"') + 'table = "others"\n'
 """A second pipeline in the same Airflow, on the same logs and the same score server."""
-DAG_IDS = [f"{name}_{dag}" for name in ("small", "other") for dag in ("daily", "scores", "nightly", "export")]
+DAG_IDS = [
+    f"{name}_{dag}" for name in ("small", "other") for dag in ("daily", "scores", "nightly", "export", "promote")
+]
 
 
 @pytest.fixture(scope="session")

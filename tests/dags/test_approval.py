@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,6 +131,16 @@ def test_the_form_refuses_who_is_no_approver_in_plain_words(asked: Config) -> No
     assert log.read_text().endswith("dag_test may not decide about models of asked; approval.approvers are otto\n")
 
 
+def test_a_cleared_run_of_the_form_repeats_nobodys_decision(dags: dict[str, Any]) -> None:
+    """Whoever may clear runs could otherwise force a model in the name of an approver."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    refuse = dags["small_promote"].get_task("promote")._pre_execute_hook
+    refuse({"dag_run": SimpleNamespace(clear_number=0, triggering_user_name="otto")})
+    with pytest.raises(AirflowFailException, match=r"sent by otto and its run was cleared, .*trigger the DAG again"):
+        refuse({"dag_run": SimpleNamespace(clear_number=1, triggering_user_name="otto")})
+
+
 class Pushed:
     """Stands for the task instance."""
 
@@ -170,13 +181,16 @@ def test_a_question_waits_without_a_slot_for_exactly_this_candidate(
     from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
     asked: dict[str, Any] = {}
+    notices: list[tuple[Any, ...]] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **given: asked.update(given))
+    monkeypatch.setattr("pnn_gluon_approval.notify", lambda who, event, context, why: notices.append((event, why)))
     script = f"echo '{json.dumps(QUESTION)}'; exit 4"
     with pytest.raises(TaskAwaitingInput) as waiting:
         approval(script).execute({"ti": Pushed(), "task_instance": Pushed()})
     assert (waiting.value.method_name, waiting.value.kwargs) == ("answered", {"candidate": "0123"})
     assert waiting.value.timeout == datetime.timedelta(minutes=30)
     assert (asked["subject"], asked["defaults"]) == ("May it?", ["Reject"])
+    assert notices == [("approval", "w")]
     link = "/dags/asked_daily/runs/scheduled__2026-11-02T00%3A00%3A00%2B00%3A00/plugin/pnn-run-report)"
     assert asked["body"].startswith("because\n\n[Report](")
     assert asked["body"].endswith(link)

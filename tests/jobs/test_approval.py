@@ -324,3 +324,4 @@ def test_a_signature_is_of_whoever_is_logged_in_and_of_now(monkeypatch: pytest.M
     assert signed(None, "2026-11-03T09:30:00+02:00") == ("shelly", AT)
     assert moment(None).endswith("+00:00")
     assert reasoned("  because  ") == "because"
+    assert "pw" not in reasoned("see postgresql://me:pw@host/db")

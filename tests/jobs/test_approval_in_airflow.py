@@ -222,6 +222,12 @@ def test_a_day_that_was_answered_is_run_again_and_nobody_is_asked(site: Site) ->
     assert told(site.config, "champions", FIRST) == before
 
 
+def runs_of_form(site: Site, run: str) -> str:
+    """How a run of the form is."""
+    state: str = site.ask(f"/api/v2/dags/asks_promote/dagRuns/{quote(run, safe='')}")["state"]
+    return state
+
+
 def force(site: Site, user: str, **form: Any) -> tuple[str, str]:
     """Fill in the form; the id of the run and how it ended."""
     given = {"day": str(SECOND), "model": str(SECOND), "take_back": False, "reason": "the bids are meant to move"}
@@ -256,6 +262,11 @@ def test_the_form_forces_a_model_for_approvers_only_and_says_what_was_done(site:
     report = site.ask(f"/pnn_gluon/dags/asks_daily/report?first={SECOND}&last={SECOND}", user="vera")
     assert f"the model of {SECOND} was put in force by otto" in report
     assert shown["day"] == str(plus(SECOND, 1))
+
+    clear = {"dry_run": False, "dag_runs": [{"dag_run_id": run}]}
+    site.ask("/api/v2/dags/asks_promote/clearDagRuns", user="olga", method="POST", body=clear)
+    wait_for(lambda: runs_of_form(site, run) == "failed")
+    assert told(site.config, "champions", SECOND) == champion
 
     _, state = force(site, "ada", model=None, take_back=True, reason="no, after all")
     assert state == "success"
