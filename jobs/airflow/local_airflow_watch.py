@@ -2,7 +2,7 @@
 
 A component may survive a database outage with a dead loop inside: its process runs, so supervisord is
 content, but Airflow calls it unhealthy. Six looks in a row, ten seconds apart, and it is restarted. One that was just
-started has four minutes, since a busy machine is no fault: restarted meanwhile it would never be there.
+started, by whomever, has four minutes, since a busy machine is no fault: restarted meanwhile it would never be there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 
 from jobs.airflow import broker
 from jobs.airflow.local_airflow import health, workers_health
-from jobs.airflow.programs import HEALTH_NAMES, parts_of
+from jobs.airflow.programs import HEALTH_NAMES
 from jobs.airflow.settings import Settings, settings_of
-from jobs.airflow.supervisor_calls import parts, rpc
+from jobs.airflow.supervisor_calls import ages, parts, rpc
 from jobs.airflow.variables import MARKER
 
 INTERVAL = 10.0
 PATIENCE = 6
-STARTING = 18
-"""Looks more until a part that was started is well for the first time."""
+STARTING = 180.0
+"""Seconds from the start of a part until it has to be well."""
 
 
 def misses(
@@ -55,16 +55,17 @@ def misses(
 
 def watch(home: Path, started_with: Settings) -> None:
     """Look at every part, restart the unwell, and again; ends only with its process."""
-    counts = dict.fromkeys((*parts_of(started_with), broker.PART), -STARTING)
+    counts: dict[str, int] = {}
     while True:
         time.sleep(INTERVAL)
-        counts = misses(counts, parts(home), health(started_with.own_address), workers_health(home, started_with))
+        young = {name for name, age in ages(home).items() if age < STARTING}
+        running = {name: state for name, state in parts(home).items() if name not in young}
+        counts = misses(counts, running, health(started_with.own_address), workers_health(home, started_with))
         for part in [part for part, count in counts.items() if count >= PATIENCE]:
             print(f"{part} has no heartbeat: restarting it", flush=True)
             process = part if part == broker.PART else f"airflow:{part}"
             rpc(home).stopProcess(process, True)
             rpc(home).startProcess(process, False)
-            counts[part] = -STARTING
 
 
 if __name__ == "__main__":

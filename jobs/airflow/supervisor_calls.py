@@ -20,6 +20,11 @@ def parts(home: Path) -> dict[str, str]:
     return {process["name"]: process["statename"] for process in rpc(home).getAllProcessInfo()}
 
 
+def ages(home: Path) -> dict[str, float]:
+    """For how many seconds each process of this home has run, since it was started last."""
+    return {process["name"]: process["now"] - process["start"] for process in rpc(home).getAllProcessInfo()}
+
+
 def rpc(home: Path) -> Any:
     """A caller of supervisord's functions, e.g. ``rpc(home).stopProcess("airflow:scheduler")``."""
     proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(socket_path(home)))

@@ -42,6 +42,8 @@ def environment(home: Path, wanted: Settings) -> dict[str, str]:
         "API__WORKERS": "1",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "200",  # of more runs at once, those of backfills starve
+        "WORKERS__EXECUTION_API_RETRIES": "20",  # a task outlives some minutes without the server
+        "WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "30",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     if wanted.executor == "celery":

@@ -135,7 +135,7 @@ def running(
     (folder / "home" / "airflow.cfg").write_text(SOON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, fresh_database(postgres, f"live_{executor}"))
-        patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
+        patch.setenv("PNN_GLUON_RETRY_SECONDS", "5")
         settings = Settings(str(folder / "small.toml"), free_port(), executor=executor)
         try:
             up(folder / "home", settings)

@@ -46,14 +46,18 @@ def restarts(
     monkeypatch: pytest.MonkeyPatch,
     reports: list[Mapping[str, str] | None],
     workers: list[Mapping[str, str]] | None = None,
+    old: bool = True,
 ) -> list[tuple[int, str]]:
-    """At which look, from 1, which part was restarted."""
+    """At which look, from 1, which part was restarted; `old` parts have run for long when it begins."""
     look, done = 0, []
+    ages = dict.fromkeys(("api-server", "scheduler", "dag-processor", "triggerer", *WORKERS), 10_000.0 * old)
     workers = workers or [{}] * len(reports)
 
     def wait(seconds: float) -> None:
         nonlocal look
         look += 1
+        for name in ages:
+            ages[name] += seconds
         if look > len(reports):
             raise OverError
 
@@ -63,10 +67,12 @@ def restarts(
 
         def startProcess(self, name: str, wait: bool) -> None:  # noqa: N802
             assert done[-1] == (look, name)
+            ages[name.removeprefix("airflow:")] = 0.0
 
     monkeypatch.setattr("time.sleep", wait)
     monkeypatch.setattr(local_airflow_watch, "parts", lambda home: RUNNING | dict.fromkeys(WORKERS, "RUNNING"))
     monkeypatch.setattr(local_airflow_watch, "health", lambda address: reports[look - 1])
+    monkeypatch.setattr(local_airflow_watch, "ages", lambda home: ages)
     monkeypatch.setattr(local_airflow_watch, "workers_health", lambda home, found: workers[look - 1])
     monkeypatch.setattr(local_airflow_watch, "rpc", lambda home: Supervisor())
     with pytest.raises(OverError):
@@ -75,11 +81,12 @@ def restarts(
 
 
 def test_a_server_that_is_slow_to_start_is_not_restarted_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert restarts(monkeypatch, [*[None] * 23, *[HEALTHY] * 3]) == []
+    assert restarts(monkeypatch, [*[None] * 22, *[HEALTHY] * 3], old=False) == []
 
 
 def test_a_server_that_never_answers_is_restarted_and_given_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert restarts(monkeypatch, [None] * 50) == [(24, "airflow:api-server"), (48, "airflow:api-server")]
+    done = restarts(monkeypatch, [None] * 48, old=False)
+    assert done == [(23, "airflow:api-server"), (46, "airflow:api-server")]
 
 
 def test_a_part_that_was_well_is_restarted_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
