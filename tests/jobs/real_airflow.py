@@ -46,15 +46,22 @@ class Live:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """Call the public API, as everybody may who is on this machine."""
+        return self._call(method, f"/api/v2{path}", body)
+
+    def page(self, method: str, path: str) -> Any:
+        """Call what our pages call."""
+        return self._call(method, f"/pnn_gluon{path}")
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
         with urllib.request.urlopen(f"{self.settings.own_address}/auth/token", timeout=60) as answer:
             token = json.load(answer)["access_token"]
         request = urllib.request.Request(
-            f"{self.settings.own_address}/api/v2{path}",
+            f"{self.settings.own_address}{path}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read() or "null")
 
     def backfill(self, days: Sequence[datetime.date], at_once: int = 2) -> None:

@@ -1,0 +1,179 @@
+"""Scores by the deadline in a real Airflow: every step of a day once fails and once hangs, in a pipeline of its own.
+
+Day 1 is there. On day 2 the step ends in an error, on day 3 it hangs, with its lock held. The deadline then scores both
+days; what was mended takes over, with the bytes of days that were never disturbed.
+"""
+
+import datetime
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.airflow.local_airflow import down, port_for, up
+from jobs.airflow.settings import Settings
+from jobs.running import run_step
+from pnn_gluon.config import Config, load_config
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+from tests.jobs.real_airflow import Live, by_hand, fresh_database, wait_for
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, tree, write_raw
+
+pytestmark = pytest.mark.long
+
+FIRST, FAILS, HANGS = DAYS[:3]
+PLAN = "PNN_GLUON_TEST_FAULTS"
+LASTING = ("evaluate", "score", "publish")
+"""Steps that the model in force does not depend on: the deadline finds the day's own decision."""
+
+FAULTS = f"""
+import os, sys, time
+from pathlib import Path
+
+argv, plan = sys.orig_argv, os.environ.get("{PLAN}")
+if plan and argv[1:4] == ["-m", "jobs", "step"] and "--overtake" not in argv:
+    name, day, config = argv[4], argv[argv.index("--day") + 1], os.environ["PNN_GLUON_CONFIG"]
+    fault = Path(plan, f"{{Path(config).stem}} {{name}} {{day}}")
+    if fault.exists():
+        from pnn_gluon.config import load_config
+        from pnn_gluon.pipeline.opening import open_store
+        from pnn_gluon.pipeline.steps import step
+
+        with open_store(load_config(config)).lock(f"{{step(name).table.name}}-{{day}}", wait=True):
+            Path(f"{{fault}} met").touch()
+            if fault.read_text() == "hang":
+                time.sleep(3600)
+        print("error: a fault of the test", file=sys.stderr, flush=True)
+        os._exit(3)
+"""
+"""sitecustomize.py: in the process of a step's command, before anything of ours runs."""
+
+ROOM = "[core]\nparallelism = 40\n"
+"""For a hanging task of every pipeline, and others beside them."""
+
+
+def name_of(faulty: str) -> str:
+    return f"p_{faulty}"
+
+
+def configuration(faulty: str) -> str:
+    """A pipeline whose table, store and limit of the faulty step are its own."""
+    name = name_of(faulty)
+    text = PIPELINE.replace('name = "small"', f'name = "{name}"').replace('root = "store"', f'root = "stores/{name}"')
+    own = f'table = "{name}"\novertake_minutes = 0.05\n[limits]\nhours = {{ {faulty} = 0.03 }}\n'
+    return text.replace("last_day = 2026-11-30", f"last_day = {HANGS}") + own
+
+
+@pytest.fixture(scope="module")
+def live(postgres: EmbeddedPostgres) -> Iterator[Live]:
+    folder = Path(tempfile.mkdtemp(prefix="deadline-"))
+    folder.chmod(0o755)
+    for part in ("confs", "faults", "home", "python"):
+        (folder / part).mkdir(mode=0o711)
+    (folder / "python" / "sitecustomize.py").write_text(FAULTS)
+    (folder / "home" / "airflow.cfg").write_text(ROOM)
+    write_raw(folder / "confs" / "raw", DAYS[:3])
+    for faulty in DAILY:
+        (folder / "confs" / f"{name_of(faulty)}.toml").write_text(configuration(faulty))
+        for day, fault in ((FAILS, "fail"), (HANGS, "hang")):
+            (folder / "faults" / f"{name_of(faulty)} {faulty} {day}").write_text(fault)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SCORES_VARIABLE, fresh_database(postgres, "deadline"))
+        patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
+        patch.setenv(PLAN, str(folder / "faults"))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "python"), os.environ.get("PYTHONPATH", "")]))
+        _first_day(folder / "confs")
+        settings = Settings(str(folder / "confs"), port_for(folder / "home"))
+        try:
+            up(folder / "home", settings)
+            yield Live(folder / "home", load_config(folder / "confs" / f"{name_of(DAILY[0])}.toml"), settings)
+        finally:
+            down(folder / "home")
+            shutil.rmtree(folder)
+
+
+def _first_day(confs: Path) -> None:
+    """Day 1 of every pipeline; it is the same in all but where it is published."""
+    made = load_config(confs / f"{name_of(DAILY[0])}.toml")
+    build(made, [FIRST])
+    for faulty in DAILY[1:]:
+        config = load_config(confs / f"{name_of(faulty)}.toml")
+        shutil.copytree(made.store_root, config.store_root)
+        run_step(step("publish"), config, FIRST, force=True)
+
+
+def pipeline(live: Live, faulty: str) -> Config:
+    return load_config(live.config.path.with_name(f"{name_of(faulty)}.toml"))
+
+
+def backfill(live: Live, dag: str) -> None:
+    live.api("PATCH", f"/dags/{dag}?update_mask=is_paused", {"is_paused": False})
+    hours = 6 if dag.endswith("_scores") else 0
+    body = {"dag_id": dag, "reprocess_behavior": "failed", "max_active_runs": 2}
+    ends = {"from_date": f"{FAILS}T{hours:02}:00:00Z", "to_date": f"{HANGS}T{hours:02}:00:00Z"}
+    live.api("POST", "/backfills", body | ends)
+
+
+def runs(live: Live, dag: str) -> list[str]:
+    return sorted(run["state"] for run in live.api("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"])
+
+
+def export(config: Config, day: datetime.date) -> dict[str, Any]:
+    store = open_store(config)
+    manifest = store.manifest("published", day)
+    assert manifest is not None, (config.name, day)
+    found: dict[str, Any] = json.loads((store.folder(manifest) / "export.json").read_text())
+    return found
+
+
+def states(live: Live) -> dict[tuple[str, datetime.date], tuple[str, str]]:
+    """By faulty step and day what bidders find: the state, and the day of the model."""
+    found = {(each, day): export(pipeline(live, each), day) for each in DAILY for day in (FAILS, HANGS)}
+    return {key: (told["state"], told["model_day"]) for key, told in found.items()}
+
+
+def test_scores_are_there_whatever_fails_or_hangs_and_the_mended_days_take_over(
+    live: Live, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    faults = live.home.parent / "faults"
+    for faulty in DAILY:
+        backfill(live, f"{name_of(faulty)}_daily")
+    wait_for(lambda: len(list(faults.glob("* met"))) == 2 * len(DAILY))
+    for faulty in DAILY:
+        backfill(live, f"{name_of(faulty)}_scores")
+    wait_for(lambda: all(runs(live, f"{name_of(each)}_scores") == ["success"] * 2 for each in DAILY))
+    served = states(live)
+    assert {key: served[key] for key in served if key[0] not in LASTING} == {
+        (each, day): ("fallback", str(FIRST)) for each in DAILY if each not in LASTING for day in (FAILS, HANGS)
+    }
+    assert {key: served[key] for key in served if key[0] in LASTING} == {
+        (each, day): ("final", str(day)) for each in LASTING for day in (FAILS, HANGS)
+    }
+    for fault in faults.iterdir():
+        fault.unlink()
+    wait_for(lambda: not any(set(runs(live, f"{name_of(each)}_daily")) & {"running", "queued"} for each in DAILY))
+    for faulty in DAILY:
+        mend(live, f"{name_of(faulty)}_daily")
+    wait_for(lambda: all(runs(live, f"{name_of(each)}_daily") == ["success"] * 2 for each in DAILY))
+    assert states(live) == {(each, day): ("final", str(day)) for each in DAILY for day in (FAILS, HANGS)}
+    undisturbed = by_hand(postgres, DAYS[:3], tmp_path / "hand")
+    for faulty in DAILY:
+        assert _but_publications(tree(Path(pipeline(live, faulty).store_root))) == _but_publications(undisturbed)
+
+
+def mend(live: Live, dag: str) -> None:
+    """What the button of the days page does."""
+    plan = live.page("POST", f"/dags/{dag}/plan?first={FIRST}&last={HANGS}")
+    for call in plan["calls"]:
+        live.api(call["method"], call["path"], call["body"])
+
+
+def _but_publications(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Their numbers say how often a day was published."""
+    return {name: content for name, content in files.items() if not name.startswith("published/")}
