@@ -7,7 +7,6 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from pnn_gluon.config import Config, NoticesConfig
+from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only once its home is set
 
@@ -23,37 +23,12 @@ DETAILS = {"score_day": "2026-11-03", "model_day": "2026-11-01", "fallback": Tru
 FALLBACK = {"step": "score", "day": "2026-11-02", "status": "done", "details": DETAILS}
 
 
-class Webhook(HTTPServer):
-    """Keeps what it is sent."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.received: list[tuple[str, str | None, dict[str, Any]]] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Webhook)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.received.append((self.path, self.headers["Authorization"], body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *arguments: Any) -> None:
-        """Nothing: the test's own output is enough."""
-
-
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        host = f"http://127.0.0.1:{server.server_port}/hook"
-        connection = {"conn_type": "http", "host": host, "password": "s3cret-token"}
+    with listening() as server:
+        connection = {"conn_type": "http", "host": server.address("/hook"), "password": "s3cret-token"}
         monkeypatch.setenv("AIRFLOW_CONN_OPS", json.dumps(connection))
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def context() -> dict[str, Any]:
