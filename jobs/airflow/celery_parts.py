@@ -61,9 +61,10 @@ def health(home: Path) -> dict[str, str]:
 def _workers_that_answer(home: Path) -> set[str]:
     from celery import Celery
     from kombu.exceptions import KombuError
+    from redis.exceptions import RedisError
 
     with Celery(broker=broker.broker_url(home), set_as_current=False) as app:
         try:
             return {name for reply in app.control.ping(timeout=2, limit=len(WORKERS)) for name in reply}
-        except (KombuError, OSError):
+        except (KombuError, RedisError, OSError):  # the message server went while it was asked
             return set()

@@ -94,3 +94,18 @@ def test_without_a_message_server_no_worker_is_asked(celery: Settings, tmp_path:
     found = local_airflow.workers_health(tmp_path, celery)
     assert found == dict.fromkeys(("redis", "worker-etl", "worker-training"), "unhealthy")
     assert local_airflow.workers_health(tmp_path, local(celery)) == {}
+
+
+def test_a_message_server_that_goes_while_workers_are_asked_is_no_error(
+    celery: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = pytest.importorskip("celery.app.control", reason="the extra celery is not installed")
+    gone = pytest.importorskip("redis.exceptions").ConnectionError("Broken pipe")
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise gone
+
+    monkeypatch.setattr(broker, "answers", lambda home: True)
+    monkeypatch.setattr(control.Control, "ping", broken)
+    words = local_airflow.workers_health(tmp_path, celery)
+    assert words == {"redis": "healthy", "worker-etl": "unhealthy", "worker-training": "unhealthy"}
