@@ -42,6 +42,8 @@ def notify(notices: NoticesConfig, event: str, context: Any, why: str) -> None:
         context: Of the task.
         why: In the job's own words.
     """
+    if not notices.anybody:
+        return
     ti, start = context["ti"], context.get("data_interval_start")
     day = f"{start:%Y-%m-%d}" if start else ""
     send(notices, message(event, ti.dag_id, ti.task_id, day, ti.run_id, why))

@@ -1,5 +1,6 @@
 """Every airflow command in the documents is one that this Airflow knows, with these options."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -23,7 +24,9 @@ def test_the_documents_show_how_to_backfill() -> None:
 def test_a_documented_airflow_command_parses(command: str) -> None:
     from airflow.cli.cli_parser import get_parser
 
-    get_parser().parse_args(shlex.split(command)[1:])
+    if command.startswith("airflow celery") and importlib.util.find_spec("celery") is None:
+        pytest.skip("the extra celery, which has this command, is not installed")
+    get_parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
 def test_a_command_that_does_not_exist_would_be_seen() -> None:
