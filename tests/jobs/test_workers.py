@@ -2,6 +2,8 @@
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,9 +72,17 @@ def test_another_executor_is_another_setting_and_an_earlier_release_had_none(cel
     assert settings_of(tmp_path) == Settings("/a", 8080, executor="local")
 
 
-def test_the_message_server_is_private_and_its_odd_path_is_quoted(tmp_path: Path) -> None:
-    home = tmp_path / 'air "flow" 100%'
-    home.mkdir()
+@pytest.fixture
+def odd_home() -> Iterator[Path]:
+    """Short enough for a socket, wherever tests keep their files."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / 'air "flow" 100%'
+        home.mkdir()
+        yield home
+
+
+def test_the_message_server_is_private_and_its_odd_path_is_quoted(odd_home: Path) -> None:
+    home = odd_home
     broker.write_config(home)
     config = home / "redis" / "valkey.conf"
     assert stat.S_IMODE(config.parent.stat().st_mode) == 0o700
