@@ -1,14 +1,17 @@
 """A small pipeline over generated logs."""
 
 import datetime
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from jobs.running import run_step
 from pnn_gluon.config import Config
 from pnn_gluon.data.synthetic import write_day, write_requests
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
+from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import STEPS, step
 
@@ -96,6 +99,15 @@ def state_words(config: Config, days: Iterable[datetime.date]) -> dict[datetime.
         day: {name: state.word for name, state in states.items() if name not in nightly}
         for day, states in day_states(config, days).items()
     }
+
+
+def export(config: Config, day: datetime.date) -> dict[str, Any]:
+    """What a bidder finds of a published day."""
+    store = open_store(config)
+    manifest = store.manifest("published", day)
+    assert manifest is not None, (config.name, day)
+    found: dict[str, Any] = json.loads((store.folder(manifest) / "export.json").read_text())
+    return found
 
 
 def tree(root: Path, tables: Iterable[str] = ()) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs import chromium
 from tests.jobs.real_airflow import wait_for
-from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, write_raw
 from tests.jobs.test_pages_in_airflow import Site, pictures
 
 pytestmark = pytest.mark.long
@@ -128,14 +128,6 @@ def ended(site: Site, name: str, day: datetime.date) -> dict[str, str]:
 
 
 WELL = dict.fromkeys(("run", "approval", "promote", "score", "publish"), "success")
-
-
-def export(config: Config, day: datetime.date) -> dict[str, Any]:
-    store = open_store(config)
-    manifest = store.manifest("published", day)
-    assert manifest is not None
-    found: dict[str, Any] = json.loads((store.folder(manifest) / "export.json").read_text())
-    return found
 
 
 def test_nobody_answers_in_time_and_scores_go_out_by_the_champion(site: Site) -> None:

@@ -5,13 +5,11 @@ days; what was mended takes over, with the bytes of days that were never disturb
 """
 
 import datetime
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,11 +17,10 @@ from jobs.airflow.local_airflow import down, port_for, up
 from jobs.airflow.settings import Settings
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.real_airflow import Live, by_hand, fresh_database, wait_for
-from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, tree, write_raw
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, tree, write_raw
 
 pytestmark = pytest.mark.long
 
@@ -122,14 +119,6 @@ def backfill(live: Live, dag: str) -> None:
 
 def runs(live: Live, dag: str) -> list[str]:
     return sorted(run["state"] for run in live.api("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"])
-
-
-def export(config: Config, day: datetime.date) -> dict[str, Any]:
-    store = open_store(config)
-    manifest = store.manifest("published", day)
-    assert manifest is not None, (config.name, day)
-    found: dict[str, Any] = json.loads((store.folder(manifest) / "export.json").read_text())
-    return found
 
 
 def states(live: Live) -> dict[tuple[str, datetime.date], tuple[str, str]]:

@@ -22,7 +22,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, GATES, MODELS, PUBLISHED, SCORES
-from tests.jobs.small_pipeline import DAILY, DAYS, FIRST, SCORES_VARIABLE, build, state_words, tree
+from tests.jobs.small_pipeline import DAILY, DAYS, FIRST, SCORES_VARIABLE, build, export, state_words, tree
 
 LAST, BEFORE = DAYS[-1], DAYS[-2]
 UNDECIDED = (MODELS, BUNDLES, GATES, CHAMPIONS)
@@ -46,14 +46,6 @@ def details(config: Config, table: str, day: datetime.date) -> dict[str, Any]:
     manifest = open_store(config).manifest(table, day)
     assert manifest is not None
     return dict(manifest.details)
-
-
-def export(config: Config, day: datetime.date) -> dict[str, Any]:
-    store = open_store(config)
-    manifest = store.manifest("published", day)
-    assert manifest is not None
-    found: dict[str, Any] = json.loads((store.folder(manifest) / "export.json").read_text())
-    return found
 
 
 def ask(query: str) -> list[tuple[Any, ...]]:
