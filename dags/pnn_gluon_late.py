@@ -20,11 +20,11 @@ def deadline(config: Config) -> DeadlineAlert | None:
     """
     if not config.notices.anybody or os.environ.get("PNN_GLUON_LOOK_ONCE"):
         return None
-    hour, minute = map(int, config.publish.deadline.split(":"))
+    due = config.publish.due
     told = {"notices": config.notices.model_dump(mode="json"), "by": config.publish.deadline}
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
-        interval=datetime.timedelta(days=1, hours=hour, minutes=minute),
+        interval=datetime.timedelta(days=1, hours=due.hour, minutes=due.minute),
         callback=SyncCallback("pnn_gluon_late.tell", told),
     )
 

@@ -79,8 +79,8 @@ def daily(config: Config) -> DAG:
 
 def scores(config: Config) -> DAG:
     """The deadline of a pipeline's scores, which waits for no other run."""
-    hour, minute = map(int, config.publish.deadline.split(":"))
-    schedule = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
+    due = config.publish.due
+    schedule = CronDataIntervalTimetable(f"{due.minute} {due.hour} * * *", timezone="UTC")
     pool = f"{config.name}{SCORES_SUFFIX}"
     with DAG(
         f"{config.name}_scores", schedule=schedule, doc_md=documented(SCORES, config, pool), **every_day(config)

@@ -458,6 +458,11 @@ class PublishConfig(Section):
     deadline: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
     overtake_minutes: Annotated[float, Field(ge=0, le=600)] = 15
 
+    @property
+    def due(self) -> datetime.time:
+        """The time of the deadline (UTC)."""
+        return datetime.time.fromisoformat(self.deadline)
+
     @model_validator(mode="after")
     def _embedded_options(self) -> Self:
         if self.server != "embedded" and (self.folder or self.port):
