@@ -23,6 +23,12 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(autouse=True)
+def _warnings_are_heard() -> None:
+    """Airflow in the same process, set up for an earlier test, silences the root logger that `caplog` listens to."""
+    logging.getLogger().setLevel(logging.WARNING)
+
+
 class _StderrOfTheMoment(io.StringIO):
     """Hands on to `sys.stderr`, which pytest replaces between the set-up of a test and its call."""
 

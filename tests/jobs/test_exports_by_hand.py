@@ -5,7 +5,6 @@ import datetime
 import gzip
 import hashlib
 import json
-import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -311,13 +310,8 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_cannot_be_exported_is_refused_in_plain_words(
-    five_days: Config,
-    case: str,
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    five_days: Config, case: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("jobs.command.log", logging.getLogger("of this test"))  # Airflow's set-up silences others
     changed, status, words = REFUSALS[case]
     config = tmp_path / "pipeline.toml"
     text = five_days.path.read_text().replace('root = "store"', f'root = "{five_days.store_root}"')
