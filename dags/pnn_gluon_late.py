@@ -1,13 +1,13 @@
 """The notice of a day that is not done by the deadline of its scores."""
 
 import datetime
-import os
 from typing import Any
 
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
 from pnn_gluon_notice import message, send
 
 from pnn_gluon.config import Config, NoticesConfig
+from pnn_gluon.scheduling import without_scheduler
 
 NEWS_FOR = datetime.timedelta(hours=1)
 """After the deadline. A backfill of past days is late at once, each of them, which nobody needs to be told."""
@@ -18,7 +18,7 @@ def deadline(config: Config) -> DeadlineAlert | None:
 
     Runs without a scheduler, such as the demo's, cannot have one (Airflow's issue 73428).
     """
-    if not config.notices.anybody or os.environ.get("PNN_GLUON_LOOK_ONCE"):
+    if not config.notices.anybody or without_scheduler():
         return None
     due = config.publish.due
     told = {"notices": config.notices.model_dump(mode="json"), "by": config.publish.deadline}

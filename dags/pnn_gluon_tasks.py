@@ -21,6 +21,7 @@ from pnn_gluon.pipeline.graph import Task, tasks
 from pnn_gluon.pipeline.inputs import RawLogs, Requests
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.queues import ETL
+from pnn_gluon.scheduling import without_scheduler
 
 Job = TypeVar("Job", bound=JobOperator)
 
@@ -29,9 +30,6 @@ DAY = {"PNN_GLUON_DAY": "{{ data_interval_start | ds }}"}
 
 STEP = 'step {} --day "$PNN_GLUON_DAY" --wait'
 """The command that runs a step. It waits for another process at the same day, such as one that outlived its worker."""
-
-LOOK_ONCE = "PNN_GLUON_LOOK_ONCE"
-"""Variable that is set where nobody waits for raw files: in runs without a scheduler, such as the demo's."""
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
@@ -76,9 +74,9 @@ def job(
     """A task that runs a step of that name, or else a command; its last line, one JSON object, is the task's XCom.
 
     Everything that changes by run reaches the job through the environment, so no value is read by the shell as
-    anything but text; the job validates it. Only publish, and a job with `scores`, gets the score server's URI.
+    anything but text; the job validates it. Only a job with `scores` gets the score server's URI.
     """
-    connection = _scores_connection(config) if scores or name == "publish" else ""
+    connection = _scores_connection(config) if scores else ""
     return _task(operator, name, command or STEP.format(name), config, env, scores_connection=connection, **options)
 
 
@@ -136,7 +134,9 @@ def _step_as_task(config: Config, task: Task, day: dict[str, str]) -> JobOperato
 
 def step_job(step: Step, config: Config, command: str = "", **options: Any) -> JobOperator:
     """A task that runs a step, with what people want to know of it: a doc, and links to what it made."""
-    task = job(step.name, config, command, doc_md=step_doc(step, config), queue=step.queue_in(config), **options)
+    scores = "publish.server" in step.options
+    doc, queue = step_doc(step, config), step.queue_in(config)
+    task = job(step.name, config, command, scores=scores, doc_md=doc, queue=queue, **options)
     task.operator_extra_links = LINKS
     return task
 
@@ -145,14 +145,14 @@ def wait_for(kind: str, ahead: int, config: Config) -> ArrivalOperator:
     """A task that waits for the raw files of a kind, of so many days after the day."""
     env = {"PNN_GLUON_DAY": f"{{{{ macros.ds_add(data_interval_start | ds, {ahead}) }}}}"}
     command = f'arrived {kind} --day "$PNN_GLUON_DAY"'
-    patience = None if os.environ.get(LOOK_ONCE) else timedelta(hours=config.arrival.patience_hours)
+    patience = None if without_scheduler() else timedelta(hours=config.arrival.patience_hours)
     doc = arrival_doc(kind, config)
     return _task(ArrivalOperator, f"wait_for_{kind}", command, config, env, patience=patience, doc_md=doc)
 
 
 def approval(config: Config, day: dict[str, str]) -> PromotionApproval:
     """A task that asks a person whether a candidate may be promoted."""
-    hours = None if os.environ.get(LOOK_ONCE) else config.approval.hours
+    hours = None if without_scheduler() else config.approval.hours
     options = {"hours": hours, "approvers": config.approval.approvers, "doc_md": approval_doc(config)}
     return _task(PromotionApproval, "approval", SHOW, config, day, **options)
 

@@ -15,6 +15,7 @@ from pnn_gluon.days import plus
 from pnn_gluon.errors import PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import STEPS
+from pnn_gluon.scheduling import LOOK_ONCE
 
 TaskStarted = Callable[[str], None]
 
@@ -39,7 +40,7 @@ def prepare(home: Path, configs: Path, database: Mapping[str, str] | None = None
     write_stubs(configs, home / "dags")
     os.environ["PNN_GLUON_TASK_LOG"] = str(home / "tasks.log")
     os.environ.setdefault("PNN_GLUON_RETRY_SECONDS", "1")
-    os.environ["PNN_GLUON_LOOK_ONCE"] = "1"
+    os.environ[LOOK_ONCE] = "1"
 
 
 def load_dag(name: str) -> Any:

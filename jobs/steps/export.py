@@ -12,7 +12,7 @@ from jobs.running import Work
 from jobs.steps.ingest import raw_lines, targets_in
 from pnn_gluon.days import plus
 from pnn_gluon.file_hash import sha256_of
-from pnn_gluon.pipeline.details import ExportDetails
+from pnn_gluon.pipeline.details import ExportDetails, signed
 from pnn_gluon.pipeline.exports import CHAMPION, Export, Slice
 from pnn_gluon.pipeline.inputs import ChosenBundle, Need, Requests
 from pnn_gluon.pipeline.partition import Partition
@@ -116,8 +116,8 @@ def _model(export: Export, inputs: Inputs) -> _Model:
     folder = inputs.bundle_in_force(champion)
     if champion is None or folder is None:
         return _Model(None, why=f"no model was in force on {day} yet; the model of a day can be chosen instead")
-    decided_by = f" ({champion.details.by})" if champion.details.by else ""
-    override = f"{champion.details.reason}{decided_by}" if champion.details.decision == "override" else None
+    told = champion.details
+    override = signed(told.reason, told.by) if told.decision == "override" else None
     decided = champion.day == plus(day, -1)
     why = "" if decided else f"nothing was decided on {plus(day, -1)}: the model in force since {champion.day}"
     return _Model(folder, not decided, why, override)

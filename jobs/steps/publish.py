@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobs.score_server import score_server
 from pnn_gluon.days import parse_day
-from pnn_gluon.pipeline.details import PublishedDetails, ScoreDetails
+from pnn_gluon.pipeline.details import PublishedDetails, ScoreDetails, signed
 from pnn_gluon.pipeline.inputs import Need, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
@@ -70,8 +70,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 def _by_hand(told: ScoreDetails) -> str:
     """Why a person put the model in force, and who; "" if nobody did."""
-    by = (told.decided or {}).get("by")
-    return "" if told.override is None else f"{told.override} ({by})" if by else told.override
+    return "" if told.override is None else signed(told.override, (told.decided or {}).get("by"))
 
 
 def table_of(path: Path, model_day: str, map_day: str) -> "pa.Table":

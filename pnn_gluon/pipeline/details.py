@@ -44,6 +44,11 @@ class Details:
         return {name: value for name, value in values.items() if value is not None or name not in empty}
 
 
+def signed(reason: str, by: str | None) -> str:
+    """A reason, and who gave it where that is known."""
+    return f"{reason} ({by})" if by else reason
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowsDetails(Details):
     """What became of the lines of a day's logs; see `pnn_gluon.data.ingest.IngestReport`."""

@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from pnn_gluon.config import Config, NoticesConfig
+from pnn_gluon.scheduling import LOOK_ONCE
 from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only once its home is set
@@ -146,7 +147,7 @@ def test_the_tasks_of_a_pipeline_with_a_webhook_tell_it_and_a_late_day_does(
     dag_pipeline: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pnn_gluon_late import deadline
-    from pnn_gluon_tasks import LOOK_ONCE, defaults
+    from pnn_gluon_tasks import defaults
 
     told = dag_pipeline.model_copy(update={"notices": NoticesConfig(connection="OPS")})
     assert "on_failure_callback" not in defaults(dag_pipeline)

@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from pnn_gluon.config import Config
+from pnn_gluon.pipeline.steps import step
 
 PASSWORDS = ["plainsecret", "s3cr@t/x#1", "pass word%"]
 
 
-def task(config: Config, step: str) -> Any:
+def task(config: Config, name: str) -> Any:
     import pnn_gluon_tasks
 
     publish = config.publish.model_copy(update={"server": "connection:scores"})
-    return pnn_gluon_tasks.job(step, config.model_copy(update={"publish": publish}))
+    return pnn_gluon_tasks.step_job(step(name), config.model_copy(update={"publish": publish}))
 
 
 @pytest.fixture(params=PASSWORDS)
