@@ -6,11 +6,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file a worker, and all of tests/dags the same one: they share an Airflow whose days take minutes to run."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneWorkerForTheDags(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope = str(super()._split_scope(nodeid))
+            return "tests/dags" if scope.startswith("tests/dags/") else scope
+
+    return OneWorkerForTheDags(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
