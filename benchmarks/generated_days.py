@@ -40,7 +40,8 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.synthetic import write_day, write_requests
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, parse_day, plus
-from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+from pnn_gluon.evaluation.calibration import correct_sampling
+from pnn_gluon.evaluation.log_odds import sigmoid
 from pnn_gluon.evaluation.metrics import ClickMetrics
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step

@@ -77,7 +77,8 @@ def _make(folder: Path, settings: dict[str, Any]) -> int:
 
 def _write_bundle(folder: Path, feature_map: Any, settings: dict[str, Any]) -> None:
     from pnn_gluon import __version__
-    from pnn_gluon.evaluation.calibration import PlattCalibration
+    from pnn_gluon.evaluation.calibrators import PlattCalibration
+    from pnn_gluon.evaluation.segments import Calibration
     from pnn_gluon.file_hash import sha256_of
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.runtime import mx
@@ -107,4 +108,4 @@ def _write_bundle(folder: Path, feature_map: Any, settings: dict[str, Any]) -> N
         config={},
         pnn_gluon=__version__,
     )
-    write_bundle(bundle, card, PlattCalibration(1.0, 0.0))
+    write_bundle(bundle, card, Calibration(PlattCalibration(1.0, 0.0)))

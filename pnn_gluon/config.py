@@ -390,13 +390,21 @@ class TrainingConfig(FittingOptions):
 class CalibrationConfig(Section):
     """How corrected logits become probabilities, and when late labels count as complete.
 
-    `min_clicks`: clicks, and non-clicks, below which isotonic falls back to Platt scaling.
+    `min_clicks`: clicks, and non-clicks, below which isotonic and auto fall back to Platt scaling. `segment`: the field
+    by whose values there is a calibrator each.
     """
 
-    method: Literal["isotonic", "platt", "none"] = "isotonic"
+    method: Literal["isotonic", "beta", "platt", "temperature", "none", "auto"] = "isotonic"
     min_clicks: Annotated[int, Field(ge=1)] = 100
+    segment: Name | None = None
     window_days: Annotated[int, Field(ge=1, le=400)] = 1
     maturity_days: Annotated[int, Field(ge=0, le=90)] = 0
+
+    @model_validator(mode="after")
+    def _segments_are_calibrated(self) -> Self:
+        if self.segment is not None and self.method == "none":
+            raise ValueError("`segment` has no effect with method = 'none'")
+        return self
 
 
 class GateConfig(Section):
@@ -608,6 +616,7 @@ class Config(Section):
         for name in self.gate.slices:
             if name not in names:
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
+        self._check_segment(names)
         self._check_columns()
         return self
 
@@ -617,6 +626,15 @@ class Config(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _check_segment(self, names: Sequence[str]) -> None:
+        segment = self.calibration.segment
+        if segment is None:
+            return
+        if segment not in names:
+            raise ValueError(f"calibration.segment: no field {segment!r}{_suggest(segment, names)}")
+        if self.fields[names.index(segment)].kind == "multi":
+            raise ValueError(f"calibration.segment: field {segment!r} has several values a row; name one that has one")
 
     def _check_columns(self) -> None:
         leaking = [field.name for field in self.fields if field.column == self.source.label.column]

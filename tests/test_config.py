@@ -65,6 +65,15 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (("[model]", "[training]\nwarm_start = true\n[model]"), "set window_days = 1"),
         (("[model]", '[training]\nvalidation = "last_day"\nwindow_days = 1\n[model]'), "leaves nothing to train on"),
         (("[model]", "[calibration]\nwindow_days = 8\n[model]"), "at most training.window_days (7)"),
+        (
+            ("[model]", '[calibration]\nsegment = "c9"\n[model]'),
+            "calibration.segment: no field 'c9'",
+        ),
+        (("[model]", '[calibration]\nmethod = "none"\nsegment = "c1"\n[model]'), "`segment` has no effect with method"),
+        (
+            ('{ name = "c1" }', '{ name = "c1", kind = "multi" }]\ncalibration = { segment = "c1" }\n#'),
+            "calibration.segment: field 'c1' has several values a row",
+        ),
         (("[model]", "[training]\nl1 = 0.1\n[model]"), "l1 = 0.1 has no effect with optimizer 'adam'"),
         (("[model]", "[training]\nloss = 'squared'\n[model]"), "training.loss: unknown key"),
         (

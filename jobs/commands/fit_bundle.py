@@ -42,7 +42,8 @@ def write_fit_bundle(folder: Path, config: "FitConfig", plan: "Plan", rows: "Dat
         run: What it gave; the metrics of the test rows go into the card.
         model: As `fit` gives it.
     """
-    from pnn_gluon.evaluation.calibration import calibrator_from_dict
+    from pnn_gluon.evaluation.calibrators import NoCalibration
+    from pnn_gluon.evaluation.segments import Calibration
     from pnn_gluon.serving.bundle import MAP, BundleCard, write_bundle
     from pnn_gluon.temporary import temporary_folder
     from pnn_gluon.training.families import family_of
@@ -66,5 +67,5 @@ def write_fit_bundle(folder: Path, config: "FitConfig", plan: "Plan", rows: "Dat
             config={"fit": {"fingerprint": config.fingerprint(plan.model.name), "seed": run.seed, **plan.summary()}},
             pnn_gluon=__version__,
         )
-        write_bundle(bundle, card, calibrator_from_dict({"method": "none"}))
+        write_bundle(bundle, card, Calibration(NoCalibration()))
         bundle.rename(folder)

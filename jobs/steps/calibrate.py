@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pnn_gluon.evaluation.segments import RowSegments
     from pnn_gluon.serving.bundle import BundleCard
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,8 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Fit the calibrator at the natural rate and put the bundle together."""
-    from pnn_gluon.evaluation.calibration import (
-        calibration_note,
-        correct_sampling,
-        fit_calibrator,
-        uncalibratable,
-    )
+    from pnn_gluon.evaluation.calibration import correct_sampling, uncalibratable
+    from pnn_gluon.evaluation.fitted_calibration import fit_calibration
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
     from pnn_gluon.training.families import family_of
@@ -44,18 +41,24 @@ def build(inputs: Inputs, folder: Path) -> Built:
     for file in model.manifest.files:
         link_file(model.file(file.name), folder / file.name)
     link_file(inputs[Need(MAPS)].file(MAP_FILE), folder / MAP_FILE)
-    logit = _scored(folder, model.details.model, days)
+    logit, segment = _scored(folder, model.details.model, days, calibration.segment)
     corrected = correct_sampling(logit, model.details.rate)
-    calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)
-    metrics = ClickMetrics().update(label, logit, calibrator.probability(corrected), calibrator.logit(corrected))
+    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment)
+    answers = fitted.calibration.probability(corrected, segment), fitted.calibration.logit(corrected, segment)
+    metrics = ClickMetrics().update(label, logit, *answers)
     summary = metrics.summary()
-    write_bundle(folder, _card(inputs, model, summary), calibrator)
+    write_bundle(folder, _card(inputs, model, summary), fitted.calibration)
     log.info("calibrate %s: %s on %s rows: %s", inputs.day, calibration.method, f"{len(label):,}", summary)
-    note = calibration_note(calibration.method, label, calibration.min_clicks)
-    notes = [each for each in (note, *metrics.warnings()) if each]
-    for note in notes:
-        log.info("calibrate %s: %s", inputs.day, note)
-    details = BundleDetails(summary=summary, notes=notes, model_day=str(inputs.day), map_day=str(inputs.day))
+    notes = [*fitted.notes, *metrics.warnings()]
+    for told in (*fitted.told(), *notes):
+        log.info("calibrate %s: %s", inputs.day, told)
+    details = BundleDetails(
+        summary=summary,
+        notes=notes,
+        model_day=str(inputs.day),
+        map_day=str(inputs.day),
+        calibration=fitted.details,
+    )
     name = model.details.model["name"]
     return Built(len(label), details, family_of(name).last_bits(name))
 
@@ -76,15 +79,20 @@ def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[
     return [ids for ids, _ in parts if len(ids)], np.concatenate(labels)
 
 
-def _scored(folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32]]") -> "NDArray[np.float32]":
-    """Raw logits of encoded rows by the model in the folder."""
+def _scored(
+    folder: Path, model: Mapping[str, Any], days: "list[NDArray[np.int32]]", field: str | None
+) -> "tuple[NDArray[np.float32], RowSegments | None]":
+    """Raw logits of encoded rows by the model in the folder, and their segments by a field."""
     import numpy as np
 
     from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.serving.row_segments import row_segments
     from pnn_gluon.training.families import family_of
 
-    scorer = family_of(model["name"]).load(folder, model, FeatureMap.load(folder / MAP_FILE).layout)
-    return np.concatenate([scorer.logits(ids) for ids in days])
+    feature_map = FeatureMap.load(folder / MAP_FILE)
+    scorer = family_of(model["name"]).load(folder, model, feature_map.layout)
+    logit = np.concatenate([scorer.logits(ids) for ids in days])
+    return logit, None if field is None else row_segments(feature_map, field, *days)
 
 
 def _card(inputs: Inputs, model: Partition[ModelDetails], summary: Summary) -> "BundleCard":

@@ -37,8 +37,8 @@ def evaluate_rows(engine: "EngineConfig", bundle_folder: Path, rows: Path, folde
     ):
         for batch in batches:
             writer.write(batch.arrow())
-            label, calibrated = batch.columns["label"].to_numpy(), bundle.calibrated_logit(batch.logit)
-            measured = (label, batch.logit, batch.probability, calibrated)
+            label = batch.columns["label"].to_numpy()
+            measured = (label, batch.logit, batch.probability, batch.calibrated_logit)
             metrics = metrics.update(*measured)
             new_values = new_values.update(*(values[batch.new_value] for values in measured))
     details = EvaluationDetails(

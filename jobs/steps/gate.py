@@ -87,6 +87,7 @@ def _gate_clicks(sample: Path) -> tuple[int, int]:
 
 def _scored(inputs: Inputs, bundle_folder: Path) -> "tuple[pa.Table, Scores, dict[str, str]]":
     """The rows of the gate shares, what a bundle says about them, and what the last bits of that depend on."""
+    import numpy as np
     import pyarrow as pa
 
     from pnn_gluon.evaluation.gate import Scores
@@ -95,13 +96,15 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> "tuple[pa.Table, Scores, dic
 
     bundle = Bundle.load(bundle_folder)
     columns = ("label", *inputs.config.gate.slices)
-    found = []
+    found, calibrated = [], []
     for sample in _samples(inputs):
         with score_batches(bundle, inputs.config.engine, sample, columns, "share = 'gate'") as batches:
-            found += [batch.arrow() for batch in batches]
+            for batch in batches:
+                found.append(batch.arrow())
+                calibrated.append(batch.calibrated_logit)
     rows = pa.Table.from_batches(found)
     logit, probability = rows["logit"].to_numpy(), rows["probability"].to_numpy()
-    return rows, Scores(logit, probability, bundle.calibrated_logit(logit)), bundle.last_bits
+    return rows, Scores(logit, probability, np.concatenate(calibrated)), bundle.last_bits
 
 
 def _rules(inputs: Inputs) -> "GateRules":

@@ -6,7 +6,7 @@ The next promote takes the new bundle up if it keeps that model.
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.pipeline.details import RecalibratedDetails, Summary
 from pnn_gluon.pipeline.inputs import Need
@@ -16,7 +16,12 @@ from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pnn_gluon.config import CalibrationConfig, EngineConfig
+    from pnn_gluon.evaluation.fitted_calibration import FittedCalibration
+    from pnn_gluon.evaluation.segments import RowSegments
+    from pnn_gluon.serving.bundle import Bundle
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +41,23 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, NOTHING)
     config = inputs.config
     try:
-        refitted = _refit(config.calibration, config.engine, source, matured.file(SAMPLE_FILE), folder)
+        before, after, rows, fitted = _refit(
+            config.calibration, config.engine, source, matured.file(SAMPLE_FILE), folder
+        )
     except CannotCalibrate as error:
         return kept(str(error), NOTHING)
-    before, after, rows, note = refitted
     log.info("recalibrate %s: pcoc %s -> %s on %s rows", inputs.day, before["pcoc"], after["pcoc"], f"{rows:,}")
-    if note:
-        log.info("recalibrate %s: %s", inputs.day, note)
+    for told in (*fitted.told(), *fitted.notes):
+        log.info("recalibrate %s: %s", inputs.day, told)
     pointer = champion.details.pointer
     details = RecalibratedDetails(
         champion=pointer,
         before=before,
         after=after,
-        notes=[note] if note else [],
+        notes=list(fitted.notes),
         model_day=pointer.model_day,
         map_day=pointer.map_day,
+        calibration=fitted.details,
     )
     name = BundleCard.read(folder).model["name"]
     return Built(rows, details, family_of(name).last_bits(name))
@@ -58,30 +65,45 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 def _refit(
     calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: Path, folder: Path
-) -> tuple[Summary, Summary, int, str]:
-    """The bundle again with a new calibrator; summaries before and after on the rows of the fit, and a note on it."""
-    import numpy as np
-
-    from pnn_gluon.evaluation.calibration import CannotCalibrate, calibration_note, correct_sampling, fit_calibrator
+) -> "tuple[Summary, Summary, int, FittedCalibration]":
+    """The bundle with a new calibrator; summaries before and after on the rows of the fit, how many, and the fit."""
+    from pnn_gluon.evaluation.calibration import correct_sampling
+    from pnn_gluon.evaluation.fitted_calibration import fit_calibration
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
-    from pnn_gluon.serving.scoring import score_batches
 
     bundle = Bundle.load(source)
-    with score_batches(bundle, engine, sample, ("label",), "share = 'calibrate'") as batches:
-        scored = list(batches)
-    if not scored:
-        raise CannotCalibrate("no rows in the calibrate share of the matured day")
-    logit = np.concatenate([batch.logit for batch in scored])
-    label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
+    (label, logit, *answers), segment = _scored(bundle, engine, sample, calibration.segment)
+    before = ClickMetrics().update(label, logit, *answers).summary()
     corrected = correct_sampling(logit, bundle.card.rate)
-    calibrator = fit_calibrator(calibration.method, corrected, label, calibration.min_clicks)
-    before, after = (
-        ClickMetrics().update(label, logit, each.probability(corrected), each.logit(corrected)).summary()
-        for each in (bundle.calibrator, calibrator)
-    )
+    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment)
+    answers = [each(corrected, segment) for each in (fitted.calibration.probability, fitted.calibration.logit)]
+    after = ClickMetrics().update(label, logit, *answers).summary()
     for path in sorted(source.iterdir()):
         if path.name not in {CALIBRATOR, CARD}:
             link_file(path, folder / path.name)
-    write_bundle(folder, dataclasses.replace(bundle.card, metrics=after), calibrator)
-    return before, after, len(label), calibration_note(calibration.method, label, calibration.min_clicks)
+    write_bundle(folder, dataclasses.replace(bundle.card, metrics=after), fitted.calibration)
+    return before, after, len(label), fitted
+
+
+def _scored(
+    bundle: "Bundle", engine: "EngineConfig", sample: Path, field: str | None
+) -> "tuple[list[NDArray[Any]], RowSegments | None]":
+    """Label, logit, probability, calibrated logit of the calibrate share of a sample, and its segments by a field."""
+    import numpy as np
+
+    from pnn_gluon.evaluation.calibration import CannotCalibrate
+    from pnn_gluon.serving.row_segments import row_segments
+    from pnn_gluon.serving.scoring import score_batches
+
+    found, segments = [], []
+    with score_batches(bundle, engine, sample, ("label",), "share = 'calibrate'") as batches:
+        for batch in batches:
+            found.append((batch.columns["label"], batch.logit, batch.probability, batch.calibrated_logit))
+            if field is not None:
+                segments.append(row_segments(bundle.feature_map, field, batch.ids))
+    if not found:
+        raise CannotCalibrate("no rows in the calibrate share of the matured day")
+    columns = [np.concatenate([np.asarray(part) for part in column]) for column in zip(*found, strict=True)]
+    ids = [each.ids for each in segments]
+    return columns, segments[0]._replace(ids=np.concatenate(ids)) if segments else None

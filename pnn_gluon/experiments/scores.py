@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Floats
-from pnn_gluon.evaluation.calibration import sigmoid
+from pnn_gluon.evaluation.log_odds import sigmoid
 from pnn_gluon.evaluation.metrics import Auc, LogLoss
 
 Loss = Literal["log", "squared"]

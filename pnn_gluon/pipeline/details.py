@@ -149,12 +149,16 @@ class ModelDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BundleDetails(Details):
-    """The days of a bundle's model and map, and what calibration gave on the rows it was fitted to."""
+    """The days of a bundle's model and map, and what calibration gave on the rows it was fitted to.
+
+    `calibration` tells how method auto chose, and how segments were shrunk; see `FittedCalibration`.
+    """
 
     model_day: str
     map_day: str
     summary: Summary
     notes: Sequence[str] = ()
+    calibration: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -229,7 +233,10 @@ class ChampionDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecalibratedDetails(Details):
-    """The champion that was recalibrated, its summaries before and after, and the days of the new bundle."""
+    """The champion that was recalibrated, its summaries before and after, and the days of the new bundle.
+
+    `calibration` is as in `BundleDetails`.
+    """
 
     champion: Pointer | None
     before: Summary | None = None
@@ -237,6 +244,7 @@ class RecalibratedDetails(Details):
     notes: Sequence[str] | None = None
     model_day: str | None = None
     map_day: str | None = None
+    calibration: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:

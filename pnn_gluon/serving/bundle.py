@@ -16,14 +16,17 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import DamagedError, InputError
-from pnn_gluon.evaluation.calibration import Calibrator, calibrator_from_dict, correct_sampling
+from pnn_gluon.evaluation.calibration import correct_sampling
+from pnn_gluon.evaluation.segments import Calibration, RowSegments, calibration_from_dict
 from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.serving.row_segments import row_segments
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.family import Scorer
 from pnn_gluon.training.options import PrecisionName
@@ -93,14 +96,16 @@ class BundleCard:
 
 @dataclasses.dataclass(frozen=True)
 class ScoredBatch:
-    """Some rows of a table: the columns carried over, the model's raw logit, the calibrated probability.
+    """Some rows of a table: the columns carried over, ids, the model's raw logit, and what calibration makes of it.
 
     `new_value` says of a row whether one of its values has no id of its own in the model's map and counts as *other*.
     """
 
     columns: Mapping[str, Any]
+    ids: Ids  # (B, S)
     logit: NDArray[np.float32]  # (B,)
-    probability: NDArray[np.float64]  # (B,)
+    calibrated_logit: Floats  # (B,)
+    probability: Floats  # (B,)
     new_value: NDArray[np.bool_]  # (B,)
 
     def arrow(self) -> pa.RecordBatch:
@@ -117,7 +122,7 @@ class Bundle:
         card: BundleCard,
         feature_map: FeatureMap,
         scorer: Scorer,
-        calibrator: Calibrator,
+        calibrator: Calibration,
         precision: PrecisionName = "auto",
     ) -> None:
         self.card, self.feature_map, self.scorer, self.calibrator = card, feature_map, scorer, calibrator
@@ -134,7 +139,7 @@ class Bundle:
         card = BundleCard.read(folder)
         card.verify(folder)
         try:
-            calibrator = calibrator_from_dict(json.loads((folder / CALIBRATOR).read_text()))
+            calibrator = calibration_from_dict(json.loads((folder / CALIBRATOR).read_text()))
             feature_map = FeatureMap.load(folder / MAP)
             scorer = family_of(card.model["name"]).load(folder, card.model, feature_map.layout, precision)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -146,17 +151,26 @@ class Bundle:
         """What the last bits of a score depend on besides bundle and row."""
         return family_of(self.card.model["name"]).last_bits(self.card.model["name"], self._precision)
 
-    def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    def logits(self, ids: Ids) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""
         return self.scorer.logits(ids)
 
-    def probability(self, logit: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probability (B,): the exact sampling correction, then the calibrator."""
-        return self.calibrator.probability(correct_sampling(logit, self.card.rate))
+    def probability(self, logit: NDArray[np.float32], ids: Ids) -> Floats:
+        """Calibrated probability (B,): the exact sampling correction, then the calibrator of the row's segment.
 
-    def calibrated_logit(self, logit: ArrayLike) -> NDArray[np.float64]:
+        Args:
+            logit: Raw (B,).
+            ids: Of the same rows (B, S).
+        """
+        return self.calibrator.probability(correct_sampling(logit, self.card.rate), self._segment(ids))
+
+    def calibrated_logit(self, logit: NDArray[np.float32], ids: Ids) -> Floats:
         """The logit of that probability (B,), from which losses are exact."""
-        return self.calibrator.logit(correct_sampling(logit, self.card.rate))
+        return self.calibrator.logit(correct_sampling(logit, self.card.rate), self._segment(ids))
+
+    def _segment(self, ids: Ids) -> RowSegments | None:
+        field = self.calibrator.field
+        return None if field is None else row_segments(self.feature_map, field, ids)
 
     def score(
         self, connection: Any, table: Path, columns: Sequence[str] = ("row_id",), where: str = "true"
@@ -171,16 +185,17 @@ class Bundle:
         with closing(read_ahead(encoded, "encoder")) as batches:
             for batch in batches:
                 logit = self.logits(batch.ids)
+                calibrated = self.calibrated_logit(logit, batch.ids), self.probability(logit, batch.ids)
                 new_value = (batch.ids == other).any(axis=1)
-                yield ScoredBatch(batch.columns, logit, self.probability(logit), new_value)
+                yield ScoredBatch(batch.columns, batch.ids, logit, *calibrated, new_value)
 
-    def _other_of_slots(self) -> NDArray[np.int32]:
+    def _other_of_slots(self) -> Ids:
         """The id *other* of each slot's field (S,)."""
         widths = self.feature_map.layout.widths
         return np.repeat([self.feature_map.other_id(field) for field in range(len(widths))], widths).astype(np.int32)
 
 
-def write_bundle(folder: Path, card: BundleCard, calibrator: Calibrator) -> None:
+def write_bundle(folder: Path, card: BundleCard, calibrator: Calibration) -> None:
     """Put calibrator and card beside the graph, the parameters and the map that are already in the folder."""
     (folder / CALIBRATOR).write_text(_canonical(calibrator.to_dict()))
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != CARD}

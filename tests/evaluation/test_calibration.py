@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import (
-    SLOPE_CLICKS,
     CannotCalibrate,
+    calibration_note,
+    correct_sampling,
+    fit_calibrator,
+    uncalibratable,
+)
+from pnn_gluon.evaluation.calibration_rows import CalibrationRows
+from pnn_gluon.evaluation.calibrators import (
     IsotonicCalibration,
     NoCalibration,
     PlattCalibration,
     RisingCalibration,
-    calibration_note,
     calibrator_from_dict,
-    correct_sampling,
-    fit_calibrator,
-    fit_isotonic,
-    sigmoid,
-    uncalibratable,
 )
+from pnn_gluon.evaluation.isotonic import fit_isotonic
+from pnn_gluon.evaluation.log_odds import sigmoid
+from pnn_gluon.evaluation.logistic_fit import SLOPE_CLICKS
 from pnn_gluon.evaluation.metrics import Auc, LogLoss, Pcoc
+
+METHODS = ("isotonic", "beta", "platt", "temperature")
 
 
 def clicks(rows, seed=0, scale=1.0, shift=0.0, decimals=6):
@@ -135,8 +140,7 @@ def test_isotonic_equals_its_min_max_definition_inside_the_outer_blocks():
     rows = np.array([(logit == v).sum() for v in values])
     level = np.array([label[logit == v].mean() for v in values])
     expected = np.array(isotonic_by_min_max(level, rows))
-    order = np.argsort(logit)
-    found = fit_isotonic(logit[order], label[order]).probability(values)
+    found = fit_isotonic(CalibrationRows.of(logit, label)).probability(values)
     inside = (expected > 0) & (expected < 1)
     assert inside.sum() >= 3
     np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-12)
@@ -145,7 +149,7 @@ def test_isotonic_equals_its_min_max_definition_inside_the_outer_blocks():
 def test_isotonic_smooths_only_certain_outer_blocks():
     logit = np.repeat([0.0, 1.0, 2.0], [40, 40, 40])
     label = np.concatenate((np.zeros(40), np.tile([0, 1], 20), np.ones(40)))
-    found = fit_isotonic(logit, label).probability([0.0, 1.0, 2.0])
+    found = fit_isotonic(CalibrationRows.of(logit, label)).probability([0.0, 1.0, 2.0])
     np.testing.assert_allclose(found, [0.5 / 41, 0.5, 40.5 / 41], rtol=1e-15)
 
 
@@ -153,27 +157,26 @@ def test_isotonic_smoothing_never_passes_the_neighbouring_block():
     logit = np.repeat([0.0, 1.0, 2.0], [1, 1000, 1])
     label = np.zeros(1002)
     label[[1, 1001]] = 1  # 0 of 1, 1 of 1000, 1 of 1
-    found = fit_isotonic(logit, label).probability([0.0, 1.0, 2.0])
+    found = fit_isotonic(CalibrationRows.of(logit, label)).probability([0.0, 1.0, 2.0])
     np.testing.assert_allclose(found, [0.001, 0.001, 0.75], rtol=1e-15)
 
 
 def test_isotonic_interpolates_between_blocks_and_is_constant_outside():
     logit = np.repeat([0.0, 2.0], 100)
     label = np.concatenate((np.arange(100) < 10, np.arange(100) < 50)).astype(int)
-    found = fit_isotonic(logit, label).probability([-9.0, 0.0, 0.5, 1.0, 2.0, 9.0])
+    found = fit_isotonic(CalibrationRows.of(logit, label)).probability([-9.0, 0.0, 0.5, 1.0, 2.0, 9.0])
     np.testing.assert_allclose(found, [0.1, 0.1, 0.2, 0.3, 0.5, 0.5], rtol=1e-15)
 
 
 def test_isotonic_predicts_as_many_clicks_as_there_were():
     logit, label = clicks(20_000, scale=0.5, shift=-1)
-    order = np.argsort(logit)
-    plain = fit_isotonic(logit[order], label[order])
+    plain = fit_isotonic(CalibrationRows.of(logit, label))
     assert abs(plain.probability(logit).sum() - label.sum()) <= 1  # half a click for each smoothed outer block
     fitted = fit_calibrator("isotonic", logit, label)
     assert fitted.probability(logit).sum() == pytest.approx(label.sum(), rel=1e-9)
 
 
-@pytest.mark.parametrize(("rows", "method"), [(34_000, "isotonic"), (3000, "isotonic"), (3000, "platt")])
+@pytest.mark.parametrize(("rows", "method"), [(34_000, "isotonic"), *((3000, method) for method in (*METHODS, "auto"))])
 @pytest.mark.parametrize("shift", [-5.5, -3.0, 0.0])
 def test_calibration_merges_no_ranks(rows, method, shift):
     rng = np.random.default_rng(rows)
@@ -200,8 +203,7 @@ def test_isotonic_of_few_clicks_is_platt_and_says_so():
 
 def test_isotonic_goes_over_from_platt_to_its_blocks_as_clicks_grow():
     logit, label = clicks(20_000)
-    order = np.argsort(logit)
-    blocks = fit_isotonic(logit[order], label[order]).logit(logit)
+    blocks = fit_isotonic(CalibrationRows.of(logit, label)).logit(logit)
     line = fit_calibrator("platt", logit, label).logit(logit)
     distance = [
         np.mean(np.abs(fit_calibrator("isotonic", logit, label, clicks_of_platt).logit(logit) - blocks))
@@ -226,7 +228,7 @@ def test_calibrators_mend_a_distorted_model_on_new_rows():
     fresh, clicked = clicks(30_000, seed=2, scale=0.5, shift=-1)
     raw = LogLoss().update(clicked, sigmoid(fresh)).value()
     ideal = LogLoss().update(clicked, sigmoid(0.5 * fresh - 1)).value()
-    for method in ("isotonic", "platt"):
+    for method in ("isotonic", "platt", "beta", "auto"):
         mended = LogLoss().update(clicked, fit_calibrator(method, logit, label).probability(fresh)).value()
         assert mended - ideal < 0.05 * (raw - ideal)
 
@@ -244,7 +246,7 @@ def test_logits_of_less_precision_are_calibrated_as_the_same_numbers():
     np.testing.assert_array_equal(line.probability(logit), line.probability(logit.astype(np.float64)))
 
 
-fits = st.tuples(st.sampled_from(["isotonic", "platt"]), st.integers(0, 10_000), st.integers(0, 12))
+fits = st.tuples(st.sampled_from([*METHODS, "auto"]), st.integers(0, 10_000), st.integers(0, 12))
 
 
 @given(fits)
@@ -278,7 +280,7 @@ def test_both_zeros_are_one_logit():
     assert "-0.0," not in first
 
 
-@pytest.mark.parametrize("method", ["isotonic", "platt", "none"])
+@pytest.mark.parametrize("method", [*METHODS, "none"])
 def test_calibrator_survives_json_bit_for_bit(method):
     logit, label = clicks(5000)
     fitted = fit_calibrator(method, logit, label)
@@ -289,7 +291,7 @@ def test_calibrator_survives_json_bit_for_bit(method):
 
 def test_probability_keeps_the_shape_and_float64():
     logit, label = clicks(500)
-    for method, shape in itertools.product(("isotonic", "platt", "none"), ((), (3,), (2, 3))):
+    for method, shape in itertools.product((*METHODS, "none"), ((), (3,), (2, 3))):
         found = fit_calibrator(method, logit, label).probability(np.zeros(shape, np.float32))
         assert np.shape(found) == shape
         assert found.dtype == np.float64
@@ -301,7 +303,7 @@ def test_no_calibration_is_the_sigmoid_and_needs_no_rows():
     np.testing.assert_allclose(fitted.probability([-2.0, 0.0]), [1 / (1 + np.exp(2)), 0.5], rtol=1e-15)
 
 
-@pytest.mark.parametrize("method", ["isotonic", "platt"])
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
 @pytest.mark.parametrize(
     ("rows", "label", "message"),
     [
@@ -319,8 +321,8 @@ def test_rows_that_cannot_be_fitted_are_refused_with_advice(method, rows, label,
 
 
 def test_unknown_method_and_bad_logits_are_refused():
-    with pytest.raises(InputError, match="received 'beta'"):
-        fit_calibrator("beta", [0.0], [1])
+    with pytest.raises(InputError, match="temperature, none, auto, received 'spline'"):
+        fit_calibrator("spline", [0.0], [1])
     with pytest.raises(InputError, match="logit: expected a finite number"):
         fit_calibrator("platt", [np.nan] * 30, [0, 1] * 15)
 
@@ -329,7 +331,12 @@ def test_unknown_method_and_bad_logits_are_refused():
     "description",
     [
         {},
+        {"method": "spline"},
         {"method": "beta"},
+        {"method": "beta", "a": 1.0, "b": 0.0, "shift": 0.0, "low": -1.0, "high": 1.0},
+        {"method": "beta", "a": float("inf"), "b": 1.0, "shift": 0.0, "low": -1.0, "high": 1.0},
+        {"method": "beta", "a": 1.0, "b": 1.0, "shift": float("nan"), "low": -1.0, "high": 1.0},
+        {"method": "beta", "a": 1.0, "b": 1.0, "shift": 0.0, "low": 1.0, "high": -1.0},
         {"method": "platt", "scale": 1.0},
         {"method": "isotonic", "logit": [0.0, 1.0], "probability": [0.5, 0.4]},
         {"method": "isotonic", "logit": [1.0, 1.0], "probability": [0.4, 0.5]},
@@ -368,7 +375,7 @@ def test_calibrator_of_an_earlier_release_answers_as_it_did():
     np.testing.assert_allclose(sigmoid(read.logit([-9.0, 0.5, 9.0])), [0.1, 0.2, 0.5], rtol=1e-14)
 
 
-@pytest.mark.parametrize("method", ["isotonic", "platt", "none"])
+@pytest.mark.parametrize("method", [*METHODS, "none"])
 def test_probability_is_that_of_the_calibrated_logit(method):
     logit, label = clicks(5000)
     fitted = fit_calibrator(method, logit, label)

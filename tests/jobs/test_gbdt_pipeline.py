@@ -10,7 +10,8 @@ from jobs.running import run_step
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.calibration import correct_sampling, sigmoid
+from pnn_gluon.evaluation.calibration import correct_sampling
+from pnn_gluon.evaluation.log_odds import sigmoid
 from pnn_gluon.models.gbdt import GBDT, GBDTOptions
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step

@@ -77,16 +77,16 @@ def test_a_calibrator_that_merges_ranks_shows_in_served_auc_and_in_the_notes(bui
     """As a bundle of an earlier release with its flat pieces would."""
     champion = open_store(built).manifest("bundles", DAYS[1])
     assert champion is not None
-    from pnn_gluon.evaluation.calibration import calibrator_from_dict
-    from pnn_gluon.serving.bundle import Bundle, ScoredBatch
+    from pnn_gluon.evaluation.segments import calibration_from_dict
+    from pnn_gluon.serving.bundle import Bundle
 
     bundle = Bundle.load(open_store(built).folder(champion))
-    flat = calibrator_from_dict({"method": "isotonic", "logit": [-1.0, 1.0], "probability": [0.1, 0.1]})
+    flat = calibration_from_dict({"method": "isotonic", "logit": [-1.0, 1.0], "probability": [0.1, 0.1]})
     merged = Bundle(bundle.card, bundle.feature_map, bundle.scorer, flat)
     logit = np.linspace(-3, 3, 50, dtype=np.float32)
-    batch = ScoredBatch({"label": np.tile([0, 1], 25)}, logit, merged.probability(logit), np.zeros(50, bool))
+    ids = np.zeros((50, 1), np.int32)
     metrics = ClickMetrics().update(
-        batch.columns["label"], batch.logit, batch.probability, merged.calibrated_logit(batch.logit)
+        np.tile([0, 1], 25), logit, merged.probability(logit, ids), merged.calibrated_logit(logit, ids)
     )
     assert metrics.summary()["served_auc"] == 0.5
     assert metrics.warnings() == ["calibration merges ranks: 1 probabilities of 50 scores; calibrate the model again"]

@@ -21,7 +21,8 @@ from pnn_gluon.data import encoding
 from pnn_gluon.data.encoding import EncodedBatch
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.errors import ConfigError, InputError
-from pnn_gluon.evaluation.calibration import PlattCalibration
+from pnn_gluon.evaluation.calibrators import PlattCalibration
+from pnn_gluon.evaluation.segments import Calibration
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.models.registry import create_model, model_options
 from pnn_gluon.ops import PRECISION, operators, plain_operators
@@ -66,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config={},
         pnn_gluon=__version__,
     )
-    write_bundle(folder / "bundle", card, PlattCalibration(0.8, 0.1))
+    write_bundle(folder / "bundle", card, Calibration(PlattCalibration(0.8, 0.1)))
     pq.write_table(table_of(rows()), folder / "rows.parquet", row_group_size=700)
     return folder
 
