@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -53,8 +54,29 @@ class Tab:
                 raise AssertionError(f"{script}: {answer}; the page: {self.run('document.body.innerText')[:2000]}")
             time.sleep(0.3)
 
-    def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+    def put(self, where: str, text: str) -> None:
+        """Write a text in place of what a field of a form holds; the field by its CSS selector."""
+        self.run(f"(each => {{each.focus(); each.select();}})(document.querySelector('{where}'))")
+        self.call("Input.insertText", text=text)
+
+    def log_in(self, address: str, user: str, password: str) -> None:
+        """Log in to Airflow."""
+        self.open(address)
+        self.wait_for("!!document.querySelector('input[name=username]')")
+        self.put("input[name=username]", user)
+        self.put("input[name=password]", password)
+        for kind in ("rawKeyDown", "char", "keyUp"):
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13
+            )
+        self.wait_for("!document.querySelector('input[name=username]') && !location.pathname.includes('login')")
+
+    def picture(self, name: str) -> None:
+        """Keep what is seen as <name>.png where PNN_GLUON_PICTURES says; without it nowhere."""
+        content = base64.b64decode(self.call("Page.captureScreenshot")["data"])
+        if folder := os.environ.get("PNN_GLUON_PICTURES"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / f"{name}.png").write_bytes(content)
 
 
 def found() -> bool:

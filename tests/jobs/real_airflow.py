@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,31 +39,56 @@ task_instance_heartbeat_timeout_detection_interval = 5
 
 @dataclass(frozen=True)
 class Live:
-    """A running Airflow."""
+    """A running Airflow, and who asks it: nobody in particular, or a user of its own with a password."""
 
     home: Path
     config: Config
     settings: Settings
+    user: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds it."""
+        return self.settings.own_address
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """By user."""
+        found: dict[str, str] = json.loads((self.home / "secrets" / "passwords.json").read_text())
+        return found
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the public API, as everybody may who is on this machine."""
-        return self._call(method, f"/api/v2{path}", body)
+        """Call the public API."""
+        return self.ask(f"/api/v2{path}", method=method, body=body)
 
     def page(self, method: str, path: str) -> Any:
         """Call what our pages call."""
-        return self._call(method, f"/pnn_gluon{path}")
+        return self.ask(f"/pnn_gluon{path}", method=method)
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        with urllib.request.urlopen(f"{self.settings.own_address}/auth/token", timeout=60) as answer:
-            token = json.load(answer)["access_token"]
-        request = urllib.request.Request(
-            f"{self.settings.own_address}{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-            method=method,
-        )
+    def ask(self, path: str, user: str | None = None, method: str = "GET", body: Any = None) -> Any:
+        """What the server answers, to `self.user` unless it says whom; what only reads is asked again for a minute."""
+        until = time.monotonic() + (60 if method == "GET" else 0)
+        while True:
+            try:
+                return self._send(path, method, body, {"Authorization": f"Bearer {self._token(user or self.user)}"})
+            except (OSError, http.client.HTTPException) as error:  # the server is away for a moment
+                if isinstance(error, urllib.error.HTTPError) or time.monotonic() > until:
+                    raise
+                time.sleep(1)
+
+    def _token(self, user: str | None) -> str:
+        if user is None:
+            return str(self._send("/auth/token", "GET", None, {})["access_token"])
+        login = {"username": user, "password": self.passwords[user]}
+        return str(self._send("/auth/token", "POST", login, {})["access_token"])
+
+    def _send(self, path: str, method: str, body: Any, headers: dict[str, str]) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers |= {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.loads(answer.read() or "null")
+            text = answer.read().decode()
+        return json.loads(text) if text.startswith(("{", "[")) else text
 
     def backfill(self, days: Sequence[datetime.date], at_once: int = 2) -> None:
         """Start the days."""

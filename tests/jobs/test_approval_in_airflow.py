@@ -22,9 +22,8 @@ from pnn_gluon.days import plus
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs import chromium
-from tests.jobs.real_airflow import wait_for
+from tests.jobs.real_airflow import Live, wait_for
 from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, write_raw
-from tests.jobs.test_pages_in_airflow import Site, pictures
 
 pytestmark = pytest.mark.long
 
@@ -42,7 +41,7 @@ def asking(name: str, hours: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
+def site(postgres: EmbeddedPostgres) -> Iterator[Live]:
     """Two pipelines whose steps are made by hand up to the questions, so that the runs have little to do."""
     folder = Path(tempfile.mkdtemp(prefix="approval-"))
     folder.chmod(0o755)
@@ -62,13 +61,14 @@ def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
             build(brief, [FIRST], DAILY[DAILY.index("promote") :])
             build(brief, [SECOND], until_gate)
             wanted = Settings(str(folder), port_for(folder / "home"), users=USERS)
-            yield Site(up(folder / "home", wanted), folder / "home", load_config(folder / "asks.toml"))
+            up(folder / "home", wanted)
+            yield Live(folder / "home", load_config(folder / "asks.toml"), wanted, "otto")
         finally:
             down(folder / "home")
             shutil.rmtree(folder)
 
 
-def of(site: Site, name: str) -> Config:
+def of(site: Live, name: str) -> Config:
     return load_config(site.config.path.with_name(f"{name}.toml"))
 
 
@@ -77,13 +77,13 @@ def told(config: Config, table: str, day: datetime.date) -> dict[str, Any]:
     return {} if manifest is None else dict(manifest.details)
 
 
-def unpause(site: Site, dag: str) -> None:
+def unpause(site: Live, dag: str) -> None:
     """Unpause a DAG, as soon as it is known."""
     change = {"method": "PATCH", "body": {"is_paused": False}}
     wait_for(lambda: site.ask(f"/api/v2/dags/{dag}?update_mask=is_paused", **change), patience=300)
 
 
-def backfill(site: Site, name: str, first: datetime.date, last: datetime.date) -> None:
+def backfill(site: Live, name: str, first: datetime.date, last: datetime.date) -> None:
     unpause(site, f"{name}_daily")
     body = {
         "dag_id": f"{name}_daily",
@@ -95,30 +95,30 @@ def backfill(site: Site, name: str, first: datetime.date, last: datetime.date) -
     site.ask("/api/v2/backfills", method="POST", body=body)
 
 
-def runs(site: Site, dag: str) -> dict[str, tuple[str, str]]:
+def runs(site: Live, dag: str) -> dict[str, tuple[str, str]]:
     """By logical date the id and the state of a run."""
     found = site.ask(f"/api/v2/dags/{dag}/dagRuns?limit=50")["dag_runs"]
     return {str(run["logical_date"])[:10]: (run["dag_run_id"], run["state"]) for run in found}
 
 
-def task(site: Site, dag: str, run: str, name: str) -> dict[str, Any]:
+def task(site: Live, dag: str, run: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = site.ask(f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{name}")
     return found
 
 
-def waits(site: Site, name: str, day: datetime.date) -> bool:
+def waits(site: Live, name: str, day: datetime.date) -> bool:
     """Whether the question about the candidate of a day waits."""
     run, _ = runs(site, f"{name}_daily").get(str(day), ("", ""))
     return bool(run) and task(site, f"{name}_daily", run, "approval")["state"] == "awaiting_input"
 
 
-def question_of(site: Site, name: str, day: datetime.date) -> str:
+def question_of(site: Live, name: str, day: datetime.date) -> str:
     """Where the question about the candidate of a day is in the API."""
     run = quote(runs(site, f"{name}_daily")[str(day)][0], safe="")
     return f"/api/v2/dags/{name}_daily/dagRuns/{run}/taskInstances/approval/-1/hitlDetails"
 
 
-def ended(site: Site, name: str, day: datetime.date) -> dict[str, str]:
+def ended(site: Live, name: str, day: datetime.date) -> dict[str, str]:
     """The states of the last tasks of a day, once its run has ended."""
     wait_for(lambda: runs(site, f"{name}_daily").get(str(day), ("", ""))[1] in {"success", "failed"})
     run, state = runs(site, f"{name}_daily")[str(day)]
@@ -130,7 +130,7 @@ def ended(site: Site, name: str, day: datetime.date) -> dict[str, str]:
 WELL = dict.fromkeys(("run", "approval", "promote", "score", "publish"), "success")
 
 
-def test_nobody_answers_in_time_and_scores_go_out_by_the_champion(site: Site) -> None:
+def test_nobody_answers_in_time_and_scores_go_out_by_the_champion(site: Live) -> None:
     backfill(site, "brief", SECOND, SECOND)
     assert ended(site, "brief", SECOND) == WELL
     config = of(site, "brief")
@@ -143,7 +143,7 @@ def test_nobody_answers_in_time_and_scores_go_out_by_the_champion(site: Site) ->
     assert (shown["state"], shown["decided"]["by"], shown["decided"]["at"]) == ("final", None, champion["at"])
 
 
-def test_approved_by_an_approver_and_by_nobody_else(site: Site) -> None:
+def test_approved_by_an_approver_and_by_nobody_else(site: Live) -> None:
     backfill(site, "asks", FIRST, SECOND)
     wait_for(lambda: waits(site, "asks", FIRST))
     where = question_of(site, "asks", FIRST)
@@ -166,18 +166,17 @@ def test_approved_by_an_approver_and_by_nobody_else(site: Site) -> None:
 
 
 @pytest.mark.skipif(not chromium.found(), reason="there is no chromium on this machine")
-def test_rejected_in_a_browser_and_shown_on_the_days_page(site: Site) -> None:
+def test_rejected_in_a_browser_and_shown_on_the_days_page(site: Live) -> None:
     wait_for(lambda: waits(site, "asks", SECOND))
     run = quote(runs(site, "asks_daily")[str(SECOND)][0], safe="")
     with chromium.tab() as tab:
-        log_in(site, tab, "ada")
+        tab.log_in(site.address, "ada", site.passwords["ada"])
         tab.open(f"{site.address}/dags/asks_daily/runs/{run}/tasks/approval/required_actions")
         tab.wait_for(f"{BUTTON.replace('TEXT', 'Reject')} !== undefined")
         tab.wait_for("document.body.innerText.includes('Without an answer within 6 h')")
-        tab.picture(pictures() / "approval-question.png")
-        tab.run("document.querySelector('[name=element_reason]').focus()")
-        tab.call("Input.insertText", text="moves bids <b>too</b> far")
-        tab.picture(pictures() / "approval-reason.png")
+        tab.picture("approval-question")
+        tab.put("[name=element_reason]", "moves bids <b>too</b> far")
+        tab.picture("approval-reason")
         tab.run(f"{BUTTON.replace('TEXT', 'Reject')}.click()")
         assert ended(site, "asks", SECOND) == WELL
         champion = told(site.config, "champions", SECOND)
@@ -187,24 +186,13 @@ def test_rejected_in_a_browser_and_shown_on_the_days_page(site: Site) -> None:
         tab.open(f"{site.address}/dags/asks_daily/plugin/pnn-dag-days")
         frame = "document.querySelector('iframe').contentDocument"
         tab.wait_for(f"{frame}.body.innerText.includes('promote: rejected by ada: moves bids <b>too</b> far')")
-        tab.picture(pictures() / "approval-days.png")
+        tab.picture("approval-days")
 
 
 BUTTON = "[...document.querySelectorAll('button')].find(each => each.textContent.trim() === 'TEXT')"
 
 
-def log_in(site: Site, tab: chromium.Tab, user: str) -> None:
-    tab.open(site.address)
-    tab.wait_for("!!document.querySelector('input[name=username]')")
-    for name, text in (("username", user), ("password", site.passwords[user])):
-        tab.run(f"document.querySelector('input[name={name}]').focus()")
-        tab.call("Input.insertText", text=text)
-    for kind in ("rawKeyDown", "char", "keyUp"):
-        tab.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
-    tab.wait_for("!document.querySelector('input[name=username]') && !location.pathname.includes('login')")
-
-
-def test_a_day_that_was_answered_is_run_again_and_nobody_is_asked(site: Site) -> None:
+def test_a_day_that_was_answered_is_run_again_and_nobody_is_asked(site: Live) -> None:
     before = told(site.config, "champions", FIRST)
     run = runs(site, "asks_daily")[str(FIRST)][0]
     clear = {"dry_run": False, "dag_runs": [{"dag_run_id": run}]}
@@ -214,13 +202,13 @@ def test_a_day_that_was_answered_is_run_again_and_nobody_is_asked(site: Site) ->
     assert told(site.config, "champions", FIRST) == before
 
 
-def runs_of_form(site: Site, run: str) -> str:
+def runs_of_form(site: Live, run: str) -> str:
     """How a run of the form is."""
     state: str = site.ask(f"/api/v2/dags/asks_promote/dagRuns/{quote(run, safe='')}")["state"]
     return state
 
 
-def force(site: Site, user: str, **form: Any) -> tuple[str, str]:
+def force(site: Live, user: str, **form: Any) -> tuple[str, str]:
     """Fill in the form; the id of the run and how it ended."""
     given = {"day": str(SECOND), "model": str(SECOND), "take_back": False, "reason": "the bids are meant to move"}
     body = {"logical_date": None, "conf": given | form}
@@ -230,7 +218,7 @@ def force(site: Site, user: str, **form: Any) -> tuple[str, str]:
     return run, site.ask(path)["state"]
 
 
-def test_the_form_forces_a_model_for_approvers_only_and_says_what_was_done(site: Site) -> None:
+def test_the_form_forces_a_model_for_approvers_only_and_says_what_was_done(site: Live) -> None:
     unpause(site, "asks_promote")
     before = told(site.config, "champions", SECOND)
     assert before["decision"] == "kept"
@@ -267,7 +255,7 @@ def test_the_form_forces_a_model_for_approvers_only_and_says_what_was_done(site:
     assert told(site.config, "champions", SECOND) == before
 
 
-def log(site: Site, run: str) -> str:
+def log(site: Live, run: str) -> str:
     """What the task of a form said, once its log is there."""
     path = f"/api/v2/dags/asks_promote/dagRuns/{quote(run, safe='')}/taskInstances/promote/logs/1?full_content=true"
     for _ in range(30):

@@ -5,7 +5,6 @@ days; what was mended takes over, with the bytes of days that were never disturb
 """
 
 import datetime
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,37 +18,15 @@ from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+from tests.jobs.faults import Faults
 from tests.jobs.real_airflow import Live, by_hand, fresh_database, wait_for
 from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, tree, write_raw
 
 pytestmark = pytest.mark.long
 
 FIRST, FAILS, HANGS = DAYS[:3]
-PLAN = "PNN_GLUON_TEST_FAULTS"
 LASTING = ("evaluate", "score", "publish")
 """Steps that the model in force does not depend on: the deadline finds the day's own decision."""
-
-FAULTS = f"""
-import os, sys, time
-from pathlib import Path
-
-argv, plan = sys.orig_argv, os.environ.get("{PLAN}")
-if plan and argv[1:4] == ["-m", "jobs", "step"] and "--overtake" not in argv:
-    name, day, config = argv[4], argv[argv.index("--day") + 1], os.environ["PNN_GLUON_CONFIG"]
-    fault = Path(plan, f"{{Path(config).stem}} {{name}} {{day}}")
-    if fault.exists():
-        from pnn_gluon.config import load_config
-        from pnn_gluon.pipeline.opening import open_store
-        from pnn_gluon.pipeline.steps import step
-
-        with open_store(load_config(config)).lock(f"{{step(name).table.name}}-{{day}}", wait=True):
-            Path(f"{{fault}} met").touch()
-            if fault.read_text() == "hang":
-                time.sleep(3600)
-        print("error: a fault of the test", file=sys.stderr, flush=True)
-        os._exit(3)
-"""
-"""sitecustomize.py: in the process of a step's command, before anything of ours runs."""
 
 ROOM = "[core]\nparallelism = 40\n"
 """For a hanging task of every pipeline, and others beside them."""
@@ -68,28 +45,28 @@ def configuration(faulty: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def live(postgres: EmbeddedPostgres) -> Iterator[Live]:
+def running(postgres: EmbeddedPostgres) -> Iterator[tuple[Live, Faults]]:
     folder = Path(tempfile.mkdtemp(prefix="deadline-"))
     folder.chmod(0o755)
-    for part in ("confs", "faults", "home", "python"):
+    for part in ("confs", "home"):
         (folder / part).mkdir(mode=0o711)
-    (folder / "python" / "sitecustomize.py").write_text(FAULTS)
     (folder / "home" / "airflow.cfg").write_text(ROOM)
     write_raw(folder / "confs" / "raw", DAYS[:3])
     for faulty in DAILY:
         (folder / "confs" / f"{name_of(faulty)}.toml").write_text(configuration(faulty))
-        for day, fault in ((FAILS, "fail"), (HANGS, "hang")):
-            (folder / "faults" / f"{name_of(faulty)} {faulty} {day}").write_text(fault)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, fresh_database(postgres, "deadline"))
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
-        patch.setenv(PLAN, str(folder / "faults"))
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "python"), os.environ.get("PYTHONPATH", "")]))
+        faults = Faults(folder, patch)
+        for faulty in DAILY:
+            faults.plant(name_of(faulty), faulty, FAILS, "fail")
+            faults.plant(name_of(faulty), faulty, HANGS, "hang")
         _first_day(folder / "confs")
         settings = Settings(str(folder / "confs"), port_for(folder / "home"))
         try:
             up(folder / "home", settings)
-            yield Live(folder / "home", load_config(folder / "confs" / f"{name_of(DAILY[0])}.toml"), settings)
+            config = load_config(folder / "confs" / f"{name_of(DAILY[0])}.toml")
+            yield Live(folder / "home", config, settings), faults
         finally:
             down(folder / "home")
             shutil.rmtree(folder)
@@ -128,12 +105,12 @@ def states(live: Live) -> dict[tuple[str, datetime.date], tuple[str, str]]:
 
 
 def test_scores_are_there_whatever_fails_or_hangs_and_the_mended_days_take_over(
-    live: Live, postgres: EmbeddedPostgres, tmp_path: Path
+    running: tuple[Live, Faults], postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    faults = live.home.parent / "faults"
+    live, faults = running
     for faulty in DAILY:
         backfill(live, f"{name_of(faulty)}_daily")
-    wait_for(lambda: len(list(faults.glob("* met"))) == 2 * len(DAILY))
+    wait_for(lambda: faults.met() == 2 * len(DAILY))
     for faulty in DAILY:
         backfill(live, f"{name_of(faulty)}_scores")
     wait_for(lambda: all(runs(live, f"{name_of(each)}_scores") == ["success"] * 2 for each in DAILY))
@@ -144,8 +121,7 @@ def test_scores_are_there_whatever_fails_or_hangs_and_the_mended_days_take_over(
     assert {key: served[key] for key in served if key[0] in LASTING} == {
         (each, day): ("final", str(day)) for each in LASTING for day in (FAILS, HANGS)
     }
-    for fault in faults.iterdir():
-        fault.unlink()
+    faults.mend()
     wait_for(lambda: not any(set(runs(live, f"{name_of(each)}_daily")) & {"running", "queued"} for each in DAILY))
     for faulty in DAILY:
         mend(live, f"{name_of(faulty)}_daily")

@@ -5,13 +5,11 @@ import http.client
 import json
 import secrets
 import shutil
-import socket
 import tempfile
 import threading
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -27,8 +25,9 @@ from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs import chromium
+from tests.jobs.real_airflow import Live, free_port, wait_for
 from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, raw_options, write_raw
-from tests.jobs.test_pages_in_airflow import Site, pictures, wait_for
+from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.long
 
@@ -51,31 +50,11 @@ PASSWORD = f"p@ss/w:rd%41#ü{secrets.token_hex(4)}"
 TOKEN = f"t0ken+/={secrets.token_hex(6)}"
 
 
-class Webhook(HTTPServer):
-    """Keeps the tokens that it is sent."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.tokens: list[str | None] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Webhook)
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.tokens.append(self.headers["Authorization"])
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *arguments: Any) -> None:
-        """Nothing: the test's own output is enough."""
-
-
 @dataclass
 class Watched:
     """An Airflow whose score server and webhook have passwords, and every command line seen while it ran."""
 
-    site: Site
+    site: Live
     webhook: Webhook
     postgres: EmbeddedPostgres
     commands: set[str] = field(default_factory=set)
@@ -113,11 +92,7 @@ def watched(postgres: EmbeddedPostgres) -> Iterator[Watched]:
     write_requests(raw_options(), DAY, folder / "raw")
     (folder / "pipeline.toml").write_text(text)
     postgres.ensure_database("exported")
-    with socket.socket() as probe, pytest.MonkeyPatch.context() as patch, Webhook() as webhook:
-        threading.Thread(target=webhook.serve_forever, daemon=True).start()
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with pytest.MonkeyPatch.context() as patch, listening() as webhook:
         patch.setenv(SCORES_VARIABLE, postgres.uri("exported"))
         build(load_config(folder / "pipeline.toml"), [DAY], MADE_BEFORE)
         patch.delenv(SCORES_VARIABLE)
@@ -126,9 +101,10 @@ def watched(postgres: EmbeddedPostgres) -> Iterator[Watched]:
         )
         config = load_config(folder / "pipeline.toml")
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
-        wanted = Settings(str(config.path), port, users=("otto:op", "ada:admin", "vera:viewer"))
+        wanted = Settings(str(config.path), free_port(), users=("otto:op", "ada:admin", "vera:viewer"))
         try:
-            site = Site(up(folder / "home", wanted), folder / "home", config)
+            up(folder / "home", wanted)
+            site = Live(folder / "home", config, wanted, "otto")
             found = Watched(site, webhook, postgres)
             _connect(found)
             wait_for(lambda: _known(site, "small_export"))
@@ -136,11 +112,10 @@ def watched(postgres: EmbeddedPostgres) -> Iterator[Watched]:
             yield found
         finally:
             down(folder / "home")
-            webhook.shutdown()
             shutil.rmtree(folder)
 
 
-def _known(site: Site, dag: str) -> bool:
+def _known(site: Live, dag: str) -> bool:
     """Whether Airflow has read the DAG's file."""
     return dag in {each["dag_id"] for each in site.ask("/api/v2/dags")["dags"]}
 
@@ -159,8 +134,7 @@ def _connect(watched: Watched) -> None:
         "port": int(str(server["port"])),
     }
     scores |= {"login": "bidder", "password": PASSWORD, "schema": "exported"}
-    address = f"http://127.0.0.1:{watched.webhook.server_port}/hook"
-    ops = {"connection_id": "ops", "conn_type": "http", "host": address, "password": TOKEN}
+    ops = {"connection_id": "ops", "conn_type": "http", "host": watched.webhook.address("/hook"), "password": TOKEN}
     for each in (scores, ops):
         watched.site.ask("/api/v2/connections", "ada", "POST", each)
 
@@ -194,17 +168,17 @@ def test_a_browser_fills_the_form_in(watched: Watched) -> None:
     site, runs = watched.site, "/api/v2/dags/small_export/dagRuns"
     before = len(site.ask(runs)["dag_runs"])
     with chromium.tab() as tab:
-        _log_in(site, tab)
+        tab.log_in(site.address, "otto", site.passwords["otto"])
         _open_form(site, tab)
-        _fill(tab, "slice", "city = Bern")
+        tab.put("[name=element_slice]", "city = Bern")
         _trigger(tab)
         tab.wait_for("document.body.innerText.includes('Invalid input for param slice')")
-        tab.picture(pictures() / "export-refused.png")
+        tab.picture("export-refused")
         assert len(site.ask(runs)["dag_runs"]) == before
         _open_form(site, tab)
         for name, text in (("slice", "file = none"), ("model", str(DAY)), ("name", "browser")):
-            _fill(tab, name, text)
-        tab.picture(pictures() / "export-form.png")
+            tab.put(f"[name=element_{name}]", text)
+        tab.picture("export-form")
         _trigger(tab)
         tab.wait_for("location.pathname.includes('/runs/')")
     (made,) = (run for run in site.ask(runs)["dag_runs"] if run["conf"]["name"] == "browser")
@@ -212,7 +186,7 @@ def test_a_browser_fills_the_form_in(watched: Watched) -> None:
     assert open_store(site.config).days("exports_browser") == [DAY]
 
 
-def _open_form(site: Site, tab: chromium.Tab) -> None:
+def _open_form(site: Live, tab: chromium.Tab) -> None:
     tab.open(f"{site.address}/dags/small_export")
     tab.wait_for("!!document.querySelector('[data-testid=trigger-dag-button]')")
     tab.run("document.querySelector('[data-testid=trigger-dag-button]').click()")
@@ -250,7 +224,7 @@ def test_planted_secrets_show_nowhere_after_a_day_and_exports(watched: Watched) 
     finally:
         stop.set()
         watcher.join()
-    assert f"Bearer {TOKEN}" in watched.webhook.tokens
+    assert f"Bearer {TOKEN}" in [token for _, token, _ in watched.webhook.received]
     store = open_store(site.config)
     for table in ("published", "exports_form"):
         made = store.manifest(table, DAY)
@@ -290,7 +264,7 @@ def _trail(watched: Watched, runs: list[tuple[str, str]]) -> Iterator[tuple[str,
     yield from _tables(site.home)
 
 
-def _answers(site: Site, dag: str, run: str, task: Any) -> Iterator[tuple[str, str]]:
+def _answers(site: Live, dag: str, run: str, task: Any) -> Iterator[tuple[str, str]]:
     """Log of the last try and XCom of a task, as the user interface asks for them; all logs are among the files."""
     base = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task['task_id']}"
     yield f"log {dag} {run} {task['task_id']}", str(site.ask(f"{base}/logs/{task['try_number']}"))
@@ -325,20 +299,3 @@ def _spellings(secret: str) -> set[str]:
         for text in plain
         for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1], html.escape(text), ascii(text)[1:-1])
     }
-
-
-def _log_in(site: Site, tab: chromium.Tab) -> None:
-    tab.open(f"{site.address}/dags")
-    tab.wait_for("!!document.querySelector('input[name=username]')")
-    for name, text in (("username", "otto"), ("password", site.passwords["otto"])):
-        tab.run(f"document.querySelector('input[name={name}]').focus()")
-        tab.call("Input.insertText", text=text)
-    for kind in ("rawKeyDown", "char", "keyUp"):
-        tab.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
-    tab.wait_for("!document.querySelector('input[name=username]') && !location.pathname.includes('login')")
-
-
-def _fill(tab: chromium.Tab, name: str, text: str) -> None:
-    """Put a text in the place of what a field of the form holds."""
-    tab.run(f"(each => {{each.focus(); each.select();}})(document.querySelector('[name=element_{name}]'))")
-    tab.call("Input.insertText", text=text)

@@ -1,16 +1,12 @@
 """The pages in a real Airflow: exactly the stale days run, a run that hangs is mended, and a browser shows it all."""
 
 import datetime
-import json
-import os
 import shutil
-import socket
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,41 +18,17 @@ from jobs.airflow.settings import Settings
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs import chromium
+from tests.jobs.real_airflow import Live, free_port, wait_for
 from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, state_words, write_raw
 
 pytestmark = pytest.mark.long
 
 THREE = DAYS[:3]
-PATIENCE = 900.0
 RANGE = f"first={THREE[0]}&last={THREE[-1]}"
 
 
-@dataclass(frozen=True)
-class Site:
-    """A running Airflow, with its users' passwords."""
-
-    address: str
-    home: Path
-    config: Config
-
-    @property
-    def passwords(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads((self.home / "secrets" / "passwords.json").read_text())
-        return found
-
-    def ask(self, path: str, user: str = "otto", method: str = "GET", body: Any = None) -> Any:
-        login = {"username": user, "password": self.passwords[user]}
-        token = self._send("/auth/token", "POST", login, {})["access_token"]
-        return self._send(path, method, body, {"Authorization": f"Bearer {token}"})
-
-    def _send(self, path: str, method: str, body: Any, headers: dict[str, str]) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.address + path, data, headers | {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            text = answer.read().decode()
-        return json.loads(text) if text.startswith(("{", "[")) else text
+class Site(Live):
+    """The days page of the pipeline, and what its calls lead to."""
 
     def look(self) -> Any:
         return self.ask(f"/pnn_gluon/dags/small_daily/days?{RANGE}")
@@ -87,13 +59,6 @@ class Site:
         return self.ask(f"/api/v2/dags/small_daily/dagRuns/{quote(run, safe='')}/taskInstances")["task_instances"]
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(2)
-
-
 def change(config: Config, day: datetime.date) -> None:
     """A late line of a day's log."""
     file = next((config.path.parent / "raw" / "logs" / str(day)).glob("*.tsv"))
@@ -109,16 +74,14 @@ def site(postgres: EmbeddedPostgres) -> Iterator[Site]:
     write_raw(folder / "raw", THREE)
     config = load_config(folder / "pipeline.toml")
     postgres.ensure_database("pages")
-    with socket.socket() as probe, pytest.MonkeyPatch.context() as patch:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, postgres.uri("pages"))
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
         try:
             build(config, THREE)
-            wanted = Settings(str(config.path), port, users=("otto:op", "vera:viewer"))
-            yield Site(up(folder / "home", wanted), folder / "home", config)
+            wanted = Settings(str(config.path), free_port(), users=("otto:op", "vera:viewer"))
+            up(folder / "home", wanted)
+            yield Site(folder / "home", config, wanted, "otto")
         finally:
             down(folder / "home")
             shutil.rmtree(folder)
@@ -216,40 +179,24 @@ def test_the_report_is_served_behind_the_login(site: Site) -> None:
 FRAME = "document.querySelector('iframe').contentDocument"
 
 
-def pictures() -> Path:
-    """Where the pictures go: PNN_GLUON_PICTURES, or a folder that is forgotten."""
-    folder = Path(os.environ.get("PNN_GLUON_PICTURES") or tempfile.mkdtemp(prefix="pictures-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @pytest.mark.skipif(not chromium.found(), reason="there is no chromium on this machine")
 @pytest.mark.parametrize("user", ["vera", "otto"])
 def test_a_browser_shows_the_days_and_the_report_and_starts_what_is_stale(site: Site, user: str) -> None:
     if user == "otto":
         change(site.config, THREE[2])
     with chromium.tab() as tab:
-        tab.open(f"{site.address}/plugin/pnn-days")
-        tab.wait_for("!!document.querySelector('input[name=username]')")
-        for name, text in (("username", user), ("password", site.passwords[user])):
-            tab.run(f"document.querySelector('input[name={name}]').focus()")
-            tab.call("Input.insertText", text=text)
-        for kind in ("rawKeyDown", "char", "keyUp"):
-            tab.call(
-                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13
-            )
-        tab.wait_for("!document.querySelector('input[name=username]') && !location.pathname.includes('login')")
+        tab.log_in(site.address, user, site.passwords[user])
         tab.open(f"{site.address}/plugin/pnn-days")
         rows = f"[...{FRAME}.querySelectorAll('tbody tr th')].map(each => each.textContent).join()"
         tab.wait_for(f"{rows} === '{','.join(str(day) for day in reversed(THREE))}'")
         hidden = tab.run(f"{FRAME}.getElementById('backfill').hidden")
-        tab.picture(pictures() / f"days-{user}.png")
+        tab.picture(f"days-{user}")
         assert hidden == (user == "vera")
         if user == "otto":
             _start_in_the_page(site, tab)
         tab.open(f"{site.address}/dags/small_daily/plugin/pnn-dag-report")
         tab.wait_for(f"{FRAME}.body.innerText.includes('small: {THREE[0]} to {THREE[-1]}')")
-        tab.picture(pictures() / f"report-{user}.png")
+        tab.picture(f"report-{user}")
         run = quote(site.look()["dag"]["runs"][str(THREE[1])]["run_id"], safe="")
         for place in (f"runs/{run}/plugin/pnn-run-report", f"runs/{run}/tasks/train/plugin/pnn-task-report"):
             tab.open(f"{site.address}/dags/small_daily/{place}")
@@ -263,7 +210,7 @@ def _start_in_the_page(site: Site, tab: chromium.Tab) -> None:
     tab.run(f"{FRAME}.getElementById('backfill').click()")
     tab.wait_for(f"!{FRAME}.getElementById('plan').hidden")
     assert tab.run(f"{FRAME}.getElementById('calls').textContent") == f"run again: {THREE[2]}"
-    tab.picture(pictures() / "plan.png")
+    tab.picture("plan")
     tab.run(f"{FRAME}.getElementById('go').click()")
     tab.wait_for(f"{FRAME}.getElementById('message').textContent.startsWith('Started.')")
     site.ended()
