@@ -6,6 +6,7 @@ from typing import Any
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk.exceptions import AirflowFailException
 from pnn_gluon_job import JobOperator, reason
+from pnn_gluon_waiting import pause
 
 LOOK_AGAIN = datetime.timedelta(minutes=1)
 
@@ -30,4 +31,4 @@ class ArrivalOperator(JobOperator):
         deadline = start + datetime.timedelta(days=1) + self.patience
         if datetime.datetime.now(datetime.UTC) >= deadline:
             raise AirflowFailException(f"not complete by {deadline:%Y-%m-%d %H:%M} UTC: {reason(outcome)}")
-        self.defer(trigger=TimeDeltaTrigger(LOOK_AGAIN), method_name="go_on")
+        self.defer(trigger=TimeDeltaTrigger(pause(LOOK_AGAIN)), method_name="go_on")

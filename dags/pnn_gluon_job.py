@@ -16,7 +16,7 @@ from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pnn_gluon_notice import notify
 from pnn_gluon_scores import scores_uri
-from pnn_gluon_waiting import PATIENCE, pause, unsettled
+from pnn_gluon_waiting import PATIENCE, look_again, pause, unsettled
 
 from pnn_gluon.config import NoticesConfig
 from pnn_gluon.signals import death_by_signal
@@ -118,7 +118,7 @@ class JobOperator(BashOperator):  # type: ignore[misc]
         if late and now - began < PATIENCE:
             self.log.info("waiting until %s has ended", late)
             again = {"looks": looks + 1, "since": began.isoformat()}
-            self.defer(trigger=TimeDeltaTrigger(pause(looks)), method_name="go_on", kwargs=again)
+            self.defer(trigger=TimeDeltaTrigger(pause(look_again(looks))), method_name="go_on", kwargs=again)
         if late:
             self.log.warning("%s has not ended within %s: going on without it", late, PATIENCE)
         return self._run(context)

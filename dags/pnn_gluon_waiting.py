@@ -7,8 +7,13 @@ The task looks, gives its slot back for a while and looks again. Airflow 3.3.2 h
 """
 
 import datetime
+import time
 from collections.abc import Mapping
 from typing import Any
+
+import psutil
+
+from pnn_gluon.scheduling import without_scheduler
 
 SETTLED = ("success", "failed", "skipped", "upstream_failed", "removed")
 """States in which a task has ended, well or not."""
@@ -20,8 +25,20 @@ PATIENCE = datetime.timedelta(hours=12)
 """For the tasks of earlier days; each has a time limit of its own."""
 
 
-def pause(looks: int) -> datetime.timedelta:
-    """How long to wait before the next look, after so many: 15 seconds at first, two minutes in the end."""
+def pause(least: datetime.timedelta) -> datetime.timedelta:
+    """How long to give the slot back for: on a busy machine twice as long as this process took to get here.
+
+    Airflow 3.3.2 fails a task that runs again before the process that gave its slot back was seen to end: both have
+    the same try number. On a machine where four processes share a processor that end takes half a minute.
+    """
+    if without_scheduler():
+        return least
+    here_for = time.time() - psutil.Process().create_time()
+    return max(least, 2 * datetime.timedelta(seconds=here_for))
+
+
+def look_again(looks: int) -> datetime.timedelta:
+    """How long to wait at least before the next look, after so many: 15 seconds at first, two minutes in the end."""
     return datetime.timedelta(seconds=min(15 * 2**looks, 120))
 
 

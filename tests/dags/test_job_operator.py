@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from pnn_gluon.scheduling import LOOK_ONCE
 
 pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only once its home is set
 
@@ -188,3 +191,18 @@ def test_a_wait_gives_its_slot_back_looks_again_and_ends_with_the_job_itself() -
     assert task.go_on(context, looks=9, since=long_ago.isoformat()) == {"rows": 3}
     runs.settled.add((9, "promote"))
     assert task.go_on(context, **again.value.kwargs) == {"rows": 3}
+
+
+@pytest.mark.parametrize(("here_for", "waits"), [(2, 15), (40, 80)])
+def test_on_a_busy_machine_a_task_waits_longer_than_its_process_may_take_to_end(
+    here_for: float, waits: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow fails a task that is at work again before it saw the process before end."""
+    import pnn_gluon_waiting
+
+    monkeypatch.delenv(LOOK_ONCE, raising=False)
+    monkeypatch.setattr(pnn_gluon_waiting.time, "time", lambda: psutil.Process().create_time() + here_for)
+    least = datetime.timedelta(seconds=15)
+    assert pnn_gluon_waiting.pause(least).total_seconds() == pytest.approx(waits)
+    monkeypatch.setenv(LOOK_ONCE, "1")
+    assert pnn_gluon_waiting.pause(least) == least
