@@ -74,6 +74,40 @@ def weight_array(weight: ArrayLike | None, rows: int) -> Floats:
     return array
 
 
+def class_weights(label: ArrayLike, weight: ArrayLike | None) -> tuple[Floats, Floats]:
+    """What each row counts as a click (B,) and as a non-click (B,): labels 0 or 1 (B,), weights (B,) or none.
+
+    Raises:
+        InputError: for what `label_array` and `weight_array` refuse.
+    """
+    y = label_array(label)
+    if weight is None:
+        return y, 1 - y
+    w = weight_array(weight, y.size)
+    return w * y, w * (1 - y)
+
+
+def count_arrays(clicks: ArrayLike, impressions: ArrayLike) -> tuple[Floats, Floats]:
+    """Clicks (B,) and non-clicks (B,) of the rows of an aggregated log.
+
+    Raises:
+        InputError: for counts that are negative or not finite, more clicks than impressions, or lengths that differ.
+    """
+    shown = weight_array(impressions, _vector(impressions, "impressions").size)
+    clicked = weight_array(clicks, shown.size)
+    wrong = np.flatnonzero(clicked > shown)
+    if wrong.size:
+        raise _refused("clicks", "at most the impressions of the row", clicked, wrong, "look at how they are joined")
+    return clicked, shown - clicked
+
+
+def logit_of(probability: Floats) -> Floats:
+    """log p - log(1 - p) of probabilities (B,); infinite for those of exactly 0 and 1."""
+    with np.errstate(divide="ignore"):
+        logit: Floats = np.log(probability) - np.log1p(-probability)
+    return logit
+
+
 def _vector(values: ArrayLike, name: str, rows: int | None = None) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or rows not in {None, array.size}:

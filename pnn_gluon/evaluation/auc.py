@@ -1,0 +1,89 @@
+"""The area under the ROC curve, exact and mergeable."""
+
+from dataclasses import dataclass
+from math import nan
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pnn_gluon.arrays import Floats
+from pnn_gluon.evaluation.arrays import score_array
+from pnn_gluon.evaluation.row_metric import RowMetric
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreRun:
+    """Distinct scores in ascending order with the weight of positives and negatives at each."""
+
+    score: Floats  # (D,)
+    positive: Floats  # (D,)
+    negative: Floats  # (D,)
+
+    @classmethod
+    def of(cls, score: Floats, positive: Floats, negative: Floats) -> Self:
+        """Sort scores in any order (B,), and add up those that are equal."""
+        order = np.argsort(score, kind="stable")
+        score, positive, negative = score[order], positive[order], negative[order]
+        start = np.flatnonzero(np.concatenate(([True], score[1:] != score[:-1])))
+        return cls(score[start], np.add.reduceat(positive, start), np.add.reduceat(negative, start))
+
+    def merge(self, other: "ScoreRun") -> "ScoreRun":
+        """The scores of both."""
+        return ScoreRun.of(
+            np.concatenate((self.score, other.score)),
+            np.concatenate((self.positive, other.positive)),
+            np.concatenate((self.negative, other.negative)),
+        )
+
+    def area(self) -> float:
+        """The area under the ROC curve; NaN when a class is missing."""
+        below = np.cumsum(self.negative) - self.negative / 2  # (D,) negatives below, half of those equal
+        pairs = float(self.positive.sum()) * float(self.negative.sum())
+        return float(np.sum(self.positive * below)) / pairs if pairs else nan
+
+
+@dataclass(frozen=True, eq=False)
+class Auc(RowMetric):
+    """Area under the ROC curve, exact: the chance that a positive scores above a negative, ties count half.
+
+        AUC = sum_{i: y=1} sum_{j: y=0} w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / (W_pos W_neg)
+
+    The score may be the logit or the probability; a strictly increasing transform leaves the value as it is.
+    State: sorted runs of distinct scores, merged when neighbours are of like size, so that n rows in any number
+    of batches cost O(n log n) in all. NaN unless both classes have weight.
+    """
+
+    runs: tuple[ScoreRun, ...] = ()
+
+    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        score = score_array(probability, positive.size)
+        return self + type(self)((ScoreRun.of(score, positive, negative),)) if score.size else self
+
+    def __add__(self, other: Self) -> Self:
+        runs: list[ScoreRun] = []
+        for run in self.runs + other.runs:
+            runs.append(run)
+            while len(runs) > 1 and runs[-2].score.size < 2 * runs[-1].score.size:
+                last = runs.pop()
+                runs[-1] = runs[-1].merge(last)
+        return type(self)(tuple(runs))
+
+    def distinct(self) -> int:
+        """How many different scores there are."""
+        whole = self.whole()
+        return 0 if whole is None else whole.score.size
+
+    def whole(self) -> ScoreRun | None:
+        """All scores as one run; None without rows."""
+        if not self.runs:
+            return None
+        whole = self.runs[-1]
+        for run in reversed(self.runs[:-1]):
+            whole = run.merge(whole)
+        return whole
+
+    def value(self) -> float:
+        """The area, from 0 to 1; NaN when a class is missing."""
+        whole = self.whole()
+        return nan if whole is None else whole.area()
