@@ -407,6 +407,20 @@ class CalibrationConfig(Section):
         return self
 
 
+class EvaluationConfig(Section):
+    """How the day's metrics are told; see pnn_gluon.evaluation.day_metrics.
+
+    `cluster`: the field whose rows of one value depend on one another, such as the user: intervals, those of the gate
+    too, then draw all rows of a value together. `auc_by`: fields within whose values AUC is told as well.
+    `min_clicks`: rows with clicks, and without (or clusters with either), below which there are no intervals.
+    """
+
+    cluster: Name | None = None
+    auc_by: tuple[Name, ...] = ()
+    bootstrap_repeats: Annotated[int, Field(ge=10, le=10_000)] = 200
+    min_clicks: Annotated[int, Field(ge=2, le=500)] = 10
+
+
 class GateConfig(Section):
     """Limits a candidate must keep to be promoted; see pnn_gluon.evaluation.gate."""
 
@@ -571,6 +585,7 @@ class Config(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     approval: ApprovalConfig = ApprovalConfig()
     publish: PublishConfig = PublishConfig()
@@ -617,6 +632,7 @@ class Config(Section):
             if name not in names:
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
         self._check_segment(names)
+        self._check_evaluation(names)
         self._check_columns()
         return self
 
@@ -635,6 +651,16 @@ class Config(Section):
             raise ValueError(f"calibration.segment: no field {segment!r}{_suggest(segment, names)}")
         if self.fields[names.index(segment)].kind == "multi":
             raise ValueError(f"calibration.segment: field {segment!r} has several values a row; name one that has one")
+
+    def _check_evaluation(self, names: Sequence[str]) -> None:
+        cluster = self.evaluation.cluster
+        for option, name in [("cluster", cluster), *(("auc_by", name) for name in self.evaluation.auc_by)]:
+            if name is None:
+                continue
+            if name not in names:
+                raise ValueError(f"evaluation.{option}: no field {name!r}{_suggest(name, names)}")
+            if (kind := self.fields[names.index(name)].kind) != "categorical":
+                raise ValueError(f"evaluation.{option}: field {name!r} is {kind}; expected a categorical field")
 
     def _check_columns(self) -> None:
         leaking = [field.name for field in self.fields if field.column == self.source.label.column]

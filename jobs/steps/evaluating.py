@@ -3,13 +3,19 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pnn_gluon.pipeline.details import EvaluationDetails
 from pnn_gluon.pipeline.tables import METRICS_FILE, PREDICTIONS_FILE
 
 if TYPE_CHECKING:
-    from pnn_gluon.config import EngineConfig
+    from pnn_gluon.config import Config, EvaluationConfig
+    from pnn_gluon.evaluation.day_metrics import DayMetrics
+    from pnn_gluon.evaluation.identity import Identities
+    from pnn_gluon.evaluation.metrics import ClickMetrics
+
+PREDICTED = ["row_id", "label", "logit", "probability"]
+"""Columns of the predictions."""
 
 
 class Measured(NamedTuple):
@@ -20,34 +26,60 @@ class Measured(NamedTuple):
     last_bits: Mapping[str, str]
 
 
-def evaluate_rows(engine: "EngineConfig", bundle_folder: Path, rows: Path, folder: Path) -> Measured:
+def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Path) -> Measured:
     """Score labelled rows through a bundle: the predictions, the metrics, and the metrics as details.
 
     `new_values` are the metrics of the rows with a value that the model's map does not have and scores as *other*.
     """
+    from pnn_gluon.evaluation.day_metrics import DayMetrics
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.serving.scoring import score_batches
     from pnn_gluon.store.tables import TableWriter
 
-    bundle, metrics, new_values = Bundle.load(bundle_folder), ClickMetrics(), ClickMetrics()
+    bundle, metrics, new_values = Bundle.load(bundle_folder), DayMetrics(), ClickMetrics()
     with (
         TableWriter(folder / PREDICTIONS_FILE) as writer,
-        score_batches(bundle, engine, rows, ("row_id", "label")) as batches,
+        score_batches(bundle, config.engine, rows, _columns(config.evaluation)) as batches,
     ):
         for batch in batches:
-            writer.write(batch.arrow())
-            label = batch.columns["label"].to_numpy()
-            measured = (label, batch.logit, batch.probability, batch.calibrated_logit)
-            metrics = metrics.update(*measured)
+            writer.write(batch.arrow().select(PREDICTED))
+            measured = batch.columns["label"].to_numpy(), batch.logit, batch.probability, batch.calibrated_logit
+            metrics = metrics.update(*_units(config.evaluation, batch.columns), *measured)
             new_values = new_values.update(*(values[batch.new_value] for values in measured))
-    details = EvaluationDetails(
-        model_day=bundle.card.model_day,
-        summary=metrics.summary(),
-        new_values=new_values.summary(),
-        notes=metrics.warnings(),
-        reliability=metrics.reliability(),
-    )
+    details = _told(bundle.card.model_day, metrics, new_values, config.evaluation)
     text = json.dumps(details.to_json(), indent=1, sort_keys=True, allow_nan=False)
     (folder / METRICS_FILE).write_text(text + "\n")
-    return Measured(int(metrics.summary()["rows"] or 0), details, bundle.last_bits)
+    return Measured(metrics.clicks.rows, details, bundle.last_bits)
+
+
+def _columns(evaluation: "EvaluationConfig") -> tuple[str, ...]:
+    cluster = (evaluation.cluster,) if evaluation.cluster else ()
+    return tuple(dict.fromkeys(("row_id", "label", *cluster, *evaluation.auc_by)))
+
+
+def _units(evaluation: "EvaluationConfig", columns: Mapping[str, Any]) -> "tuple[Identities, dict[str, Identities]]":
+    """What each row of a batch is drawn by, and its group by field."""
+    from pnn_gluon.evaluation.identity import unit_identities, value_identities
+
+    clusters = columns[evaluation.cluster].to_pylist() if evaluation.cluster else None
+    groups = {name: value_identities(columns[name].to_pylist()) for name in evaluation.auc_by}
+    return unit_identities(columns["row_id"].to_pylist(), clusters), groups
+
+
+def _told(
+    model_day: str, metrics: "DayMetrics", new_values: "ClickMetrics", evaluation: "EvaluationConfig"
+) -> EvaluationDetails:
+    intervals, notes = metrics.intervals(
+        evaluation.cluster is not None, evaluation.bootstrap_repeats, evaluation.min_clicks
+    )
+    return EvaluationDetails(
+        model_day=model_day,
+        summary=metrics.summary(),
+        new_values=new_values.summary(),
+        notes=[*metrics.clicks.warnings(), *notes],
+        reliability=metrics.clicks.reliability(),
+        intervals=intervals,
+        brier_parts=metrics.brier_parts(),
+        auc_by=metrics.auc_by() or None,
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pnn_gluon.evaluation.gate import GateDecision, GateRules, Scores
+    from pnn_gluon.evaluation.identity import Identities
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         _, champion, champion_made_by = _scored(inputs, champion_bundle)
         made_by = champion_made_by | made_by
     slices = {name: rows[name].to_numpy(zero_copy_only=False) for name in inputs.config.gate.slices}
-    decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices)
+    decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices, _clusters(inputs, rows))
     for note in decision.measures["notes"]:
         log.info("gate %s: %s", inputs.day, note)
     for reason in decision.reasons:
@@ -95,7 +96,8 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> "tuple[pa.Table, Scores, dic
     from pnn_gluon.serving.scoring import score_batches
 
     bundle = Bundle.load(bundle_folder)
-    columns = ("label", *inputs.config.gate.slices)
+    cluster = inputs.config.evaluation.cluster
+    columns = tuple(dict.fromkeys(("label", *inputs.config.gate.slices, *(("row_id", cluster) if cluster else ()))))
     found, calibrated = [], []
     for sample in _samples(inputs):
         with score_batches(bundle, inputs.config.engine, sample, columns, "share = 'gate'") as batches:
@@ -105,6 +107,13 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> "tuple[pa.Table, Scores, dic
     rows = pa.Table.from_batches(found)
     logit, probability = rows["logit"].to_numpy(), rows["probability"].to_numpy()
     return rows, Scores(logit, probability, np.concatenate(calibrated)), bundle.last_bits
+
+
+def _clusters(inputs: Inputs, rows: "pa.Table") -> "Identities | None":
+    from pnn_gluon.evaluation.identity import unit_identities
+
+    cluster = inputs.config.evaluation.cluster
+    return None if cluster is None else unit_identities(rows["row_id"].to_pylist(), rows[cluster].to_pylist())
 
 
 def _rules(inputs: Inputs) -> "GateRules":

@@ -101,13 +101,6 @@ def count_arrays(clicks: ArrayLike, impressions: ArrayLike) -> tuple[Floats, Flo
     return clicked, shown - clicked
 
 
-def logit_of(probability: Floats) -> Floats:
-    """log p - log(1 - p) of probabilities (B,); infinite for those of exactly 0 and 1."""
-    with np.errstate(divide="ignore"):
-        logit: Floats = np.log(probability) - np.log1p(-probability)
-    return logit
-
-
 def _vector(values: ArrayLike, name: str, rows: int | None = None) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or rows not in {None, array.size}:

@@ -8,7 +8,8 @@ the limit.
 
 The interval of PCOC comes from Clopper and Pearson's (1934) of the click rate, so it holds for any number of clicks,
 also none; the others are bootstrap intervals, which are no evidence with fewer than min_clicks clicks or non-clicks:
-then these limits are not judged, and the decision says so.
+then these limits are not judged, and the decision says so. Where rows come in clusters, such as those of a user, the
+bootstrap draws clusters, and clusters with a click, and with a non-click, are what is counted.
 
 With m slices each slice's interval has level 1 - (1 - level) / m (Bonferroni), so that all of them together err
 as seldom as the one of all rows.
@@ -16,7 +17,7 @@ as seldom as the one of all rows.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.arrays import label_array
-from pnn_gluon.evaluation.bootstrap import Interval, Metric, bootstrap, paired_bootstrap
+from pnn_gluon.evaluation.bootstrap import bootstrap, paired_bootstrap
+from pnn_gluon.evaluation.identity import Identities
+from pnn_gluon.evaluation.interval import Interval
 from pnn_gluon.evaluation.metrics import ClickMetrics, row_log_loss
 from pnn_gluon.evaluation.pcoc_interval import pcoc_interval
 
@@ -35,7 +38,7 @@ Rows = NDArray[np.intp]
 class GateRules:
     """The limits. Differences are in the units of the metric; PCOC is predicted over observed clicks."""
 
-    metric: Metric = "normalized_entropy"
+    metric: Literal["auc", "log_loss", "normalized_entropy"] = "normalized_entropy"
     max_regression: float = 0.002
     min_auc: float = 0.5
     pcoc_range: tuple[float, float] = (0.8, 1.25)
@@ -93,28 +96,31 @@ def judge(
     candidate: Scores,
     champion: Scores | None,
     slices: Mapping[str, NDArray[Any]],
+    clusters: Identities | None = None,
 ) -> GateDecision:
     """Judge the candidate on rows of known label (B,), none of which it was trained on.
 
-    A slice is the rows that share a value of one of the `slices` arrays (B,), compared as text. Without a champion,
-    or with one whose own scores are not finite, the absolute limits decide alone and the baseline is recorded so.
+    A slice is the rows that share a value of one of the `slices` arrays (B,), compared as text; a cluster, those that
+    share a number of `clusters` (B,). Without a champion, or with one whose own scores are not finite, the absolute
+    limits decide alone and the baseline is recorded so.
 
     Raises:
         InputError: for labels other than 0 and 1, or lengths that differ.
     """
     y = label_array(label)
+    units = np.arange(y.size, dtype=np.uint64) if clusters is None else clusters
     measures: dict[str, Any] = {"rows": y.size, "baseline": "none", "candidate": None, "notes": []}
     faults = _faults(y, candidate)
     if faults:
         return GateDecision(False, tuple(f"candidate: {fault}; all rows" for fault in faults), measures)
     metrics = _metrics(y, candidate)
     measures["candidate"], measures["notes"] = metrics.summary(), metrics.warnings()
-    reasons = _absolute(rules, y, candidate, measures)
+    reasons = _absolute(rules, y, units, candidate, measures)
     if champion is not None:
         faults = _faults(y, champion)
         measures["baseline"] = f"unusable: {'; '.join(faults)}" if faults else "champion"
         if not faults:
-            reasons += _against_champion(rules, y, candidate, champion, slices, measures)
+            reasons += _against_champion(rules, y, units, candidate, champion, slices, measures)
     return GateDecision(not reasons, tuple(reasons), measures)
 
 
@@ -138,22 +144,28 @@ def _faults(label: Floats, scores: Scores) -> list[str]:
     return [f"{count} {what}, limit 0" for what, count in found.items() if count]
 
 
-def _absolute(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+def _absolute(
+    rules: GateRules, label: Floats, units: Identities, candidate: Scores, measures: dict[str, Any]
+) -> list[str]:
     reasons = []
     if label.size < rules.min_rows:
         reasons.append(f"rows: {label.size}, limit at least {rules.min_rows}; all rows")
-    if few := _too_few(rules, label):
+    few = _too_few(rules, label, units)
+    if few:
         measures["notes"].append(f"not judged by auc and against the champion: {few}")
-    return reasons + _auc_reasons(rules, label, candidate, measures) + _pcoc_reasons(rules, label, candidate, measures)
+    reasons += _auc_reasons(rules, label, units, candidate, measures, bool(few))
+    return reasons + _pcoc_reasons(rules, label, candidate, measures)
 
 
-def _auc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+def _auc_reasons(
+    rules: GateRules, label: Floats, units: Identities, candidate: Scores, measures: dict[str, Any], few: bool
+) -> list[str]:
     auc, positives = measures["candidate"]["served_auc"], int(label.sum())
     if auc is None:
         return [f"auc: undefined with {positives} positives in {label.size} rows, limit {rules.min_auc:g}; all rows"]
-    if auc >= rules.min_auc or _too_few(rules, label):
+    if auc >= rules.min_auc or few:
         return []
-    found = bootstrap(label, candidate.probability, "auc", rules.bootstrap_repeats, rules.seed, rules.level)
+    found = bootstrap(label, candidate.probability, "auc", rules.bootstrap_repeats, rules.seed, rules.level, units)
     measures["auc"] = {**asdict(found), "limit": rules.min_auc}
     if found.high >= rules.min_auc:
         return []
@@ -177,6 +189,7 @@ def _pcoc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: 
 def _against_champion(
     rules: GateRules,
     label: Floats,
+    units: Identities,
     candidate: Scores,
     champion: Scores,
     slices: Mapping[str, NDArray[Any]],
@@ -184,19 +197,20 @@ def _against_champion(
 ) -> list[str]:
     measures["champion"] = _metrics(label, champion).summary()
     measures["metric"] = rules.metric
-    few = _too_few(rules, label)
+    few = _too_few(rules, label, units)
     if few:
         measures["regression"] = {"skipped": few}
         return []
-    overall = _regression(rules, label, candidate, champion, np.arange(label.size), rules.level)
+    overall = _regression(rules, label, units, candidate, champion, np.arange(label.size), rules.level)
     measures["regression"] = {**asdict(overall), "limit": rules.max_regression}
     reasons = _refusal(rules.metric, overall, rules.max_regression, "all rows")
-    return reasons + _slice_reasons(rules, label, candidate, champion, slices, measures)
+    return reasons + _slice_reasons(rules, label, units, candidate, champion, slices, measures)
 
 
 def _slice_reasons(
     rules: GateRules,
     label: Floats,
+    units: Identities,
     candidate: Scores,
     champion: Scores,
     slices: Mapping[str, NDArray[Any]],
@@ -207,12 +221,12 @@ def _slice_reasons(
     for name, rows in _slices(slices, label.size):
         if rows.size < rules.slice_min_rows:
             skipped[name] = f"{rows.size} rows, limit at least {rules.slice_min_rows}"
-        elif few := _too_few(rules, label[rows]):
+        elif few := _too_few(rules, label[rows], units[rows]):
             skipped[name] = few
         else:
             judged[name] = rows
     level = 1 - (1 - rules.level) / max(len(judged), 1)
-    found = {name: _regression(rules, label, candidate, champion, rows, level) for name, rows in judged.items()}
+    found = {n: _regression(rules, label, units, candidate, champion, rows, level) for n, rows in judged.items()}
     limit = rules.slice_max_regression
     measures["slice_level"] = level
     measures["slices"] = {n: {"rows": judged[n].size, **asdict(i), "limit": limit} for n, i in found.items()}
@@ -229,21 +243,30 @@ def _slices(slices: Mapping[str, NDArray[Any]], size: int) -> Iterator[tuple[str
         yield from ((f"{name}={value}", rows) for value, rows in zip(values, groups, strict=True))
 
 
-def _too_few(rules: GateRules, label: Floats) -> str:
-    positives = int(label.sum())
-    if min(positives, label.size - positives) >= rules.min_clicks:
+def _too_few(rules: GateRules, label: Floats, units: Identities) -> str:
+    clicked, passed = np.unique(units[label == 1]).size, np.unique(units[label == 0]).size
+    if min(clicked, passed) >= rules.min_clicks:
         return ""
-    return f"{positives} positives in {label.size} rows, limit at least {rules.min_clicks} of each class"
+    positives, limit = int(label.sum()), f"limit at least {rules.min_clicks} of each class"
+    if (clicked, passed) == (positives, label.size - positives):
+        return f"{positives} positives in {label.size} rows, {limit}"
+    return f"{clicked} clusters with positives, {passed} with negatives, {limit}"
 
 
 def _regression(
-    rules: GateRules, label: Floats, candidate: Scores, champion: Scores, rows: Rows, level: float
+    rules: GateRules,
+    label: Floats,
+    units: Identities,
+    candidate: Scores,
+    champion: Scores,
+    rows: Rows,
+    level: float,
 ) -> Interval:
     logits = candidate.calibrated_logit is not None and champion.calibrated_logit is not None
     new, old = (_served(scores, logits and rules.metric != "auc")[rows] for scores in (candidate, champion))
     worse, better = (old, new) if rules.metric == "auc" else (new, old)  # a larger AUC is better, a larger loss worse
     return paired_bootstrap(
-        label[rows], worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits
+        label[rows], worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits, units[rows]
     )
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pnn_gluon.arrays import Floats
-from pnn_gluon.evaluation.arrays import logit_array, logit_of, probability_array
+from pnn_gluon.evaluation.arrays import logit_array, probability_array
 from pnn_gluon.evaluation.auc import ScoreRun
 from pnn_gluon.evaluation.ece import mean_gap
+from pnn_gluon.evaluation.log_odds import log_odds, sigmoid
 from pnn_gluon.evaluation.row_metric import LogitMetric
 
 PER_LOGIT = 1024
@@ -78,12 +79,12 @@ class ScoreHistogram(LogitMetric):
 
     def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
         p = probability_array(probability, positive.size)
-        return self._with(positive, negative, p, logit_of(p))
+        with np.errstate(divide="ignore"):
+            return self._with(positive, negative, p, log_odds(p))
 
     def _add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
         z = logit_array(logit, positive.size)
-        with np.errstate(over="ignore"):
-            return self._with(positive, negative, 1 / (1 + np.exp(-z)), z)
+        return self._with(positive, negative, sigmoid(z), z)
 
     def _with(self, positive: Floats, negative: Floats, p: Floats, logit: Floats) -> Self:
         cell, predicted = score_cells(logit), (positive + negative) * p

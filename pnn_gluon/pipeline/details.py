@@ -115,13 +115,20 @@ class MaturedDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationDetails(Details):
-    """What the model in force was worth; `summary` is None when none was, or there was nothing to measure by."""
+    """What the model in force was worth; `summary` is None when none was, or there was nothing to measure by.
+
+    `intervals` has the bounds of the summary's numbers by name, `brier_parts` what the Brier score consists of, and
+    `auc_by` the AUC within the values of fields.
+    """
 
     model_day: str | None
     summary: Summary | None
     reliability: Sequence[Mapping[str, float]]
     new_values: Summary | None = None
     notes: Sequence[str] | None = None
+    intervals: Mapping[str, Mapping[str, float]] | None = None
+    brier_parts: Mapping[str, float] | None = None
+    auc_by: Mapping[str, Mapping[str, float | None]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -137,6 +137,8 @@ STEPS: tuple[Step, ...] = (
         mend="A damaged bundle: `calibrate` of the day that it names, with --force. Scores do not wait for this.",
         group="model",
         inputs=(Need(ROWS), CHAMPION_BEFORE),
+        options=("evaluation",),
+        version=2,
     ),
     Step(
         "train",
@@ -166,7 +168,8 @@ STEPS: tuple[Step, ...] = (
         mend="*Skipped* means refused: the reasons are in its log and XCom. By force: the form `<name>_promote`.",
         group="model",
         inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days")),
-        options=("gate",),
+        options=("gate", "evaluation.cluster"),
+        version=2,
     ),
     Step(
         "promote",
@@ -203,7 +206,8 @@ STEPS: tuple[Step, ...] = (
         mend="The message says what is missing or damaged, and what makes it again.",
         group="model",
         inputs=(Need(MATURED), InForceThen()),
-        options=("calibration.maturity_days",),
+        options=("calibration.maturity_days", "evaluation"),
+        version=2,
         schedule="nightly",
     ),
     Step(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.bootstrap import MetricInterval, bootstrap, paired_bootstrap
+from pnn_gluon.evaluation.bootstrap import bootstrap, paired_bootstrap, paired_bootstrap_of_runs
 from pnn_gluon.evaluation.metrics import Auc, LogLoss, NormalizedEntropy
 
 STATES = {"auc": Auc, "log_loss": LogLoss, "normalized_entropy": NormalizedEntropy}
@@ -24,19 +24,13 @@ def two_models(rows, seed, noise=(0.3, 0.6)):
 
 
 @pytest.mark.parametrize("metric", STATES)
-def test_interval_equals_metrics_of_the_rows_drawn(metric):
+def test_difference_is_that_of_the_metrics_and_within_its_interval(metric):
     label, first, second = two_models(300, seed=1)
     found = paired_bootstrap(label, first, second, metric, repeats=40, seed=5, level=0.9)
-    generator = np.random.default_rng(5)
-    drawn = [generator.integers(300, size=300) for _ in range(40)]
-
-    def value(scores, rows):
-        return STATES[metric]().update(label[rows], scores[rows]).value()
-
-    differences = [value(first, rows) - value(second, rows) for rows in drawn]
-    everything = np.arange(300)
-    assert found.difference == pytest.approx(value(first, everything) - value(second, everything), abs=1e-12)
-    assert [found.low, found.high] == pytest.approx(np.quantile(differences, [0.05, 0.95]).tolist(), abs=1e-12)
+    one, two = (STATES[metric]().update(label, scores).value() for scores in (first, second))
+    assert found.difference == pytest.approx(one - two, abs=1e-12)
+    assert found.low < found.difference < found.high
+    assert found.high - found.difference == pytest.approx(found.difference - found.low)
 
 
 @pytest.mark.parametrize("metric", STATES)
@@ -68,7 +62,9 @@ def test_pairing_narrows_the_interval():
 
 
 def test_interval_covers_the_true_difference_about_as_often_as_it_says():
-    truth = paired_bootstrap(*two_models(400_000, seed=0), "auc", 1, seed=0).difference
+    label, *models = two_models(400_000, seed=0)
+    first, second = (Auc().update(label, scores).value() for scores in models)
+    truth = first - second
     covered = 0
     for trial in range(100):
         found = paired_bootstrap(*two_models(400, seed=1000 + trial), "auc", 100, seed=trial, level=0.9)
@@ -86,12 +82,12 @@ def test_few_positives_leave_out_the_repeats_without_any():
 
 @pytest.mark.parametrize("metric", ["auc", "normalized_entropy"])
 def test_one_class_is_refused(metric):
-    with pytest.raises(InputError, match=f"bootstrap of {metric}: nan on 50 rows with 0 positives"):
+    with pytest.raises(InputError, match=f"bootstrap of {metric}: undefined on 50 rows with 0 positives"):
         bootstrap(np.zeros(50), np.full(50, 0.1), metric, 10, seed=1)
 
 
 def test_no_rows_are_refused():
-    with pytest.raises(InputError, match="on 0 rows"):
+    with pytest.raises(InputError, match="undefined on 0 rows"):
         bootstrap([], [], "log_loss", 10, seed=1)
 
 
@@ -115,8 +111,8 @@ def test_losses_of_logits_are_those_of_their_probabilities_and_finite(metric):
     ("options", "message"),
     [
         ({"metric": "accuracy"}, "received 'accuracy'"),
-        ({"repeats": 0}, "expected repeats >= 1"),
-        ({"level": 1.0}, "0 < level < 1, received 10 and 1.0"),
+        ({"repeats": 1}, "expected repeats >= 2, received 1"),
+        ({"level": 1.0}, "0 < level < 1, received 'auc', 1.0"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -124,23 +120,39 @@ def test_bad_options_are_refused(options, message):
         bootstrap([0, 1], [0.1, 0.2], **{"metric": "auc", "repeats": 10, "seed": 1, **options})
 
 
-def outcome(seed):
-    """Of two rows that are drawn once: both clicks, both not, or, in half of the draws, one of each."""
-    try:
-        return bootstrap([0, 1], [0.1, 0.9], "auc", 1, seed)
-    except InputError as error:
-        return str(error)
-
-
 def test_a_metric_that_most_repeats_leave_undefined_is_refused():
-    assert {outcome(seed) for seed in range(20)} == {
-        MetricInterval(1.0, 1.0, 1.0),
-        "bootstrap of auc: 1.0 on 2 rows with 1 positives, defined in 0 of 1 repeats; "
-        "take rows with more of both classes",
-    }
+    """Of two rows, one of each class, two draws in five hold both."""
+    with pytest.raises(InputError, match="undefined on 2 rows with 1 positives, on half of 200 repeats"):
+        bootstrap([0, 1], [0.1, 0.9], "auc", 200, seed=1)
+
+
+def test_clusters_are_drawn_as_one_and_one_alone_is_refused():
+    label, first, second = two_models(600, seed=8)
+    clusters = np.repeat(np.arange(60, dtype=np.uint64), 10)
+    rows = [paired_bootstrap(label, first, second, "log_loss", 50, 1, clusters=c) for c in (None, clusters)]
+    assert rows[0].difference == pytest.approx(rows[1].difference, rel=1e-10)
+    assert rows[0].low != rows[1].low
+    with pytest.raises(InputError, match="for want of a second cluster"):
+        paired_bootstrap(label, first, second, "log_loss", 50, 1, clusters=np.zeros(600, np.uint64))
+
+
+def test_scores_of_any_scale_have_an_auc_and_the_same_interval_as_their_ranks():
+    label, first, _ = two_models(500, seed=9)
+    for scores in (1e9 * first, np.where(first == first.max(), np.inf, first), np.log(first)):
+        assert bootstrap(label, scores, "auc", 30, 1) == bootstrap(label, first, "auc", 30, 1)
+
+
+def test_certain_and_right_probabilities_cost_nothing():
+    found = bootstrap([0, 1, 0, 1, 0, 1], [0.0, 1.0, 0.2, 0.8, 0.3, 0.7], "log_loss", 50, seed=1)
+    assert found.value == pytest.approx(-2 * np.log(0.8 * 0.7) / 6, rel=1e-12)
+
+
+def test_models_need_the_same_number_of_runs():
+    with pytest.raises(InputError, match="as many runs of both models, received 2 and 1"):
+        paired_bootstrap_of_runs([0, 1], [[0.1, 0.2]] * 2, [[0.1, 0.2]], "auc", 10, 1)
 
 
 @pytest.mark.parametrize("metric", ["auc", "log_loss", "normalized_entropy"])
 def test_one_score_for_all_rows_is_refused(metric):
     with pytest.raises(InputError):
-        bootstrap([0, 1], [0.5], metric, 1, 1)
+        bootstrap([0, 1], [0.5], metric, 2, 1)

@@ -293,3 +293,25 @@ def test_decision_is_repeatable_and_fits_strict_json():
 def test_slice_of_another_length_is_refused():
     with pytest.raises(InputError, match="slice site: expected 6000 values, one for each row, received 5"):
         judge(RULES, LABEL, GOOD, BAD, {"site": SITE[:5]})
+
+
+def test_rows_of_clusters_are_drawn_together():
+    clusters = np.arange(ROWS, dtype=np.uint64) // 20
+    alone, together = (judge(RULES, LABEL, BAD, GOOD, {}, units).measures["regression"] for units in (None, clusters))
+    assert together["difference"] == pytest.approx(alone["difference"], rel=1e-9)
+    assert together["low"] != alone["low"]
+    low = judge(RULES, LABEL, scores(-TRUTH), None, {}, clusters).measures["auc"]
+    assert low["low"] != judge(RULES, LABEL, scores(-TRUTH), None, {}).measures["auc"]["low"]
+
+
+def test_many_clicks_of_few_clusters_are_no_evidence():
+    clusters = np.where(np.arange(ROWS) < ROWS // 2, 0, np.arange(ROWS)).astype(np.uint64)
+    slices = {"half": np.array(["one user", "many"])[(np.arange(ROWS) >= ROWS // 2).astype(int)]}
+    measures = judge(RULES, LABEL, GOOD, BAD, slices, clusters).measures
+    assert list(measures["slices"]) == ["half=many"]
+    assert measures["slices_skipped"] == {
+        "half=one user": "1 clusters with positives, 1 with negatives, limit at least 10 of each class"
+    }
+    decision = judge(RULES, LABEL, BAD, GOOD, {}, np.zeros(ROWS, np.uint64))
+    assert decision.accepted
+    assert "1 clusters with positives" in decision.measures["regression"]["skipped"]
