@@ -26,6 +26,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from pnn_gluon.evaluation.calibration import Method, correct_sampling
 from pnn_gluon.evaluation.fitted_calibration import fit_calibration
 from pnn_gluon.evaluation.log_odds import log_odds, sigmoid
 from pnn_gluon.evaluation.pcoc_interval import pcoc_interval
-from pnn_gluon.evaluation.segments import RowSegments
+from pnn_gluon.evaluation.segments import Calibration, RowSegments
 
 log = logging.getLogger("benchmarks.truth")
 
@@ -158,10 +159,15 @@ def days_outside(model: "Model", fitted: list[Day], judged: list[Day], lag: int 
         judged: What is measured of the same days.
         lag: Days between the labels of a calibrator and the day that it serves; None to keep that of day 1.
     """
+
+    @cache
+    def calibration(place: int) -> Calibration:
+        day = fitted[place]
+        return fit_calibration("auto", model.corrected(day), day.label).calibration
+
     for place in range(HALVED_ON - 1, len(judged)):
-        source = fitted[0 if lag is None else max(place - lag, 0)]
-        calibration = fit_calibration("auto", model.corrected(source), source.label).calibration
-        measured = pcoc_interval(judged[place].label, calibration.probability(model.corrected(judged[place])))
+        in_force = calibration(0 if lag is None else max(place - lag, 0))
+        measured = pcoc_interval(judged[place].label, in_force.probability(model.corrected(judged[place])))
         log.info(f"lag {lag}, day {place + 1}: pcoc {measured.value} [{measured.low}, {measured.high}]")
         if measured.low <= 1 <= (measured.high or np.inf):
             return place - (HALVED_ON - 1)

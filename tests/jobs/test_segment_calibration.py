@@ -32,8 +32,8 @@ FIELD = "c20"
 HOSTILE = ("'; drop table x; --", '"a","b"', "Zürich 東京 \u202e🙂", "..\\..\\%s {day} $HOME", "x" * 500)
 
 
-def by_segment(config: Config, maturity_days: int = 0) -> Config:
-    options = f'method = "auto"\nmin_clicks = 20\nsegment = "{FIELD}"\nmaturity_days = {maturity_days}'
+def by_segment(config: Config, maturity_days: int = 0, field: str = FIELD) -> Config:
+    options = f'method = "auto"\nmin_clicks = 20\nsegment = "{field}"\nmaturity_days = {maturity_days}'
     config.path.write_text(config.path.read_text().replace('method = "platt"', options))
     return load_config(config.path)
 
@@ -48,17 +48,17 @@ def folder(config: Config, table: str, day: datetime.date) -> Path:
     return open_store(config).folder(manifest(config, table, day))
 
 
-def expected(bundle: Path, rate: float, rows: Any, logit: Any) -> Any:
+def expected(bundle: Path, rate: float, rows: Any, logit: Any, field: str = FIELD) -> Any:
     """Probabilities by the bundle's JSON and the raw values of its field: the definition, row by row."""
     told = json.loads((bundle / "calibrator.json").read_text())
-    assert (told["method"], told["field"]) == ("segments", FIELD)
+    assert (told["method"], told["field"]) == ("segments", field)
     lines = {each: line for each, *line in zip(told["ids"], told["scale"], told["shift"], strict=True)}
     feature_map = FeatureMap.load(bundle / "map.h5")
-    place = [field.name for field in feature_map.fields].index(FIELD)
+    place = [each.name for each in feature_map.fields].index(field)
     known = feature_map.dictionary(place).to_pydict()
     id_of = dict(zip(known["value"], known["id"], strict=True)) | {None: feature_map.missing_id(place)}
     whole = calibrator_from_dict(told["whole"]).logit(correct_sampling(logit, rate))
-    line = np.array([lines.get(id_of.get(value, -1), (1.0, 0.0)) for value in rows[FIELD].to_pylist()])
+    line = np.array([lines.get(id_of.get(value, -1), (1.0, 0.0)) for value in rows[field].to_pylist()])
     return sigmoid(line[:, 0] * whole + line[:, 1])
 
 
@@ -86,6 +86,19 @@ def test_the_probability_of_the_segment_is_judged_and_served(built: Config) -> N
     candidate = manifest(config, "gates", TODAY).details["measures"]["candidate"]
     for name in ("pcoc", "log_loss", "served_auc"):
         assert candidate[name] == pytest.approx(summary[name], rel=1e-9)
+
+
+def test_values_that_the_fit_did_not_see_are_served_as_the_whole(built: Config) -> None:
+    config = by_segment(built, field="c3")
+    build(config, [TODAY], ("calibrate", "gate", "promote"))
+    build(config, [TOMORROW], ("evaluate",))
+    bundle = folder(config, "bundles", TODAY)
+    scored = pq.read_table(folder(config, "evaluations", TOMORROW) / "predictions.parquet")
+    rows = pq.read_table(folder(config, "rows", TOMORROW) / "rows.parquet")
+    values = FeatureMap.load(bundle / "map.h5").known_values()["value"].to_pylist()
+    assert sum(value is not None and value not in values for value in rows["c3"].to_pylist()) > 100
+    served = expected(bundle, config.sampling.negative_rate, rows, scored["logit"].to_numpy(), "c3")
+    np.testing.assert_allclose(scored["probability"].to_numpy(), served, rtol=1e-12)
 
 
 def test_the_night_chooses_and_fits_segments_again(built: Config) -> None:
