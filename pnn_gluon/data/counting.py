@@ -33,11 +33,11 @@ class CountReport:
     fields: dict[str, int]
 
 
-def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path) -> CountReport:
+def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path, labelled: bool = True) -> CountReport:
     """Write field, value, impressions, clicks to a Parquet file, by the order of the fields, then by the values' bytes.
 
     Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
-    missing values are not.
+    missing values are not. Rows without a label have no clicks.
 
     Raises:
         InputError: the rows are not there or lack a field.
@@ -50,7 +50,8 @@ def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path) -
     values: Counter[str] = Counter({str(field["name"]): 0 for field in counted})
     with connect(engine) as connection, TableWriter(path, schema=COUNTS) as writer:
         if counted:
-            for batch in _counted(connection, statement("count", rows=str(rows), fields=counted), rows):
+            query = statement("count", rows=str(rows), fields=counted, label="label" if labelled else "0")
+            for batch in _counted(connection, query, rows):
                 writer.write(batch.cast(COUNTS))
                 for pair in pc.value_counts(batch.column("field")).to_pylist():
                     values[pair["values"]] += pair["counts"]
