@@ -13,7 +13,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
-from pnn_gluon.pipeline.tables import CHAMPIONS, GATES, PUBLISHED, SCORES, D, Table
+from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, PUBLISHED, SCORES, D, Table
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -92,10 +92,13 @@ def overview(config: Config, days: Sequence[datetime.date], today: datetime.date
 
 
 def _day(store: Store, day: datetime.date, states: Mapping[str, State], daily: Sequence[str]) -> dict[str, Any]:
-    gate, champion = told(store, GATES, day), told(store, CHAMPIONS, day)
+    check, gate, champion = told(store, CHECKS, day), told(store, GATES, day), told(store, CHAMPIONS, day)
     steps = {name: _shown(state) for name, state in states.items()}
-    if gate is not None and gate.details.refused and steps["gate"]["word"] == "done":
-        steps["gate"] = {"word": "refused", "reasons": list(gate.details.reasons)}
+    for name, refusing in {"check": check, "gate": gate}.items():
+        if refusing is not None and refusing.details.refused and steps[name]["word"] == "done":
+            steps[name] = {"word": "refused", "reasons": list(refusing.details.reasons)}
+    if check is not None and check.details.warnings and steps["check"]["word"] == "done":
+        steps["check"] = {"word": "warns", "reasons": check.details.warnings}
     scores = told(store, SCORES, day)
     if scores is not None and scores.details.fallback and steps["score"]["word"] == "done":
         steps["score"] = {"word": "fallback", "reasons": [masked(str(scores.details.why))]}

@@ -16,7 +16,7 @@ from pnn_gluon.evaluation.report import DayReport, render_report
 from pnn_gluon.pipeline.details import BundleDetails, EvaluationDetails, GateDetails
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
-from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, EVALUATIONS, GATES, REEVALUATIONS, ROWS
+from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, CHECKS, EVALUATIONS, GATES, REEVALUATIONS, ROWS
 from pnn_gluon.store.store import Store
 
 
@@ -41,6 +41,7 @@ def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None
     if evaluation is None or rows is None:
         return None
     gate, bundle, details = open_partition(store, GATES, day), open_partition(store, BUNDLES, day), evaluation.details
+    check = open_partition(store, CHECKS, day)
     decision = day_decision(gate, open_partition(store, CHAMPIONS, day))
     counts = {"rows": rows.rows, "positives": rows.details.positives}
     new_values = details.new_values or {}  # stores of earlier releases have no such slice and no notes
@@ -53,6 +54,7 @@ def _day_report(store: Store, day: datetime.date, late: int) -> DayReport | None
         gate=decision.word,
         reasons=[*([decision.told] if decision.told else []), *(() if gate is None else gate.details.reasons)],
         notes=_notes(evaluation, bundle, gate),
+        checks=() if check is None else check.details.findings,
     )
 
 
@@ -91,7 +93,7 @@ def write_html(config: Config, days: Sequence[datetime.date], path: Path) -> Non
 def made_from(config: Config, days: Sequence[datetime.date]) -> str:
     """A name for everything that the report of these days shows: while it stays, so does the page."""
     store, late = open_store(config), config.calibration.maturity_days
-    read = [(table.name, day) for day in days for table in (EVALUATIONS, ROWS, GATES, BUNDLES, CHAMPIONS)]
+    read = [(table.name, day) for day in days for table in (EVALUATIONS, ROWS, CHECKS, GATES, BUNDLES, CHAMPIONS)]
     read += [(REEVALUATIONS.name, plus(day, late)) for day in days]
     manifests = [store.manifest(name, day) for name, day in read]
     shown = [None if manifest is None else [manifest.run, dict(manifest.details)] for manifest in manifests]

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -421,6 +421,78 @@ class EvaluationConfig(Section):
     min_clicks: Annotated[int, Field(ge=2, le=500)] = 10
 
 
+Level: TypeAlias = Literal["fail", "warn", "off"]
+"""What a finding of a check does: stop before training, tell, or nothing, since nobody looks."""
+
+
+class CheckRule(NamedTuple):
+    """What a finding does, and from where on it is one."""
+
+    level: Level
+    limit: float
+
+
+ShareLimit = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=1, le=1000)]
+
+
+class FieldChecksConfig(Section):
+    """The checks of one field, where they are not those of the others."""
+
+    absent: Level | None = None
+    missing: Level | None = None
+    missing_limit: ShareLimit | None = None
+    new_values: Level | None = None
+    new_values_limit: ShareLimit | None = None
+    drift: Level | None = None
+    drift_limit: ShareLimit | None = None
+    skew: Level | None = None
+    skew_limit: ShareLimit | None = None
+
+
+class ChecksConfig(Section):
+    """The checks of a day's data against the days before and the requests; see `pnn_gluon.checks.findings`."""
+
+    window_days: Annotated[int, Field(ge=1, le=400)] = 7
+    absent: Level = "fail"
+    volume: Level = "warn"
+    volume_limit: Factor = 1.6
+    label_rate: Level = "warn"
+    label_rate_limit: Factor = 1.5
+    rejects: Level = "warn"
+    rejects_limit: ShareLimit = 0.005
+    missing: Level = "warn"
+    missing_limit: ShareLimit = 0.1
+    new_values: Level = "warn"
+    new_values_limit: ShareLimit = 0.2
+    drift: Level = "warn"
+    drift_limit: ShareLimit = 0.1
+    skew: Level = "warn"
+    skew_limit: ShareLimit = 0.2
+    fields: Mapping[Name, FieldChecksConfig] = {}
+
+    def rule(self, check: str, field: str | None = None) -> CheckRule:
+        """The rule of a check, as far as there is one for the field, its own."""
+        own = self.fields.get(field or "", FieldChecksConfig())
+        level, limit = (getattr(own, key, None) for key in (check, f"{check}_limit"))
+        return CheckRule(
+            getattr(self, check) if level is None else level,
+            getattr(self, f"{check}_limit", 0.0) if limit is None else limit,
+        )
+
+    @model_validator(mode="after")
+    def _limits_have_an_effect(self) -> Self:
+        tables: list[tuple[str | None, Section]] = [(None, self), *self.fields.items()]
+        for name, own in tables:
+            judged = [name] if name else [None, *self.fields]
+            for key in sorted(own.model_fields_set):
+                check = key.removesuffix("_limit")
+                if key != check and all(self.rule(check, field).level == "off" for field in judged):
+                    where = f"fields.{name}." if name else ""
+                    raise ValueError(f"`{where}{key}` has no effect with {check} = 'off'")
+        return self
+
+
 class GateConfig(Section):
     """Limits a candidate must keep to be promoted; see pnn_gluon.evaluation.gate."""
 
@@ -586,6 +658,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    checks: ChecksConfig = ChecksConfig()
     gate: GateConfig = GateConfig()
     approval: ApprovalConfig = ApprovalConfig()
     publish: PublishConfig = PublishConfig()
@@ -633,6 +706,7 @@ class Config(Section):
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
         self._check_segment(names)
         self._check_evaluation(names)
+        self._check_checked_fields(names)
         self._check_columns()
         return self
 
@@ -642,6 +716,14 @@ class Config(Section):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _check_checked_fields(self, names: Sequence[str]) -> None:
+        for name, own in self.checks.fields.items():
+            if name not in names:
+                raise ValueError(f"checks.fields: no field {name!r}{_suggest(name, names)}")
+            numeric = self.fields[names.index(name)].kind == "numeric"
+            if numeric and own.model_fields_set & {"new_values", "new_values_limit"}:
+                raise ValueError(f"checks.fields.{name}: new_values has no effect on a numeric field")
 
     def _check_segment(self, names: Sequence[str]) -> None:
         segment = self.calibration.segment

@@ -9,6 +9,7 @@ import pytest
 from jobs import document
 from pnn_gluon.config import (
     CalibrationConfig,
+    ChecksConfig,
     Config,
     EngineConfig,
     FeatureMapConfig,
@@ -40,6 +41,7 @@ TABLES = {
     ("configuration.md", "key", "Source"): SourceConfig,
     ("configuration.md", "key", "Training"): TrainingConfig,
     ("configuration.md", "key", "Sampling, map, calibration, engine"): None,
+    ("configuration.md", "key", "Checks"): ChecksConfig,
     ("configuration.md", "key", "Gate"): GateConfig,
     ("experiments.md", "`training` key", "Configuration"): TrainingTable,
     ("experiments.md", "`data` key", "Configuration"): DataConfig,

@@ -17,7 +17,7 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
-from pnn_gluon.pipeline.tables import CHAMPIONS, GATES, SCORES
+from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, SCORES
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -30,6 +30,7 @@ MARKS = {
     "damaged": "[red]damaged[/]",
 }
 REFUSED = "[yellow]refused[/]"
+WARNS = "[yellow]warns[/]"
 FALLBACK = "[yellow]fallback[/]"
 
 
@@ -64,20 +65,27 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
     states, store, out = day_states(config, days), open_store(config), console()
     names = [step.name for step in (*daily_steps(config), *nightly_steps(config))]
     refusals = {day: _refusals(store, day) for day in days}
+    warnings = {day: _warnings(store, day) for day in days}
     fallbacks = {day: _fallback(store, day) for day in days}
     decisions = {day: _decision(store, day) for day in days}
     table = Table("day", *names, "model in force")
     for day, steps in states.items():
         marks = {name: MARKS[steps[name].word] for name in names}
-        if refusals[day] and steps["gate"].word == "done":
-            marks["gate"] = REFUSED
+        for name, reasons in refusals[day].items():
+            if reasons and steps[name].word == "done":
+                marks[name] = REFUSED
+        if warnings[day] and not refusals[day]["check"] and steps["check"].word == "done":
+            marks["check"] = WARNS
         if fallbacks[day] and steps["score"].word == "done":
             marks["score"] = FALLBACK
         table.add_row(str(day), *marks.values(), _model_in_force(store, day) or "–")
     out.print(table)
     for day, steps in states.items():
-        for reason in refusals[day]:
-            out.print(f"gate {day} refused: {reason}", markup=False, soft_wrap=True)
+        for name, reasons in refusals[day].items():
+            for reason in reasons:
+                out.print(f"{name} {day} refused: {reason}", markup=False, soft_wrap=True)
+        for warning in warnings[day]:
+            out.print(f"check {day} warns: {warning}", markup=False, soft_wrap=True)
         if decisions[day].told:
             out.print(f"promote {day}: {decisions[day].told}", markup=False, soft_wrap=True)
         if fallbacks[day]:
@@ -96,9 +104,19 @@ def _explained(name: str, day: datetime.date, state: State) -> list[str]:
     return [f"{name} {day} {state.word}: {reason}" for reason in own]
 
 
-def _refusals(store: Store, day: datetime.date) -> Sequence[str]:
-    gate = told(store, GATES, day)
-    return () if gate is None else gate.details.reasons
+def _refusals(store: Store, day: datetime.date) -> dict[str, Sequence[str]]:
+    """By step that may refuse a day, why it did."""
+    check, gate = told(store, CHECKS, day), told(store, GATES, day)
+    return {
+        "check": () if check is None else check.details.reasons,
+        "gate": () if gate is None else gate.details.reasons,
+    }
+
+
+def _warnings(store: Store, day: datetime.date) -> Sequence[str]:
+    """What of the day's data is not as it was, and stops nothing."""
+    check = told(store, CHECKS, day)
+    return [] if check is None else check.details.warnings
 
 
 def _fallback(store: Store, day: datetime.date) -> str | None:

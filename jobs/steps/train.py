@@ -9,6 +9,7 @@ from jobs.steps.train_trees import build_trees
 from jobs.steps.training_split import one_class, split
 from pnn_gluon.models.declared import declared
 from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.steps import REFUSED_DAYS
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,11 @@ BUILDS: dict[str, Callable[[Inputs, Path], Built]] = {"network": build_network, 
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Train, from scratch or from an earlier model's parameters, and export the model."""
+    refused = inputs[REFUSED_DAYS]
+    if inputs.day in refused:
+        return kept(f"the data of the day were refused: {'; '.join(refused[inputs.day])}")
+    for day in refused:
+        log.info("train %s: without the rows of %s, whose data were refused", inputs.day, day)
     rows = split(inputs)
     if fault := one_class(rows.train, "train"):
         return kept(f"the training window has {fault}: nothing to learn from")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.steps import REFUSED_DAYS
 from pnn_gluon.pipeline.tables import SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
 
@@ -30,11 +31,14 @@ class Split(NamedTuple):
 def split(inputs: Inputs) -> Split:
     """The calibrate share of all days, judged at the natural rate; or the last day's train share, as it is.
 
+    Days whose data were refused are left out.
+
     The last day is the last with rows. Where it, or what is left without it, lacks clicks or non-clicks, the calibrate
     share serves. Rows of one class say nothing about when to stop: then there is no validation, `epochs` decides.
     """
     shards, validation = inputs[Need(SHARDS)], inputs.config.training.validation
-    paths = [shards.file(f"{day}{SHARD_SUFFIX}") for day in sorted(shards.details.samples)]
+    refused = {str(day) for day in inputs[REFUSED_DAYS]}
+    paths = [shards.file(f"{day}{SHARD_SUFFIX}") for day in sorted(shards.details.samples) if day not in refused]
     if validation == "none":
         return Split(paths, [], "calibrate", shards.details.rate)
     last = [path for path in paths if clicks(path, "train")[0]][-1:]

@@ -12,7 +12,7 @@ _GATE_STYLES = {"accepted": "green", "approved": "green", "refused": "red", "rej
 
 
 def render_day_table(days: Sequence[DayReport]) -> "Table":
-    """Day, model day, the numbers of `METRIC_FORMATS`, the gate's word, reasons, notes; text is never markup."""
+    """Day, model day, the numbers of `METRIC_FORMATS`, the gate's word, reasons, notes, checks; no text is markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -25,6 +25,7 @@ def render_day_table(days: Sequence[DayReport]) -> "Table":
     for day in days:
         numbers = [metric_text(day.summary.get(name), form) for name, (_, form) in METRIC_FORMATS.items()]
         word = Text(day.gate or "–", style=_GATE_STYLES.get(day.gate, ""))
-        gate = Text("\n").join([word, *map(Text, (*day.reasons, *day.notes))])
+        checks = [f"check: {finding['words']}" for finding in day.checks]
+        gate = Text("\n").join([word, *map(Text, (*day.reasons, *day.notes, *checks))])
         table.add_row(Text(day.day), Text(day.model_day or "–"), *numbers, gate)
     return table

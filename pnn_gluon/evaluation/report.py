@@ -68,6 +68,7 @@ class DayReport:
     gate: str = ""  # accepted, refused, approved, rejected, or any other word; empty when nothing was decided
     reasons: Sequence[str] = ()
     notes: Sequence[str] = ()  # what was done or left out, and warnings
+    checks: Sequence[Mapping[str, Any]] = ()  # findings about the day's data, the worst first
 
 
 def metric_text(value: float | int | None, form: str) -> str:

@@ -87,6 +87,30 @@ class CountDetails(Details):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckDetails(Details):
+    """What of the day's data is not as before; see `pnn_gluon.checks.findings`.
+
+    `findings` has check, field, value, limit, level and words of each, `reasons` the words of those that stop the day
+    before training. `days` are those that it was compared with, `notes` say what was not compared.
+    """
+
+    findings: Sequence[Mapping[str, Any]]
+    reasons: Sequence[str]
+    days: Sequence[str]
+    notes: Sequence[str] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the day is not trained on."""
+        return bool(self.reasons)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The words of the findings that stop nothing."""
+        return [finding["words"] for finding in self.findings if finding["level"] != "fail"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class MapDetails(Details):
     """Ids that the day added, and the fields whose bucket edges still wait for rows with values."""
 

@@ -6,7 +6,7 @@ An input is a value: `inputs[Need(ROWS)]` is what a step that declared `Need(ROW
 import abc
 import dataclasses
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from pnn_gluon.config import Config
@@ -22,7 +22,7 @@ from pnn_gluon.pipeline.details import (
     SampleDetails,
 )
 from pnn_gluon.pipeline.options import option
-from pnn_gluon.pipeline.tables import CHAMPIONS, MAPS, MATURED, MODELS, OVERRIDES, SAMPLES, D, Table
+from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, MAPS, MATURED, MODELS, OVERRIDES, SAMPLES, D, Table
 
 if TYPE_CHECKING:  # DAG files declare the pipeline, and load neither the store nor what it stands on
     from pnn_gluon.pipeline.partition import Partition
@@ -261,6 +261,59 @@ class Over(Input["Mapping[datetime.date, Partition[D]]"]):
         return (Edge(self.table.name), *_earlier(self.table, option(config, self.window)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Before(Input["Mapping[datetime.date, Partition[D]]"]):
+    """A table on the days before today, as far as it is there; `window` is the option with the number of days."""
+
+    table: Table[D]
+    window: str
+
+    def read(self, reading: "Reading", known: Known) -> "Mapping[datetime.date, Partition[D]]":
+        """Read every day of it that is there."""
+        days = window(plus(reading.day, -1), option(reading.config, self.window), reading.config.first_day)
+        found = {day: reading.maybe(self.table, day) for day in days}
+        return {day: partition for day, partition in found.items() if partition is not None}
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"`{self.table.name}` of the days before that have it"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table, of the past."""
+        return (Edge(self.table.name, back=option(config, self.window)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RefusedDays(Input[Mapping[datetime.date, Sequence[str]]]):
+    """Why the data of today, and of days of the training window, were refused; only a refusal is an input.
+
+    A day that was never checked, such as one that an earlier release made, counts as one that passed.
+    """
+
+    window: str
+
+    def read(self, reading: "Reading", known: Known) -> Mapping[datetime.date, Sequence[str]]:
+        """Read the checks, as far as they are there."""
+        found = {}
+        for day in sorted({reading.day, *_labelled_days(reading, self.window)}):
+            checks = reading.unrecorded(CHECKS, day)
+            if checks is not None and checks.kept is None and checks.details.refused:
+                reading.recorded[checks.name] = checks.run
+                found[day] = checks.details.reasons
+        return found
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "`checks` of D and of the window if they refused a day"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The checks, which are waited for, though days without any pass."""
+        days = option(config, self.window) + config.calibration.maturity_days
+        return (Edge(CHECKS.name), *_earlier(CHECKS, days))
+
+
 class Labelled(NamedTuple):
     """Rows with complete labels, divided into shares: a partition of `samples` or of `matured`, and its rate."""
 
@@ -284,10 +337,9 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
         Raises:
             InputError: with the command that makes a day that is missing.
         """
-        days, late = option(reading.config, self.window), reading.config.calibration.maturity_days
-        newest, first = plus(reading.day, -late), reading.config.first_day
+        late = reading.config.calibration.maturity_days
         found = {}
-        for day in window(newest, days, first):
+        for day in _labelled_days(reading, self.window):
             table: Table[Any] = MATURED if late else SAMPLES
             partition = reading.need(table, plus(day, late))
             found[day] = Labelled(partition, float(partition.manifest.details["rate"]))
@@ -302,6 +354,12 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
         """Samples, or the matured rows."""
         table = MATURED if config.calibration.maturity_days else SAMPLES
         return (Edge(table.name), *_earlier(table, option(config, self.window)))
+
+
+def _labelled_days(reading: "Reading", days: str) -> list[datetime.date]:
+    """The newest days whose labels are complete; `days` is the option with their number."""
+    newest = plus(reading.day, -reading.config.calibration.maturity_days)
+    return window(newest, option(reading.config, days), reading.config.first_day)
 
 
 def _earlier(table: Table[Any], days: int) -> tuple[Edge, ...]:
@@ -395,6 +453,29 @@ class Requests(Input[str | None]):
     def words(self) -> str:
         """What it is, for people."""
         return f"requests of D+{self.ahead}" if self.ahead else "requests of D"
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """None of the pipeline's own tables."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestsIfThere(Input[bool]):
+    """The requests of the day, which were scored the day before; it gives whether there are any."""
+
+    def read(self, reading: "Reading", known: Known) -> bool:
+        """Read their fingerprints."""
+        from pnn_gluon.data.raw_files import NoRawFiles
+
+        try:
+            return reading.config.source.requests is not None and bool(reading.raw("requests", reading.day))
+        except NoRawFiles:
+            return False
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return "requests of D if there"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """None of the pipeline's own tables."""

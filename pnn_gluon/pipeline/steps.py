@@ -10,6 +10,7 @@ from pathlib import Path
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.inputs import (
+    Before,
     Beside,
     IfThere,
     InForceThen,
@@ -21,7 +22,9 @@ from pnn_gluon.pipeline.inputs import (
     Overridden,
     Parent,
     RawLogs,
+    RefusedDays,
     Requests,
+    RequestsIfThere,
     Saved,
     WarmStart,
     When,
@@ -31,6 +34,7 @@ from pnn_gluon.pipeline.tables import (
     APPROVALS,
     BUNDLES,
     CHAMPIONS,
+    CHECKS,
     COUNTS,
     EVALUATIONS,
     GATES,
@@ -80,6 +84,10 @@ IN_FORCE = Newest(CHAMPIONS)
 STANDING = When(_not_overridden, CHAMPION_BEFORE)
 RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 
+CHECKED_BEFORE = Before(CHECKS, "checks.window_days")
+COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
+REFUSED_DAYS = RefusedDays("training.window_days")
+
 STEPS: tuple[Step, ...] = (
     Step(
         "ingest",
@@ -104,6 +112,14 @@ STEPS: tuple[Step, ...] = (
         mend="Damaged rows: `ingest` of the day with --force.",
         inputs=(Need(ROWS),),
         options=("fields",),
+    ),
+    Step(
+        "check",
+        CHECKS,
+        does="Compare the day's data with the days before and with its requests, and say what is not as it was.",
+        mend="*Skipped* means refused: the day is not trained on; its log names field, number and limit.",
+        inputs=(Need(ROWS), Need(COUNTS), CHECKED_BEFORE, COUNTED_BEFORE, RequestsIfThere()),
+        options=("source", "fields", "checks"),
     ),
     Step(
         "feature_map",
@@ -146,7 +162,7 @@ STEPS: tuple[Step, ...] = (
         does="Train, from scratch or from an earlier model's parameters, and export the model.",
         mend="Clear it after a kill or a time limit: it goes on from its last checkpoint. Scores go out meanwhile.",
         group="model",
-        inputs=(Need(SHARDS), Need(MAPS), WarmStart()),
+        inputs=(Need(SHARDS), Need(MAPS), WarmStart(), REFUSED_DAYS),
         options=("model", "training"),
         alone=True,
         hours=6.0,

@@ -15,6 +15,7 @@ REJECTS_FILE = "rejects.parquet"
 """Lines that were set aside, with their reason."""
 SAMPLE_FILE = "sample.parquet"
 COUNTS_FILE = "counts.parquet"
+PROFILE_FILE = "profile.json"
 MAP_FILE = "map.h5"
 PREDICTIONS_FILE = "predictions.parquet"
 METRICS_FILE = "metrics.json"
@@ -51,6 +52,11 @@ COUNTS = Table(
     "counts",
     details.CountDetails,
     f"`{COUNTS_FILE}`: field, value, impressions, clicks",
+)
+CHECKS = Table(
+    "checks",
+    details.CheckDetails,
+    f"`{PROFILE_FILE}`: rows, clicks, rejects, missing values by field, numbers by cell; findings are in the manifest",
 )
 MAPS = Table(
     "maps",

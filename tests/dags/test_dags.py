@@ -75,7 +75,15 @@ def test_tasks_are_joined_and_wait_for_earlier_days_as_the_steps_inputs_ask(
 def test_a_day_has_three_groups_whose_tasks_keep_their_names(dags: dict[str, Any]) -> None:
     groups = dags["small_daily"].task_group.children
     assert list(groups) == ["data", "model", "scores"]
-    assert set(groups["data"].children) == {"wait_for_logs", "ingest", "sample", "count", "feature_map", "encode"}
+    assert set(groups["data"].children) == {
+        "wait_for_logs",
+        "ingest",
+        "sample",
+        "count",
+        "check",
+        "feature_map",
+        "encode",
+    }
     assert set(groups["model"].children) == {"evaluate", "train", "calibrate", "gate", "promote"}
     assert set(groups["scores"].children) == {"wait_for_requests", "score", "publish"}
 
