@@ -4,7 +4,6 @@ A third one is late, which its webhook is told.
 """
 
 import datetime
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ LOST = DAYS[2]
 """The day whose logs the second pipeline lacks at first."""
 
 TWO = ("one", "two")
+DATABASE = "pipelines"
 
 
 def configuration(name: str, **changes: str) -> str:
@@ -60,7 +60,7 @@ def live(postgres: EmbeddedPostgres, webhook: Webhook) -> Iterator[Live]:
         write_raw(folder / "confs" / name / "raw", DAYS)
     shutil.move(folder / "confs" / "two" / "raw" / "logs" / str(LOST), folder / "lost")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SCORES_VARIABLE, fresh_database(postgres, "pipelines"))
+        patch.setenv(SCORES_VARIABLE, fresh_database(postgres, DATABASE))
         patch.setenv("PNN_GLUON_RETRY_SECONDS", "1")
         settings = Settings(str(folder / "confs"), port_for(folder / "home"))
         try:
@@ -108,14 +108,14 @@ def _but_publications(store: Path) -> dict[str, bytes]:
     return {name: content for name, content in tree(store).items() if not name.startswith("published/")}
 
 
-def ask(query: str) -> list[tuple[Any, ...]]:
-    with adbc.connect(os.environ[SCORES_VARIABLE]) as connection, connection.cursor() as cursor:
+def ask(server: str, query: str) -> list[tuple[Any, ...]]:
+    with adbc.connect(server) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())
 
 
 def test_five_days_of_two_pipelines_at_once_know_nothing_of_each_other(
-    live: Live, webhook: Webhook, tmp_path: Path
+    live: Live, webhook: Webhook, postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     for name in TWO:
         live.api("PATCH", f"/dags/{name}_daily?update_mask=is_paused", {"is_paused": False})
@@ -136,14 +136,13 @@ def test_five_days_of_two_pipelines_at_once_know_nothing_of_each_other(
     wait_for(lambda: over(live, "two"))
     assert set(runs(live, "two").values()) == {"success"}
 
-    confs = live.config.path.parent
+    server, confs = postgres.uri(DATABASE), live.config.path.parent
     for name in TWO:
         assert pools(live, name) == {name}
+        assert ask(server, f"select count(distinct day), count(*) from {name}") == [(5, 1500)]
         assert _but_publications(confs / name / "store") == undisturbed(name, live, tmp_path)
-        assert ask(f"select count(distinct day), count(*) from {name}") == [(5, 1500)]
-    assert ask("select count(*) from one join two using (day, row_id) where one.probability = two.probability") == [
-        (0,)
-    ]
+    equal = "select count(*) from one join two using (day, row_id) where one.probability = two.probability"
+    assert ask(server, equal) == [(0,)]
 
 
 def test_a_day_that_is_late_is_told_and_the_days_of_the_backfill_were_not(live: Live, webhook: Webhook) -> None:
