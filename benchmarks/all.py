@@ -3,7 +3,8 @@
     python -m benchmarks.all [--quick] [--only growth,etl] [--output docs/benchmarks.md]
 
 A command that fails is said so in the document, with its last lines; the others go on. The document is written anew
-after each command. Benchmarks of quality (generated_days, movielens_days, model_table) are not among them.
+after each command. Benchmarks of quality (generated_days, movielens_days, model_table, coverage)
+are not among them.
 """
 
 import datetime
@@ -92,6 +93,7 @@ def parts(quick: bool) -> dict[str, list[str]]:
         "growth": ["benchmarks.growth" + (" --models fm --rounds 1 --steps 1" if quick else "")],
         "scoring": ["benchmarks.scoring"],
         "etl": [f"benchmarks.etl {etl}", "jobs bench --config work/benchmark/etl/etl.toml"],
+        "metrics": ["benchmarks.metrics" + (" --rows 200000 --peer-rows 100000 --rounds 1" if quick else "")],
         "whole_job": ["benchmarks.whole_job" + (" --rows 100000 --batches 5" if quick else "")],
     }
 

@@ -27,6 +27,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return kept(f"no rows of {inputs.day}", NOTHING)
     measured = evaluate_rows(inputs.config, bundle, rows.file(ROWS_FILE), folder)
     log.info("evaluate %s: model of %s: %s", inputs.day, measured.details.model_day, measured.details.summary)
+    log.info("evaluate %s: 95 %% intervals: %s", inputs.day, measured.details.intervals)
     for note in measured.details.notes or ():
         log.info("evaluate %s: %s", inputs.day, note)
     return Built(measured.rows, measured.details, measured.last_bits)

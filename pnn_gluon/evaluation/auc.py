@@ -56,7 +56,8 @@ class Auc(RowMetric):
 
     runs: tuple[ScoreRun, ...] = ()
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         score = score_array(probability, positive.size)
         return self + type(self)((ScoreRun.of(score, positive, negative),)) if score.size else self
 

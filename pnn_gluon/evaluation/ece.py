@@ -32,7 +32,8 @@ class Ece(RowMetric):
 
     sums: Floats = field(default_factory=_no_bins)  # (3, bins): weight, sum of p, sum of y
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         p, weight = probability_array(probability, positive.size), positive + negative
         where = np.searchsorted(BIN_EDGES, p, side="right")
         counts = [np.bincount(where, weights=v, minlength=BIN_EDGES.size + 1) for v in (weight, weight * p, positive)]

@@ -61,11 +61,13 @@ class LogLoss(LogitMetric):
     loss: float = 0.0
     weight: float = 0.0
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         p = probability_array(probability, positive.size)
         return self._with(weighted_log_loss(positive, negative, p), positive + negative)
 
-    def _add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+    def add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+        """The same, by the logit of the probability (B,)."""
         z = logit_array(logit, positive.size)
         return self._with(weighted_logit_loss(positive, negative, z), positive + negative)
 
@@ -91,11 +93,13 @@ class NormalizedEntropy(LogitMetric):
     log_loss: LogLoss = field(default_factory=LogLoss)
     positive: float = 0.0
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
-        return self + type(self)(LogLoss()._add(positive, negative, probability), float(np.sum(positive)))
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
+        return self + type(self)(LogLoss().add(positive, negative, probability), float(np.sum(positive)))
 
-    def _add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
-        return self + type(self)(LogLoss()._add_logits(positive, negative, logit), float(np.sum(positive)))
+    def add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+        """The same, by the logit of the probability (B,)."""
+        return self + type(self)(LogLoss().add_logits(positive, negative, logit), float(np.sum(positive)))
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.log_loss + other.log_loss, self.positive + other.positive)

@@ -22,7 +22,8 @@ class Pcoc(RowMetric):
     predicted: float = 0.0
     positive: float = 0.0
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         p = probability_array(probability, positive.size)
         return self + type(self)(float(np.sum((positive + negative) * p)), float(np.sum(positive)))
 

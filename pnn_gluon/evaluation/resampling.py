@@ -4,7 +4,8 @@ Up to EXACT_ROWS rows are kept, and every unit (a row, or all rows of a cluster)
 by a hash into BUCKETS buckets, and buckets are drawn: random groups of independent units are independent themselves and
 vary as much (Wolter 2007, "Introduction to Variance Estimation", chapter 2). What a bucket costs in precision is known:
 a standard error from G of them is itself off by 1 / sqrt(2 G), 3 %, as that of a bootstrap of R repeats is by
-1 / sqrt(2 R); both widen the interval through Student's t. Memory is then fixed, 4 MB a model.
+1 / sqrt(2 R); both widen the interval through Student's t. Memory is then fixed, 4 MB a model, and some 10 MB of rows
+that wait to be added to buckets together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,9 +39,12 @@ SCALES: dict[Metric, Scale] = {
 """The metrics, and the scale of the interval of each; differences have that of the metric itself."""
 
 EXACT_ROWS = 20_000
+WAITING_ROWS = 2**18
+"""Rows at most that wait for their buckets, at least EXACT_ROWS."""
 BUCKETS = 512
+"""A power of two."""
 PER_LOGIT = 16
-"""Score bins of a bucket for each unit of the logit; they give the spread of an AUC, not its value."""
+"""Score bins of a bucket for each unit of the logit. They give the spread of an AUC, not its value."""
 
 _CELLS = 2 * REACH * PER_LOGIT + 2
 _AT_ONCE = 2**21
@@ -68,6 +72,8 @@ class _Rows:
 
 
 def _together(rows: Sequence[_Rows]) -> _Rows:
+    if len(rows) == 1:
+        return rows[0]
     return _Rows(
         np.concatenate([each.unit for each in rows]),
         np.concatenate([each.positive for each in rows]),
@@ -125,7 +131,7 @@ class _Buckets:
 
     @classmethod
     def of(cls, rows: _Rows) -> "_Buckets":
-        bucket = (mixed(rows.unit) % np.uint64(BUCKETS)).astype(np.intp)
+        bucket = (mixed(rows.unit) & np.uint64(BUCKETS - 1)).astype(np.intp)
         shape = (BUCKETS, _CELLS)
         scores = []
         for logit in rows.logit:
@@ -177,7 +183,7 @@ class Draws:
             value: The metric of the rows, where it is known more exactly.
             contrast: A factor for each model, (1, -1) for the first against the second; 0 for those left out.
         """
-        values = self._values(metric)
+        values = self.values(metric)
         drawn = sum((part * model for part, model in zip(contrast, values, strict=False)), np.zeros(values.shape[1]))
         value = float(drawn[0]) if value is None else value
         repeats = drawn[1:][np.isfinite(drawn[1:])]
@@ -192,7 +198,7 @@ class Draws:
         freedom = 1 / (1 / (self.units - 1) + 1 / (repeats.size - 1))
         return MetricInterval(value, *student_bounds(value, error, level, freedom, scale))
 
-    def _values(self, metric: Metric) -> Floats:
+    def values(self, metric: Metric) -> Floats:
         """Of each model, as they are and in every repeat (M, 1 + R)."""
         if metric == "auc":
             return self._auc
@@ -270,10 +276,21 @@ class Resampling:
 
     def __add__(self, other: "Resampling") -> "Resampling":
         rows = self.rows + other.rows
-        buckets = self.buckets if other.buckets is None else _added(self.buckets, other.buckets)
-        if sum(each.unit.size for each in rows) <= EXACT_ROWS:
-            return Resampling(rows, buckets)
-        return Resampling(buckets=_added(buckets, _Buckets.of(_together(rows))))
+        buckets = self.buckets or other.buckets
+        if self.buckets is not None and other.buckets is not None:
+            buckets = self.buckets + other.buckets
+        waiting = Resampling(rows, buckets)
+        return waiting if waiting._waiting <= WAITING_ROWS else Resampling(buckets=waiting._in_buckets())
+
+    @property
+    def _waiting(self) -> int:
+        return sum(each.unit.size for each in self.rows)
+
+    def _in_buckets(self) -> _Buckets:
+        found = [] if self.buckets is None else [self.buckets]
+        if self.rows:
+            found.append(_Buckets.of(_together(self.rows)))
+        return found[0] if len(found) == 1 else found[0] + found[1]
 
     def draws(self, repeats: int, seed: int) -> Draws | None:
         """Draw so many times; None without rows.
@@ -283,11 +300,6 @@ class Resampling:
         """
         if repeats < 2:
             raise InputError(f"bootstrap: expected repeats >= 2, received {repeats}")
-        if self.buckets is None:
+        if self.buckets is None and self._waiting <= EXACT_ROWS:
             return Draws(_Units(_together(self.rows)), repeats, seed) if self.rows else None
-        buckets = _added(self.buckets, _Buckets.of(_together(self.rows))) if self.rows else self.buckets
-        return Draws(buckets, repeats, seed)
-
-
-def _added(first: _Buckets | None, second: _Buckets) -> _Buckets:
-    return second if first is None else first + second
+        return Draws(self._in_buckets(), repeats, seed)

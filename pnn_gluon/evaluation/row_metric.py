@@ -22,7 +22,7 @@ class RowMetric(ABC):
         Raises:
             InputError: for other values, NaN, or lengths that differ.
         """
-        return self._add(*class_weights(label, weight), probability)
+        return self.add(*class_weights(label, weight), probability)
 
     def update_counts(self, clicks: ArrayLike, impressions: ArrayLike, probability: ArrayLike) -> Self:
         """Add rows of an aggregated log: clicks (B,) of impressions (B,), probability in [0, 1] (B,).
@@ -30,10 +30,10 @@ class RowMetric(ABC):
         Raises:
             InputError: for negative counts, more clicks than impressions, or lengths that differ.
         """
-        return self._add(*count_arrays(clicks, impressions), probability)
+        return self.add(*count_arrays(clicks, impressions), probability)
 
     @abstractmethod
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
         """Add rows: weight of the clicks (B,), of the non-clicks (B,), probability (B,)."""
 
     @abstractmethod
@@ -45,8 +45,8 @@ class LogitMetric(RowMetric):
 
     def update_logits(self, label: ArrayLike, logit: ArrayLike, weight: ArrayLike | None = None) -> Self:
         """Add rows: label 0 or 1 (B,), finite logit of the probability (B,), weight >= 0 (B,) or none."""
-        return self._add_logits(*class_weights(label, weight), logit)
+        return self.add_logits(*class_weights(label, weight), logit)
 
     @abstractmethod
-    def _add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+    def add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
         """Add rows: weight of the clicks (B,), of the non-clicks (B,), logit (B,)."""

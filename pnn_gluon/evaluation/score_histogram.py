@@ -77,12 +77,14 @@ class ScoreHistogram(LogitMetric):
 
     sums: Floats = field(default_factory=_no_cells)  # (5, CELLS)
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         p = probability_array(probability, positive.size)
         with np.errstate(divide="ignore"):
             return self._with(positive, negative, p, log_odds(p))
 
-    def _add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+    def add_logits(self, positive: Floats, negative: Floats, logit: ArrayLike) -> Self:
+        """The same, by the logit of the probability (B,)."""
         z = logit_array(logit, positive.size)
         return self._with(positive, negative, sigmoid(z), z)
 
@@ -90,8 +92,11 @@ class ScoreHistogram(LogitMetric):
         cell, predicted = score_cells(logit), (positive + negative) * p
         squares = predicted * p
         error = squares + positive * (1 - 2 * p)  # of a click (1 - p)^2, of a non-click p^2
-        added = (positive, negative, predicted, squares, error)
-        return type(self)(self.sums + np.stack([np.bincount(cell, values, CELLS) for values in added]))
+        sums = self.sums.copy()
+        for row, values in zip(sums, (positive, negative, predicted, squares, error), strict=True):
+            counts = np.bincount(cell, values)
+            row[: counts.size] += counts
+        return type(self)(sums)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.sums + other.sums)

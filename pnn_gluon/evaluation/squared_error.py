@@ -22,7 +22,8 @@ class SquaredError(RowMetric):
     error: float = 0.0
     weight: float = 0.0
 
-    def _add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+    def add(self, positive: Floats, negative: Floats, probability: ArrayLike) -> Self:
+        """Add rows by their weight of clicks (B,) and of non-clicks (B,)."""
         p = probability_array(probability, positive.size)
         error = positive * (1 - p) ** 2 + negative * p**2
         return self + type(self)(float(np.sum(error)), float(np.sum(positive + negative)))

@@ -68,6 +68,7 @@ def test_any_split_in_any_order_gives_the_same_interval(cuts, random, many):
     random.shuffle(parts)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(resampling, "EXACT_ROWS", 100 if many else 1000)
+        patched.setattr(resampling, "WAITING_ROWS", 150 if many else 1000)
         whole = Resampling().update(*columns)
         assert (whole.buckets is not None) == many
         assert intervals(sum((Resampling().update(*part) for part in parts), Resampling())) == pytest.approx(
@@ -84,7 +85,7 @@ def test_buckets_widen_as_single_units_do(clusters, monkeypatch):
     coarse = np.array(intervals(Resampling().update(*columns), 400)).reshape(-1, 3)
     width = [(each[:, 2] - each[:, 1]) for each in (coarse, exact)]
     assert width[0] / width[1] == pytest.approx(1, abs=0.17)
-    assert coarse[:, 0] == pytest.approx(exact[:, 0], abs=2e-4)  # the AUC of wide bins, all others to the last bits
+    assert coarse[:, 0] == pytest.approx(exact[:, 0], abs=5e-4)  # the AUC of wide bins, all others to the last bits
 
 
 def test_rows_of_a_cluster_are_drawn_together():

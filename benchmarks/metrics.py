@@ -1,0 +1,167 @@
+"""The whole set of metrics over many rows of (label, logit, weight), and scikit-learn over as many as it can hold.
+
+    python -m benchmarks.metrics [--rows 100000000] [--peer-rows 2000000] [--rounds 3] [--processes 2]
+
+Ours: log loss, NE, RIG and PCOC, and from one histogram AUC with its bound, equal-mass ECE, Brier score with its parts
+and RMSE; `with intervals` also the bootstrap's sums, of rows, and the bounds of six metrics. Rows come in chunks, made
+from a seed (their making is not counted), in so many processes, each of which adds up its share; the states are merged
+at the end. scikit-learn: roc_auc_score, log_loss, brier_score_loss, and calibration_curve with 20 quantile bins, on all
+rows at once, in one process. Rows a second are medians over rounds; peak memory is that of a process, with its
+libraries. The last line is JSON.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from pnn_gluon.arrays import Floats
+from pnn_gluon.evaluation.arrays import class_weights
+from pnn_gluon.evaluation.log_loss import NormalizedEntropy
+from pnn_gluon.evaluation.log_odds import sigmoid
+from pnn_gluon.evaluation.pcoc import Pcoc
+from pnn_gluon.evaluation.poisson import mixed
+from pnn_gluon.evaluation.resampling import SCALES, Resampling
+from pnn_gluon.evaluation.score_histogram import ScoreHistogram
+
+CHUNK = 65_536
+REPEATS = 200
+
+
+class States(NamedTuple):
+    """What a share of the rows adds up to."""
+
+    entropy: NormalizedEntropy = NormalizedEntropy()
+    pcoc: Pcoc = Pcoc()
+    histogram: ScoreHistogram = ScoreHistogram()
+    sample: Resampling = Resampling()
+
+
+class Share(NamedTuple):
+    """A process' part of the work: its states, the seconds they took, and the peak of its memory in MB."""
+
+    states: States
+    seconds: float
+    peak: float
+
+
+def chunk(number: int, rows: int) -> tuple[NDArray[np.float32], Floats, Floats]:
+    """Label, logit and weight of some rows: one in thirty clicked, weights from 0.5 to 1.5."""
+    generator = np.random.default_rng(number)
+    logit = generator.normal(-4, 1.3, rows)
+    label = (generator.random(rows) < sigmoid(logit)).astype(np.float32)
+    return label, logit + 0.05, generator.random(rows) + 0.5
+
+
+def share_of_rows(first: int, rows: int, intervals: bool) -> Share:
+    """Add up rows from chunk `first` on."""
+    states, seconds = States(), 0.0
+    for number, start in enumerate(range(0, rows, CHUNK), first):
+        label, logit, weight = chunk(number, min(CHUNK, rows - start))
+        units = mixed(np.arange(start, start + label.size, dtype=np.uint64) + np.uint64(first * CHUNK))
+        began = time.perf_counter()
+        states = add(states, units if intervals else None, label, logit, weight)
+        seconds += time.perf_counter() - began
+    return Share(states, seconds, peak_mb())
+
+
+def add(states: States, units: Any, label: Any, logit: Floats, weight: Floats) -> States:
+    """Add a chunk."""
+    clicks, others = class_weights(label, weight)
+    return States(
+        states.entropy.add_logits(clicks, others, logit),
+        states.pcoc.add(clicks, others, sigmoid(logit)),
+        states.histogram.add_logits(clicks, others, logit),
+        states.sample if units is None else states.sample.update(units, label, logit, weight=weight),
+    )
+
+
+def whole_set(rows: int, processes: int, intervals: bool) -> dict[str, Any]:
+    """All metrics of all rows: rows a second of all processes together, peak memory of one, and the numbers."""
+    chunks = -(-rows // CHUNK // processes)
+    firsts = range(0, chunks * processes, chunks)
+    sizes = [min(rows, (first + chunks) * CHUNK) - min(rows, first * CHUNK) for first in firsts]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        shares = list(pool.map(share_of_rows, firsts, sizes, [intervals] * processes))
+    began = time.perf_counter()
+    merged = States(*(sum(column[1:], column[0]) for column in zip(*(share.states for share in shares), strict=True)))
+    numbers = told(merged, intervals)
+    seconds = max(share.seconds for share in shares) + time.perf_counter() - began
+    return {"rows_per_second": rows / seconds, "peak_mb": max(share.peak for share in shares), "numbers": numbers}
+
+
+def told(states: States, intervals: bool) -> dict[str, float]:
+    """The numbers."""
+    auc, ece, brier = states.histogram.auc(), states.histogram.ece(), states.histogram.brier()
+    numbers = {"auc": auc.value, "auc_bound": auc.bound, "ece": ece.value, "ece_bound": ece.bound, **vars(brier)}
+    numbers |= {"log_loss": states.entropy.log_loss.value(), "rig": states.entropy.rig(), "pcoc": states.pcoc.value()}
+    drawn = states.sample.draws(REPEATS, seed=1) if intervals else None
+    if drawn is not None:
+        for metric in SCALES:
+            bounds = drawn.interval(metric)
+            assert bounds is not None
+            numbers |= {f"{metric}_low": bounds.low, f"{metric}_high": bounds.high}
+    return numbers
+
+
+def scikit_learn(rows: int) -> dict[str, Any]:
+    """What it has of these metrics, on the same rows at once."""
+    import sklearn.calibration
+    import sklearn.metrics
+
+    chunks = [chunk(number, min(CHUNK, rows - start)) for number, start in enumerate(range(0, rows, CHUNK))]
+    label, logit, weight = (np.concatenate(column) for column in zip(*chunks, strict=True))
+    p = sigmoid(logit)
+    began = time.perf_counter()
+    numbers = {
+        "auc": sklearn.metrics.roc_auc_score(label, p, sample_weight=weight),
+        "log_loss": sklearn.metrics.log_loss(label, p, sample_weight=weight),
+        "brier": sklearn.metrics.brier_score_loss(label, p, sample_weight=weight),
+    }
+    sklearn.calibration.calibration_curve(label, p, n_bins=20, strategy="quantile")
+    return {"rows_per_second": rows / (time.perf_counter() - began), "peak_mb": peak_mb(), "numbers": numbers}
+
+
+def peak_mb() -> float:
+    """Of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def alone(rows: int) -> dict[str, Any]:
+    """scikit-learn in a process of its own, whose peak is its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(scikit_learn, rows).result()
+
+
+def main(
+    rows: Annotated[int, typer.Option(help="Rows that we measure.")] = 100_000_000,
+    peer_rows: Annotated[int, typer.Option(help="Rows that scikit-learn does.")] = 2_000_000,
+    rounds: Annotated[int, typer.Option(help="How often.")] = 3,
+    processes: Annotated[int, typer.Option(help="That share our rows.")] = 2,
+) -> None:
+    """Measure in turn, and tell."""
+    measured: dict[str, list[dict[str, Any]]] = {"ours": [], "ours with intervals": [], "scikit-learn": []}
+    for _ in range(rounds):
+        measured["ours"].append(whole_set(rows, processes, intervals=False))
+        measured["ours with intervals"].append(whole_set(rows, processes, intervals=True))
+        measured["scikit-learn"].append(alone(peer_rows))
+    figures: dict[str, Any] = {"rows": rows, "peer_rows": peer_rows, "processes": processes}
+    for name, found in measured.items():
+        speed, peak = (statistics.median(each[key] for each in found) for key in ("rows_per_second", "peak_mb"))
+        print(f"{name:20} {speed:14,.0f} rows/s {peak:8,.0f} MB")
+        figures[name] = {"rows_per_second": round(speed), "peak_mb": round(peak)}
+    for name, value in measured["ours with intervals"][-1]["numbers"].items():
+        print(f"    {name:24} {value:.9f}", file=sys.stderr)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    typer.run(main)

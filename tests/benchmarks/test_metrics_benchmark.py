@@ -1,0 +1,25 @@
+"""The rows of the benchmark measured in parts, and beside scikit-learn."""
+
+import pytest
+
+from benchmarks import metrics
+from benchmarks.metrics import scikit_learn, share_of_rows, told
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    monkeypatch.setattr(metrics, "CHUNK", 5000)
+
+
+def test_shares_add_up_to_all_rows():
+    whole = share_of_rows(0, 27_000, True).states
+    parts = [share_of_rows(0, 10_000, True).states, share_of_rows(2, 17_000, True).states]
+    merged = metrics.States(*(one + two for one, two in zip(*parts, strict=True)))
+    assert told(merged, True) == pytest.approx(told(whole, True), rel=1e-9)
+
+
+def test_both_measure_the_same_rows():
+    ours, theirs = told(share_of_rows(0, 12_000, False).states, False), scikit_learn(12_000)["numbers"]
+    assert abs(ours["auc"] - theirs["auc"]) <= ours["auc_bound"]
+    assert ours["log_loss"] == pytest.approx(theirs["log_loss"], rel=1e-12)
+    assert ours["value"] == pytest.approx(theirs["brier"], rel=1e-12)
