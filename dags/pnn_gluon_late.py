@@ -36,7 +36,7 @@ def tell(context: dict[str, Any], notices: dict[str, Any], by: str) -> None:
         return
     why = f"not done by {by} UTC: the run is {run['state']}"
     day = str(_moment(run["logical_date"]).date())
-    send(NoticesConfig(**notices), message("late", run["dag_id"], "", day, run["run_id"], why))
+    send(NoticesConfig(**notices), message("late", run["dag_id"], "", day, run["dag_run_id"], why))
 
 
 def _moment(given: Any) -> datetime.datetime:

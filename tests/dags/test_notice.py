@@ -133,9 +133,11 @@ NOW = datetime.datetime.now(datetime.UTC)
 def test_a_day_that_is_late_is_told_and_the_past_days_of_a_backfill_are_not(
     webhook: Webhook, dag_pipeline: Config, ago: datetime.timedelta, told: int
 ) -> None:
+    from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse
     from pnn_gluon_late import tell
 
-    run = {"dag_id": "p_daily", "run_id": "r", "state": "running", "logical_date": "2026-11-02T00:00:00Z"}
+    run = {"dag_id": "p_daily", "dag_run_id": "r", "state": "running", "logical_date": "2026-11-02T00:00:00Z"}
+    assert run.keys() <= DAGRunResponse.model_fields.keys()  # what Airflow's context holds of a run
     context = {"dag_run": run, "deadline": {"deadline_time": NOW - ago}}
     tell(context, {"connection": "OPS", "smtp": None, "to": []}, "06:00")
     assert [body["text"] for _, _, body in webhook.received] == told * [
