@@ -32,6 +32,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+LOOK_BACK = 60
+"""Days before today that count as all of them where the newest of a table is read: no more are under way at once."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Edge:
     """A table that an input comes from: of today, or of the `back` days before; and whether it must be there."""
@@ -155,7 +159,7 @@ class Newest(Input["Partition[D] | None"]):
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table."""
-        return (Edge(self.table.name, back=self.before),)
+        return (Edge(self.table.name, back=LOOK_BACK if self.before else 0),)
 
 
 def newest_of(table: Table[D], reading: "Reading", last: datetime.date) -> "Partition[D] | None":
@@ -498,7 +502,7 @@ class InForceThen(Input["Partition[ChampionDetails] | None"]):
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The champions, of the past."""
-        return (Edge(CHAMPIONS.name, back=config.calibration.maturity_days + 1),)
+        return (Edge(CHAMPIONS.name, back=config.calibration.maturity_days + LOOK_BACK),)
 
 
 class Override(NamedTuple):
@@ -599,5 +603,5 @@ class WarmStart(Input[Start]):
         """The tables of the past that it may read."""
         if not config.training.warm_start:
             return ()
-        tables = (MODELS, MAPS, CHAMPIONS) if config.training.warm_start_from == "yesterday" else (CHAMPIONS,)
-        return tuple(Edge(table.name, back=1) for table in tables)
+        of_yesterday = (MODELS, MAPS) if config.training.warm_start_from == "yesterday" else ()
+        return *(Edge(table.name, back=1) for table in of_yesterday), Edge(CHAMPIONS.name, back=LOOK_BACK)

@@ -141,7 +141,7 @@ class Runs:
 
     def get_dr_count(self, dag_id: str, logical_dates: list[datetime.datetime], states: list[str]) -> int:
         assert (dag_id, states) == ("p_daily", ["queued", "running"])
-        return sum(date.day in self.open_days for date in logical_dates)
+        return sum((START - date).days < 10 and date.day in self.open_days for date in logical_dates)
 
     def get_ti_count(
         self, dag_id: str, logical_dates: list[datetime.datetime], states: list[str], task_ids: list[str]
@@ -159,9 +159,10 @@ START = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
         (set(), set(), None),  # nobody asked for the days before
         ({9}, {(9, "promote"), (9, "sample")}, None),  # ended, in whatever state
         ({9}, set(), "promote of 2026-11-09"),
-        ({8, 9}, {(9, "promote")}, "sample of 2026-11-09"),
-        ({6, 8, 9}, {(9, "promote"), (9, "sample")}, "sample of 2026-11-08"),
-        ({6}, set(), None),  # none that is read
+        ({8, 9}, {(8, "promote"), (9, "promote")}, "sample of 2026-11-09"),
+        ({8, 9}, {(8, "promote"), (9, "promote"), (9, "sample")}, "sample of 2026-11-08"),
+        ({6}, {(6, "promote")}, None),  # none that is read
+        ({6, 9}, {(9, "promote"), (9, "sample")}, "promote of 2026-11-06"),  # the day between ended early, in an error
     ],
 )
 def test_a_task_waits_for_the_end_of_what_it_reads_of_earlier_days(
@@ -170,7 +171,7 @@ def test_a_task_waits_for_the_end_of_what_it_reads_of_earlier_days(
     from pnn_gluon_waiting import unsettled
 
     context = {"ti": Runs(open_days, settled), "data_interval_start": START}
-    assert unsettled(context, {"promote": 1, "sample": 3}) == waited
+    assert unsettled(context, {"promote": 60, "sample": 3}) == waited
 
 
 def test_a_wait_gives_its_slot_back_looks_again_and_ends_with_the_job_itself() -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,17 @@ def tree(root: Path, tables: Iterable[str] = ()) -> dict[str, bytes]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and ".local" not in path.parts and (not wanted or path.relative_to(root).parts[0] in wanted)
     }
+
+
+def in_force(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of the files of a `tree` those that must not depend on the way there.
+
+    Not what was replaced, such as scores of a fallback, nor how often a day was published.
+    """
+    runs = {name[: -len(".json")]: f"run={json.loads(files[name])['run']}" for name in files if name.count("/") == 1}
+    return {name: content for name, content in files.items() if not _replaced(name, runs)}
+
+
+def _replaced(name: str, runs: Mapping[str, str]) -> bool:
+    table, day, *run = name.split("/")
+    return table == "published" or (len(run) > 1 and runs.get(f"{table}/{day}", run[0]) != run[0])

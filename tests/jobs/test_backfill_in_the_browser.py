@@ -20,7 +20,7 @@ from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs import chromium
 from tests.jobs.faults import Faults
 from tests.jobs.real_airflow import Live, by_hand, free_port, fresh_database, wait_for
-from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, export, tree, write_raw
+from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, export, in_force, tree, write_raw
 
 pytestmark = [
     pytest.mark.long,
@@ -121,7 +121,7 @@ def test_a_day_that_fails_holds_up_no_other_and_the_button_makes_good(
         assert not {"failed", "fallback", "stale"} & set(" ".join(cells(tab, FAILS)).split())
         tab.picture("backfill-well")
     assert served(live, FAILS) == {"state": "final", "model_day": str(FAILS)}
-    assert made(live) == _but_publications(by_hand(postgres, FOUR, tmp_path / "hand"))
+    assert in_force(tree(Path(live.config.store_root))) == in_force(by_hand(postgres, FOUR, tmp_path / "hand"))
 
 
 def scores_runs(live: Live) -> list[str]:
@@ -133,12 +133,3 @@ def served(live: Live, day: datetime.date) -> dict[str, Any]:
     """What a bidder is told of a day."""
     told = export(live.config, day)
     return {name: told.get(name) for name in ("state", "model_day")}
-
-
-def made(live: Live) -> dict[str, bytes]:
-    return _but_publications(tree(Path(live.config.store_root)))
-
-
-def _but_publications(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Their numbers say how often a day was published."""
-    return {name: content for name, content in files.items() if not name.startswith("published/")}

@@ -21,7 +21,7 @@ from pnn_gluon.pipeline.steps import step
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.faults import Faults
 from tests.jobs.real_airflow import Live, by_hand, fresh_database, wait_for
-from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, tree, write_raw
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, export, in_force, tree, write_raw
 
 pytestmark = pytest.mark.long
 
@@ -133,7 +133,7 @@ def test_scores_are_there_whatever_fails_or_hangs_and_the_mended_days_take_over(
     assert states(live) == {(each, day): ("final", str(day)) for each in DAILY for day in (FAILS, HANGS)}
     undisturbed = by_hand(postgres, DAYS[:3], tmp_path / "hand")
     for faulty in DAILY:
-        assert _but_publications(tree(Path(pipeline(live, faulty).store_root))) == _but_publications(undisturbed)
+        assert in_force(tree(Path(pipeline(live, faulty).store_root))) == in_force(undisturbed)
 
 
 def under_way(live: Live, faulty: str) -> bool:
@@ -144,8 +144,3 @@ def under_way(live: Live, faulty: str) -> bool:
 def plan(live: Live, faulty: str) -> Any:
     """What the button of the days page would do: nothing for a day that the deadline made good."""
     return live.page("POST", f"/dags/{name_of(faulty)}_daily/plan?first={FIRST}&last={HANGS}")
-
-
-def _but_publications(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Their numbers say how often a day was published."""
-    return {name: content for name, content in files.items() if not name.startswith("published/")}

@@ -19,7 +19,7 @@ from jobs.airflow.settings import Settings
 from pnn_gluon.config import load_config
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.real_airflow import Live, fresh_database, wait_for
-from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, tree, write_raw
+from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, in_force, tree, write_raw
 from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.long
@@ -101,11 +101,7 @@ def undisturbed(name: str, live: Live, folder: Path) -> dict[str, bytes]:
     (confs / f"{name}.toml").write_text(text.replace(f'table = "{name}"', f'table = "{name}_by_hand"'))
     config = load_config(confs / f"{name}.toml")
     build(config, DAYS)
-    return _but_publications(Path(config.store_root))
-
-
-def _but_publications(store: Path) -> dict[str, bytes]:
-    return {name: content for name, content in tree(store).items() if not name.startswith("published/")}
+    return in_force(tree(Path(config.store_root)))
 
 
 def ask(server: str, query: str) -> list[tuple[Any, ...]]:
@@ -140,7 +136,7 @@ def test_five_days_of_two_pipelines_at_once_know_nothing_of_each_other(
     for name in TWO:
         assert pools(live, name) == {name}
         assert ask(server, f"select count(distinct day), count(*) from {name}") == [(5, 1500)]
-        assert _but_publications(confs / name / "store") == undisturbed(name, live, tmp_path)
+        assert in_force(tree(confs / name / "store")) == undisturbed(name, live, tmp_path)
     equal = "select count(*) from one join two using (day, row_id) where one.probability = two.probability"
     assert ask(server, equal) == [(0,)]
 

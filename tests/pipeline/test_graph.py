@@ -6,6 +6,7 @@ import pytest
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.pipeline.graph import tasks
+from pnn_gluon.pipeline.inputs import LOOK_BACK
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
 
 TEXT = """
@@ -27,11 +28,11 @@ DAY = {
     "check": (("count",), {"count": 7, "check": 7}),
     "feature_map": (("count",), {"feature_map": 1, "count": 6}),
     "encode": (("sample", "feature_map"), {"sample": 6}),
-    "evaluate": (("ingest",), {"promote": 1}),
+    "evaluate": (("ingest",), {"promote": LOOK_BACK}),
     "train": (("check", "encode"), {"check": 6}),
     "calibrate": (("train",), {}),
-    "gate": (("calibrate",), {"promote": 1}),
-    "promote": (("gate",), {"promote": 1}),
+    "gate": (("calibrate",), {"promote": LOOK_BACK}),
+    "promote": (("gate",), {"promote": LOOK_BACK}),
     "score": (("promote",), {}),
     "publish": (("score",), {}),
 }
