@@ -76,7 +76,7 @@ SHARDS = Table(
 EVALUATIONS = Table(
     "evaluations",
     details.EvaluationDetails,
-    f"`{PREDICTIONS_FILE}`; `{METRICS_FILE}`: on all rows, and on those with a value that the model's map lacks",
+    f"`{PREDICTIONS_FILE}`; `{METRICS_FILE}`: on all rows (with intervals), and on those with a value new to the model",
 )
 MODELS = Table(
     "models",
