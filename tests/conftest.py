@@ -14,6 +14,7 @@ from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 
+@pytest.hookimpl(optionalhook=True)  # also without pytest-xdist, as under `make mutants`
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file a worker, and all of tests/dags the same one: they share an Airflow whose days take minutes to run."""
     from xdist.scheduler import LoadFileScheduling

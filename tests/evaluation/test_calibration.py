@@ -380,3 +380,12 @@ def test_probability_is_that_of_the_calibrated_logit(method):
     logit, label = clicks(5000)
     fitted = fit_calibrator(method, logit, label)
     assert fitted.probability(logit).tobytes() == sigmoid(fitted.logit(logit)).tobytes()
+
+
+def test_a_line_of_one_point_is_read():
+    description = {"method": "isotonic", "logit": [0.5], "calibrated_logit": [-3.0], "slope": 0.1}
+    assert calibrator_from_dict(description).logit([0.5, 1.5]).tolist() == [-3.0, pytest.approx(-2.9)]
+
+
+def test_no_calibration_answers_float64_too():
+    assert NoCalibration().logit(np.float32([0.1])).dtype == np.float64

@@ -157,3 +157,9 @@ def test_the_grid_of_beta_keeps_float32_logits_apart():
     near_zero = np.float32(2.0**-17) * np.arange(1, 2, 2.0**-23, dtype=np.float32)[:1000]
     assert np.unique(on_grid(near_zero)).size == 1000
     assert (on_grid(near_zero) == near_zero).all()
+
+
+def test_the_level_is_found_from_logits_whose_probability_rounds_to_one():
+    logit, label = np.linspace(60, 80, 100), np.repeat([1, 0], [5, 95])
+    found = fit_calibrator("platt", logit, label).probability(logit)
+    assert found.sum() == pytest.approx(5 * 6 / 7 + 95 / 97, rel=1e-9)

@@ -191,6 +191,7 @@ def test_a_calibration_survives_json_bit_for_bit(whole):
     "broken",
     [
         {"ids": [9, 3]},
+        {"ids": [3, 3]},
         {"ids": [3]},
         {"ids": ["x", "y"]},
         {"scale": [1.0, 0.0]},
