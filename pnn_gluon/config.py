@@ -466,7 +466,7 @@ class ChecksConfig(Section):
     new_values: Level = "warn"
     new_values_limit: ShareLimit = 0.2
     drift: Level = "warn"
-    drift_limit: ShareLimit = 0.1
+    drift_limit: ShareLimit = 0.2
     skew: Level = "warn"
     skew_limit: ShareLimit = 0.2
     fields: Mapping[Name, FieldChecksConfig] = {}
