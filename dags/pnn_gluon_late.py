@@ -3,8 +3,8 @@
 import datetime
 from typing import Any
 
-from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
-from pnn_gluon_notice import message, send
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+from pnn_gluon_notice import message, send_from_triggerer
 
 from pnn_gluon.config import Config, NoticesConfig
 from pnn_gluon.scheduling import without_scheduler
@@ -25,18 +25,21 @@ def deadline(config: Config) -> DeadlineAlert | None:
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
         interval=datetime.timedelta(days=1, hours=due.hour, minutes=due.minute),
-        callback=SyncCallback("pnn_gluon_late.tell", told),
+        callback=AsyncCallback("pnn_gluon_late.tell", told),
     )
 
 
-def tell(context: dict[str, Any], notices: dict[str, Any], by: str) -> None:
-    """Called by Airflow after the deadline of a run that has not succeeded by then."""
+async def tell(context: dict[str, Any], notices: dict[str, Any], by: str) -> None:
+    """Called in Airflow's triggerer after the deadline of a run that has not succeeded by then.
+
+    A callback in an executor could not: Airflow 3.3.2 gives it no connections.
+    """
     run, missed = context["dag_run"], context["deadline"]["deadline_time"]
     if datetime.datetime.now(datetime.UTC) - _moment(missed) > NEWS_FOR:
         return
     why = f"not done by {by} UTC: the run is {run['state']}"
     day = str(_moment(run["logical_date"]).date())
-    send(NoticesConfig(**notices), message("late", run["dag_id"], "", day, run["dag_run_id"], why))
+    await send_from_triggerer(NoticesConfig(**notices), message("late", run["dag_id"], "", day, run["dag_run_id"], why))
 
 
 def _moment(given: Any) -> datetime.datetime:

@@ -5,6 +5,7 @@ in *password*, which goes into the header Authorization, more headers in *extra*
 server is one of type SMTP, whose *extra* names the sender in `from_email`.
 """
 
+import asyncio
 import html
 import json
 import logging
@@ -57,18 +58,41 @@ def message(event: str, dag: str, task: str, day: str, run: str, why: str) -> Me
 
 def send(notices: NoticesConfig, told: Message) -> None:
     """Send a notice; one that cannot be sent is a warning in the log, and changes nothing else."""
-    for connection, post in ((notices.connection, _post), (notices.smtp, _mail)):
-        if not connection:
+    for name, post in ((notices.connection, _post_by), (notices.smtp, _mail)):
+        if not name:
             continue
         try:
-            post(connection, notices, told)
-            log.info("told %s: %s", connection, told["event"])
+            post(name, notices, told)
+            log.info("told %s: %s", name, told["event"])
         except Exception as error:  # a task must not end otherwise because nobody could be told
-            log.warning("%s could not be told of this: %s", connection, type(error).__name__)
+            _not_told(name, error)
 
 
-def _post(connection_id: str, notices: NoticesConfig, told: Message) -> None:
-    connection = Connection.get(connection_id)
+async def send_from_triggerer(notices: NoticesConfig, told: Message) -> None:
+    """The same where all triggers share one thread, which nobody may hold up."""
+    for name, post in ((notices.connection, _apost_by), (notices.smtp, _amail)):
+        if not name:
+            continue
+        try:
+            await post(name, notices, told)
+            log.info("told %s: %s", name, told["event"])
+        except Exception as error:  # a mail that fails keeps no webhook from being told
+            _not_told(name, error)
+
+
+def _not_told(name: str, error: Exception) -> None:
+    log.warning("%s could not be told of this: %s", name, type(error).__name__)
+
+
+def _post_by(name: str, _: NoticesConfig, told: Message) -> None:
+    _post(Connection.get(name), told)
+
+
+async def _apost_by(name: str, _: NoticesConfig, told: Message) -> None:
+    await asyncio.to_thread(_post, await Connection.async_get(name), told)
+
+
+def _post(connection: Connection, told: Message) -> None:
     host = connection.host or ""
     port = f":{connection.port}" if connection.port else ""
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}{port}"
@@ -80,10 +104,21 @@ def _post(connection_id: str, notices: NoticesConfig, told: Message) -> None:
         pass
 
 
-def _mail(connection_id: str, notices: NoticesConfig, told: Message) -> None:
+def _mail(name: str, notices: NoticesConfig, told: Message) -> None:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
-    subject = f"{told['dag']}: {told['task']} {told['day']} {told['event']}"
+    with SmtpHook(name) as mail:
+        mail.send_email_smtp(**_as_mail(notices, told))
+
+
+async def _amail(name: str, notices: NoticesConfig, told: Message) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    async with SmtpHook(name) as mail:
+        await mail.asend_email_smtp(**_as_mail(notices, told))
+
+
+def _as_mail(notices: NoticesConfig, told: Message) -> dict[str, Any]:
     body = "".join(f"<dt>{name}</dt><dd><pre>{html.escape(text)}</pre></dd>" for name, text in told.items() if text)
-    with SmtpHook(connection_id) as mail:
-        mail.send_email_smtp(to=list(notices.to), subject=subject, html_content=f"<dl>{body}</dl>")
+    subject = f"{told['dag']}: {told['task']} {told['day']} {told['event']}"
+    return {"to": list(notices.to), "subject": subject, "html_content": f"<dl>{body}</dl>"}

@@ -1,12 +1,13 @@
 """A webhook is told what failed, was refused or fell back, and is no reason to fail."""
 
+import asyncio
 import datetime
 import email
 import email.policy
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,17 +82,30 @@ def test_a_webhook_that_does_not_answer_changes_nothing_and_shows_no_secret(
     assert "s3cret" not in caplog.text
 
 
-def test_a_mail_goes_to_everybody_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def _by_a_task(notices: NoticesConfig) -> None:
+    run({**REFUSED, "details": {"reasons": ["auc <b>0.4</b>"]}}, 4, smtp=notices.smtp, to=notices.to)
+
+
+def _by_the_triggerer(notices: NoticesConfig) -> None:
+    from pnn_gluon_notice import message, send_from_triggerer
+
+    why = "gate 2026-11-02 refused: auc <b>0.4</b>"
+    asyncio.run(send_from_triggerer(notices, message("refused", "p_daily", "gate", "2026-11-02", "r", why)))
+
+
+@pytest.mark.parametrize("send", [_by_a_task, _by_the_triggerer])
+def test_a_mail_goes_to_everybody_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, send: Callable[[NoticesConfig], None]
+) -> None:
     with MailServer() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         extra = {"from_email": "pnn@example.org", "disable_ssl": True, "disable_tls": True}
         where = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.server_address[1], "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_MAIL", json.dumps(where))
-        outcome = {**REFUSED, "details": {"reasons": ["auc <b>0.4</b>"]}}
-        run(outcome, 4, smtp="MAIL", to=("ann@example.org", "bob@example.org"))
+        send(NoticesConfig(smtp="MAIL", to=("ann@example.org", "bob@example.org")))
         server.shutdown()
     ((sent, text),) = server.received
-    assert sent == ["mail FROM:<pnn@example.org>", "rcpt TO:<ann@example.org>", "rcpt TO:<bob@example.org>"]
+    assert sent == [" FROM:<pnn@example.org>", " TO:<ann@example.org>", " TO:<bob@example.org>"]
     mail = email.message_from_string(text, policy=email.policy.default)
     assert mail["Subject"] == "p_daily: gate 2026-11-02 refused"
     body = mail.get_body(("html",))
@@ -114,9 +128,10 @@ class _MailHandler(socketserver.StreamRequestHandler):
         envelope: list[str] = []
         self.wfile.write(b"220 test\r\n")
         for line in iter(lambda: self.rfile.readline().decode().strip(), "quit"):
-            if line.startswith(("mail ", "rcpt ")):
-                envelope.append(line)
-            if line != "data":
+            verb = line[:4].lower()
+            if verb in {"mail", "rcpt"}:
+                envelope.append(line[4:])
+            if verb != "data":
                 self.wfile.write(b"250 ok\r\n")
                 continue
             self.wfile.write(b"354 go on\r\n")
@@ -139,7 +154,7 @@ def test_a_day_that_is_late_is_told_and_the_past_days_of_a_backfill_are_not(
     run = {"dag_id": "p_daily", "dag_run_id": "r", "state": "running", "logical_date": "2026-11-02T00:00:00Z"}
     assert run.keys() <= DAGRunResponse.model_fields.keys()  # what Airflow's context holds of a run
     context = {"dag_run": run, "deadline": {"deadline_time": NOW - ago}}
-    tell(context, {"connection": "OPS", "smtp": None, "to": []}, "06:00")
+    asyncio.run(tell(context, {"connection": "OPS", "smtp": None, "to": []}, "06:00"))
     assert [body["text"] for _, _, body in webhook.received] == told * [
         "p_daily: 2026-11-02 late: not done by 06:00 UTC: the run is running"
     ]
