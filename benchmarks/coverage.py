@@ -5,8 +5,9 @@
 Kinds of rows: `rows` are independent, `few clicks` too but with 25 clicks or so, `clusters` have some 80 users whose
 rows share what they like and how far the models are off. Of each metric and of the difference of two models on the
 same rows: the Poisson bootstrap as `evaluate` and the gate use it; `rows bootstrap`, which takes the clusters' rows for
-independent; the percentiles of the same draws; DeLong's interval for AUC. The truth is that of two million rows, whose
-own error is a fiftieth of an interval's width. The last line is JSON: {kind: {metric: {method: coverage}}}.
+independent, and how wide it is in shares of the clusters' (`its width`); the percentiles of the same draws; DeLong's
+interval for AUC. The truth is that of two million rows, whose own error is a seventieth of a set's. The last line is
+JSON: {kind: {metric: {method: coverage}}}.
 """
 
 import json
@@ -28,6 +29,9 @@ from pnn_gluon.evaluation.resampling import Draws, Metric, Resampling
 
 METRICS: tuple[Metric, ...] = ("auc", "log_loss", "normalized_entropy", "pcoc", "brier", "rmse")
 TRUTH_ROWS = 2_000_000
+ROWS_ALONE = "rows bootstrap"
+NARROW = "its width"
+"""Of the interval that takes rows for independent, as a share of that of clusters."""
 PAIR = (1.0, -1.0)
 ONE = (1.0, 0.0)
 
@@ -87,17 +91,22 @@ def main(
 
 
 def coverage(world: World, repetitions: int, repeats: int) -> dict[str, dict[str, float]]:
-    """The share of sets whose interval holds the truth, by metric and method."""
+    """The share of sets whose interval holds the truth, by metric and method, and `NARROW`."""
     truths = true_values(world)
     held: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    width: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for number in range(repetitions):
         rows = world.draw(np.random.default_rng([world.rows, number]), world.rows)
         for metric, method, low, high in intervals(rows, repeats, number, bool(world.cluster_rows)):
             held[metric][method] += low <= truths[metric] <= high
-    return {
-        metric: {method: round(count / repetitions, 4) for method, count in methods.items()}
-        for metric, methods in held.items()
+            width[metric][method] += high - low
+    found = {
+        metric: {name: round(n / repetitions, 4) for name, n in methods.items()} for metric, methods in held.items()
     }
+    for metric, widths in width.items():
+        if ROWS_ALONE in widths:
+            found[metric][NARROW] = round(widths[ROWS_ALONE] / widths["bootstrap"], 3)
+    return found
 
 
 def true_values(world: World) -> dict[str, float]:
@@ -125,7 +134,7 @@ def intervals(rows: Rows, repeats: int, seed: int, clustered: bool) -> Iterator[
     if clustered:
         alone = Resampling().update(np.arange(label.size, dtype=np.uint64), label, first, second).draws(repeats, seed)
         assert alone is not None
-        yield from bootstrap_intervals(alone, "rows bootstrap")
+        yield from bootstrap_intervals(alone, ROWS_ALONE)
     single, pair = delong_interval(Auc().update(label, first)), paired_delong(label, first, second)
     if single is not None:
         yield "auc", "delong", single.low, single.high
