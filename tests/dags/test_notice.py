@@ -22,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("dag_pipeline")  # Airflow is imported only
 
 REFUSED = {"step": "gate", "day": "2026-11-02", "status": "refused", "details": {"reasons": ["auc 0.4, limit 0.5"]}}
 DETAILS = {"score_day": "2026-11-03", "model_day": "2026-11-01", "fallback": True, "why": "train failed"}
+DATA = {
+    "step": "check",
+    "day": "2026-11-02",
+    "status": "refused",
+    "details": {"reasons": ["site: no value"], "findings": []},
+}
 FALLBACK = {"step": "score", "day": "2026-11-02", "status": "done", "details": DETAILS}
 
 
@@ -64,11 +70,13 @@ def test_a_failure_is_told_in_the_jobs_own_words(webhook: Webhook) -> None:
 def test_a_refusal_and_a_fallback_are_told_and_an_ordinary_day_is_not(webhook: Webhook) -> None:
     run(REFUSED, 4)
     run(FALLBACK, 0)
+    run(DATA, 4)
     run({**FALLBACK, "status": "skipped"}, 0)
     run({"step": "count", "day": "2026-11-02", "status": "done", "details": {}}, 0)
-    assert [body["event"] for _, _, body in webhook.received] == ["refused", "fallback"]
+    assert [body["event"] for _, _, body in webhook.received] == ["refused", "fallback", "refused"]
     assert webhook.received[0][2]["why"] == "gate 2026-11-02 refused: auc 0.4, limit 0.5"
     assert webhook.received[1][2]["why"] == "scores of 2026-11-03 by the model of 2026-11-01: train failed"
+    assert webhook.received[2][2]["why"] == "check 2026-11-02 refused: site: no value"
 
 
 def test_a_webhook_that_does_not_answer_changes_nothing_and_shows_no_secret(
