@@ -188,11 +188,11 @@ def database_only(home: Path, configs: Path) -> Iterator[dict[str, str]]:
 # -- asking ----------------------------------------------------------------------------------------
 
 
-def health(address: str) -> dict[str, str] | None:
-    """Airflow's word on its components, None when its server does not answer."""
+def health(address: str, patience: float = 5) -> dict[str, str] | None:
+    """Airflow's word on its components, None when its server does not answer within some seconds."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{address}/api/v2/monitor/health", timeout=5) as answer:
+        with opener.open(f"{address}/api/v2/monitor/health", timeout=patience) as answer:
             report = json.load(answer)
     except (OSError, ValueError, http.client.HTTPException):
         return None

@@ -21,6 +21,9 @@ from jobs.airflow.variables import MARKER
 
 INTERVAL = 10.0
 PATIENCE = 6
+ANSWER = 30.0
+"""Seconds in which the server has to answer: one that many tasks call at once is not dead."""
+
 STARTING = 180.0
 """Seconds from the start of a part until it has to be well."""
 
@@ -60,7 +63,7 @@ def watch(home: Path, started_with: Settings) -> None:
         time.sleep(INTERVAL)
         young = {name for name, age in ages(home).items() if age < STARTING}
         running = {name: state for name, state in parts(home).items() if name not in young}
-        counts = misses(counts, running, health(started_with.own_address), workers_health(home, started_with))
+        counts = misses(counts, running, health(started_with.own_address, ANSWER), workers_health(home, started_with))
         for part in [part for part, count in counts.items() if count >= PATIENCE]:
             print(f"{part} has no heartbeat: restarting it", flush=True)
             process = part if part == broker.PART else f"airflow:{part}"
