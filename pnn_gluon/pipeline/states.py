@@ -103,7 +103,7 @@ class _States:
 def changes(step: Step, reading: Reading, manifest: Manifest, chosen: Mapping[str, Any]) -> list[str]:
     """Why a day is not what the step would make now: its code, its options (`chosen`), its inputs."""
     found = []
-    if manifest.version != step.version:
+    if not step.same_code(manifest):
         found.append(f"code: {step.name} has version {step.version}, the day was made by version {manifest.version}")
     if not step.same_options(reading.config, manifest, chosen):
         found += _changed_options(step, manifest, chosen)

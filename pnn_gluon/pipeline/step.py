@@ -34,6 +34,7 @@ class Step:
         options: Sections (`source`) and options (`training.epochs`) it depends on; `build` sees no others.
         version: Goes up when the same inputs and options give something else than before, and days made before are to
             be made again. A changed default is such a change.
+        stands: Earlier versions whose days stand: what they decided or measured was right, and is told otherwise now.
         does: What it does, in a sentence.
         mend: What to look at when it fails, in a sentence or two.
         schedule: When it runs.
@@ -50,6 +51,7 @@ class Step:
     inputs: tuple[Input[Any], ...] = ()
     options: tuple[str, ...] = ()
     version: int = 1
+    stands: tuple[int, ...] = ()
     does: str = ""
     mend: str = ""
     schedule: Schedule = "daily"
@@ -88,6 +90,10 @@ class Step:
         """The options it depends on that differ from their defaults, and what a person chose."""
         return {**chosen_options(config, self.options), **dict(self.given)}
 
+    def same_code(self, manifest: "Manifest") -> bool:
+        """Whether a day was made by this version, or by one whose days stand."""
+        return manifest.version in {self.version, *self.stands}
+
     def same_options(self, config: Config, manifest: "Manifest", chosen: Mapping[str, Any] | None = None) -> bool:
         """Whether a day was made with the options that the configuration has now.
 
@@ -101,9 +107,9 @@ class Step:
         return dict(manifest.options) == (self.chosen_options(config) if chosen is None else chosen)
 
     def fresh(self, reading: "Reading", manifest: "Manifest") -> bool:
-        """Whether a day was made from exactly these inputs and options by this version."""
+        """Whether a day was made from exactly these inputs and options by this version, or one that stands."""
         return (
-            manifest.version == self.version
+            self.same_code(manifest)
             and reading.agrees(dict(manifest.inputs))
             and self.same_options(reading.config, manifest)
         )

@@ -155,6 +155,7 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(ROWS), CHAMPION_BEFORE),
         options=("evaluation",),
         version=2,
+        stands=(1,),
     ),
     Step(
         "train",
@@ -186,6 +187,7 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days")),
         options=("gate", "evaluation.cluster"),
         version=2,
+        stands=(1,),
     ),
     Step(
         "promote",
@@ -224,6 +226,7 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(MATURED), InForceThen()),
         options=("calibration.maturity_days", "evaluation"),
         version=2,
+        stands=(1,),
         schedule="nightly",
     ),
     Step(
