@@ -23,7 +23,11 @@ LEAST_SPREAD = 0.01
 ZERO: Floats = np.zeros(())
 
 LEAST_SLOPE = 0.01
-"""Least a and b of beta calibration, which may be 0 in its source: they keep ranks apart at both ends."""
+"""Least scale of temperature, and a and b of beta, which may be 0 in its source: they keep ranks apart."""
+
+
+class NoMinimum(InputError):
+    """The loss has no single minimum that Newton steps find."""
 
 
 def shift_to(rows: CalibrationRows, logit: Floats, rate: float) -> float:
@@ -61,16 +65,23 @@ def fit_platt(rows: CalibrationRows) -> PlattCalibration:
 
 def fit_temperature(rows: CalibrationRows) -> PlattCalibration:
     """The scale of least log loss, 1 / temperature: Platt scaling without a shift. Source: Guo et al. 2017."""
-    _, spread = _centre_and_spread(rows)
     (scale,) = _newton(rows, [rows.logit], _targets(rows), np.array([1.0]))
-    return PlattCalibration(max(float(scale), LEAST_SPREAD / spread), 0.0)
+    return PlattCalibration(max(float(scale), LEAST_SLOPE), 0.0)
 
 
-def fit_beta(rows: CalibrationRows) -> BetaCalibration:
+def fit_beta(rows: CalibrationRows) -> Calibrator:
     """a, b and shift of least log loss; one that comes out below LEAST_SLOPE stays there while the others are refitted.
 
-    Source: Kull, Silva Filho and Flach 2017, section 4.2.
+    Rows that leave three parameters open, such as those of two distinct logits, get Platt scaling. Source: Kull, Silva
+    Filho and Flach 2017, section 4.2.
     """
+    try:
+        return _fit_beta(rows)
+    except NoMinimum:
+        return fit_platt(rows)
+
+
+def _fit_beta(rows: CalibrationRows) -> BetaCalibration:
     parts, target = beta_parts(rows.logit), _targets(rows)
     slopes, shift = _logistic(rows, parts, target, ZERO)
     if slopes.min() < LEAST_SLOPE:
@@ -147,6 +158,6 @@ def _newton(
         theta = theta - step
         if np.abs(step).max() <= 1e-9:  # the error left is about its square
             return theta
-    raise InputError(
+    raise NoMinimum(
         f"calibration: no minimum after 100 Newton steps on {rows.label.size} rows; use method isotonic or none"
     )

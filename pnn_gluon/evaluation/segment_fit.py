@@ -32,6 +32,9 @@ SLOPE_CLICKS = 100
 LEAST_SCALE = 0.1
 """Least slope of a segment's line: within a segment ranks are kept."""
 
+MOST_DEVIATION = 2.0
+"""Of shifts and slopes: where a segment's rows are certain, their likelihood would let both go on growing."""
+
 PASSES = 50
 EM_STEPS = 100
 """EM steps in a pass over the rows."""
@@ -144,5 +147,5 @@ def _shrunk(
         slope = (of_shift_too * pull_slope - across * pull_shift) / determinant
         of_shifts = np.mean(shift**2 + of_slope_too / determinant)
         of_slopes = (slope**2 + of_shift_too / determinant)[sloped].mean() if sloped.any() else variance[1]
-        variance = np.array([of_shifts, of_slopes])
+        variance = np.minimum([of_shifts, of_slopes], MOST_DEVIATION**2)
     return np.stack([shift, slope]), variance

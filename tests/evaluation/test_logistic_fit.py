@@ -163,3 +163,23 @@ def test_the_level_is_found_from_logits_whose_probability_rounds_to_one():
     logit, label = np.linspace(60, 80, 100), np.repeat([1, 0], [5, 95])
     found = fit_calibrator("platt", logit, label).probability(logit)
     assert found.sum() == pytest.approx(5 * 6 / 7 + 95 / 97, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_distinct_logits_leave_beta_open_and_get_platt_scaling(seed):
+    rng = np.random.default_rng(seed)
+    logit = rng.choice([-3.0, 2.0], 300)
+    label = rng.random(300) < sigmoid(0.5 * logit)
+    np.testing.assert_allclose(
+        fit_calibrator("beta", logit, label).logit([-3.0, 2.0]),
+        fit_calibrator("platt", logit, label).logit([-3.0, 2.0]),
+        atol=1e-6,
+    )
+    assert np.isfinite(fit_calibrator("auto", logit, label, min_clicks=1).logit([-3.0, 2.0])).all()
+
+
+def test_temperature_of_nearly_equal_logits_does_not_explode():
+    logit = -2 + np.tile([0.0, 1e-13], 100)
+    label = np.tile([0, 0, 1, 1, 0], 40)
+    assert fit_calibrator("temperature", logit, label).scale < 10
+    assert (fit_calibrator("temperature", -logit, label).scale, LEAST_SLOPE) == (0.01, 0.01)

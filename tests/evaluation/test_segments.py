@@ -167,6 +167,16 @@ def test_a_segment_that_ranks_backwards_keeps_its_ranks():
     assert fit.segments.scale[0] == pytest.approx(LEAST_SCALE)
 
 
+def test_certain_and_wrong_segments_stay_finite():
+    logit = np.repeat([-900.0, 900.0, -900.0, 900.0], 100)
+    label = np.repeat([0, 1, 1, 0], 100)
+    segment = RowSegments("c3", np.repeat([3, 3, 4, 4], 100).astype(np.int32), OTHER)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        fit = fit_segments(segment, logit, label)
+    assert np.isfinite([*fit.segments.shift, *fit.segments.scale]).all()
+    assert (np.array([fit.shift_deviation, fit.slope_deviation]) <= 2.0).all()
+
+
 def test_weights_equal_repeated_rows():
     logit, label, segment = drawn([0.6, -0.6, 0.0], 3000)
     times = np.random.default_rng(0).integers(0, 5, 3000)
