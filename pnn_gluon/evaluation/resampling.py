@@ -88,6 +88,8 @@ class _Units:
     def __init__(self, rows: _Rows) -> None:
         self.identity, self._unit = np.unique(rows.unit, return_inverse=True)
         self.sums = rows.sums(self._unit, self.identity.size)
+        self.width = self._unit.size
+        """Numbers of a model that a repeat needs."""
         self._ranked = [_Ranked(logit, rows.positive, rows.negative, self._unit) for logit in rows.logit]
 
     def auc(self, weight: Floats) -> Floats:
@@ -146,6 +148,10 @@ class _Buckets:
     @property
     def identity(self) -> Identities:
         return np.arange(BUCKETS, dtype=np.uint64)
+
+    @property
+    def width(self) -> int:
+        return 2 * _CELLS
 
     def auc(self, weight: Floats) -> Floats:
         """Of each model, with so many of each bucket (R, BUCKETS): (M, R)."""
@@ -233,7 +239,7 @@ class Draws:
         """Once each unit as it is, then all repeats, some at a time (R, U)."""
         units = self._drawn.identity
         yield np.ones((1, units.size))
-        at_once = max(1, _AT_ONCE // units.size)
+        at_once = max(1, _AT_ONCE // self._drawn.width)
         for first in range(0, self._repeats, at_once):
             some = range(first, min(first + at_once, self._repeats))
             yield poisson_weights(units, some, self._seed).astype(np.float64)

@@ -128,3 +128,11 @@ def test_no_rows_cannot_be_drawn():
 def test_a_unit_for_each_row_and_a_model_are_expected(units, logits):
     with pytest.raises(InputError, match="resampling: expected a unit for each of 2 rows and a model or more"):
         Resampling().update(np.arange(units, dtype=np.uint64), [0, 1], *[[0.1, 0.2]] * logits)
+
+
+@pytest.mark.parametrize("clusters", [None, 5])
+def test_how_many_repeats_are_drawn_at_once_changes_nothing(clusters, monkeypatch):
+    state = Resampling().update(*scored(300, clusters=clusters))
+    at_once = intervals(state)
+    monkeypatch.setattr(resampling, "_AT_ONCE", 1000)
+    assert intervals(state) == pytest.approx(at_once, rel=1e-12)
