@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-PIPE_WIDTH = 180
+PIPE_WIDTH = 240
 """Columns of a table whose reader is a file or another program."""
 
 
