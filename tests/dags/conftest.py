@@ -9,7 +9,7 @@ import pytest
 from jobs.airflow import dag_runner
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
-from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, write_raw
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, write_raw
 
 DAG_DAYS = DAYS[:2]
 OTHER = PIPELINE.replace('"small"', '"other"').replace('root = "store"', 'root = "other"') + 'table = "others"\n'
@@ -44,7 +44,7 @@ def ran(dags: dict[str, Any], dag_pipeline: Config) -> Config:
     """The pipeline after two days of the daily DAG."""
     started: list[str] = []
     dag_runner.run_days(dags["small_daily"], DAG_DAYS, started.append)
-    assert len(started) == (12 + 2) * len(DAG_DAYS)
+    assert len(started) == (len(DAILY) + 2) * len(DAG_DAYS)  # and the waits for logs and requests
     return dag_pipeline
 
 
