@@ -10,6 +10,7 @@ from pnn_gluon.pipeline.details import BundleDetails, ModelDetails, Summary
 from pnn_gluon.pipeline.inputs import Need
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.steps import REFUSED_TO_CALIBRATE
 from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, MODELS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
@@ -64,15 +65,16 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
-    """Ids, day by day, and labels of the calibrate shares of the calibration window."""
+    """Ids, day by day, and labels of the calibrate shares of the calibration window, without days that were refused."""
     import numpy as np
 
     from pnn_gluon.data.shards import open_shard
 
     shards = inputs[Need(SHARDS)]
     days = sorted(shards.details.samples)[-inputs.config.calibration.window_days :]
+    refused = {str(day) for day in inputs[REFUSED_TO_CALIBRATE]}
     parts = []
-    for day in days:
+    for day in (day for day in days if day not in refused):
         with open_shard(shards.file(f"{day}{SHARD_SUFFIX}")) as shard:
             parts.append(shard.read("calibrate"))
     labels = [label for _, label in parts] or [np.empty(0, np.uint8)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pnn_gluon.pipeline.details import GateDetails
 from pnn_gluon.pipeline.inputs import LabelledOver, Need
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.steps import CHAMPION_BEFORE
+from pnn_gluon.pipeline.steps import CHAMPION_BEFORE, REFUSED_TO_GATE
 from pnn_gluon.pipeline.tables import BUNDLES, SAMPLE_FILE
 from pnn_gluon.pipeline.work import Inputs
 
@@ -60,7 +60,9 @@ def _asked(inputs: Inputs, decision: "GateDecision", candidate: "Scores", champi
 
 
 def _samples(inputs: Inputs) -> list[Path]:
-    return [sample.partition.file(SAMPLE_FILE) for sample in inputs[LabelledOver("gate.window_days")].values()]
+    """Those of the window, without days whose data were refused."""
+    refused, window = inputs[REFUSED_TO_GATE], inputs[LabelledOver("gate.window_days")]
+    return [sample.partition.file(SAMPLE_FILE) for day, sample in window.items() if day not in refused]
 
 
 def _unjudged(inputs: Inputs) -> str:

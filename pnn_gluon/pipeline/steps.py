@@ -87,6 +87,8 @@ RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 CHECKED_BEFORE = Before(CHECKS, "checks.window_days")
 COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
 REFUSED_DAYS = RefusedDays("training.window_days")
+REFUSED_TO_CALIBRATE = RefusedDays("calibration.window_days")
+REFUSED_TO_GATE = RefusedDays("gate.window_days")
 
 STEPS: tuple[Step, ...] = (
     Step(
@@ -175,7 +177,7 @@ STEPS: tuple[Step, ...] = (
         does="Fit the calibrator at the natural rate and put the bundle together.",
         mend="A damaged model: `train` with --force. Scores go out by the model in force.",
         group="model",
-        inputs=(Need(MODELS), Need(MAPS), Need(SHARDS)),
+        inputs=(Need(MODELS), Need(MAPS), Need(SHARDS), REFUSED_TO_CALIBRATE),
         options=("source", "fields", "sampling", "feature_map", "model", "training", "calibration"),
     ),
     Step(
@@ -184,7 +186,7 @@ STEPS: tuple[Step, ...] = (
         does="Judge, and keep the numbers and the reasons.",
         mend="*Skipped* means refused: the reasons are in its log and XCom. By force: the form `<name>_promote`.",
         group="model",
-        inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days")),
+        inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days"), REFUSED_TO_GATE),
         options=("gate", "evaluation.cluster"),
         version=2,
         stands=(1,),

@@ -85,6 +85,14 @@ def test_a_refused_day_is_left_out_of_later_windows_and_of_what_later_days_are_c
     assert after["promote"].details["model_day"] == str(day(4))
 
 
+def test_calibration_and_gate_leave_a_refused_day_out_of_their_windows(refused: Config) -> None:
+    text = refused.path.read_text().replace("[calibration]", "[calibration]\nwindow_days = 3")
+    refused.path.write_text(text.replace("[gate]", "[gate]\nwindow_days = 3"))
+    after = run(load_config(refused.path), 4)
+    for name, share in (("calibrate", "calibrate"), ("gate", "gate")):
+        assert after[name].rows == sum(made(refused, "samples", number).details[share] for number in (2, 4))
+
+
 def test_a_person_lets_a_day_through_by_the_configuration(refused: Config) -> None:
     run(refused, 4)
     refused.path.write_text(f'{refused.path.read_text()}\n[checks.fields.site]\nabsent = "warn"\n')
