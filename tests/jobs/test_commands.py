@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.config import Config
-from tests.jobs.small_pipeline import DAYS, FIRST, build
+from tests.jobs.small_pipeline import DAILY, DAYS, FIRST, build
 
 ROOT = Path(__file__).parents[2]
 EXPORT = ("jobs", "export", "--config", "PIPELINE", "--days", "2026-11-01")
@@ -84,9 +84,10 @@ def test_run_status_days_and_report_show_what_happened(pipeline: Config, tmp_pat
     last = DAYS[1]
     done = run("jobs.cli", "run", "--config", pipeline.path, "--day", f"{FIRST}..{last}")
     assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["day"] for line in done.stdout.splitlines()] == [str(FIRST)] * 12 + [str(last)] * 12
+    made = [json.loads(line)["day"] for line in done.stdout.splitlines()]
+    assert made == [str(day) for day in (FIRST, last) for _ in DAILY]
     status = run("jobs.cli", "status", "--config", pipeline.path, "--day", f"{FIRST}..{last}").stdout
-    assert status.count("done") == 24
+    assert status.count("done") == len(made)
     days = run("jobs.cli", "days", "--config", pipeline.path, "--day", f"{FIRST}..{last}").stdout
     assert str(last) in days
     page = tmp_path / "report.html"

@@ -71,7 +71,7 @@ def restarts(
 
     monkeypatch.setattr("time.sleep", wait)
     monkeypatch.setattr(local_airflow_watch, "parts", lambda home: RUNNING | dict.fromkeys(WORKERS, "RUNNING"))
-    monkeypatch.setattr(local_airflow_watch, "health", lambda address: reports[look - 1])
+    monkeypatch.setattr(local_airflow_watch, "health", lambda address, patience: reports[look - 1])
     monkeypatch.setattr(local_airflow_watch, "ages", lambda home: ages)
     monkeypatch.setattr(local_airflow_watch, "workers_health", lambda home, found: workers[look - 1])
     monkeypatch.setattr(local_airflow_watch, "rpc", lambda home: Supervisor())
