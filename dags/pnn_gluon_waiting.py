@@ -8,7 +8,7 @@ The task looks, gives its slot back for a while and looks again. Airflow 3.3.2 h
 
 import datetime
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -50,23 +50,27 @@ def unsettled(context: Any, waits: Mapping[str, int]) -> str | None:
         waits: By the id of a task of the same DAG, how many of the days before are waited for. A day without an open
             run is not waited for: it was not asked for, or is over.
     """
+    if not waits:
+        return None
+    today, under_way = context["data_interval_start"], _under_way(context, max(waits.values()))
     for name, back in waits.items():
-        for earlier in _under_way(context, back):
+        for earlier in (day for day in under_way if (today - day).days <= back):
             found = {"dag_id": context["ti"].dag_id, "logical_dates": [earlier]}
             if not context["ti"].get_ti_count(**found, states=list(SETTLED), task_ids=[name]):
                 return f"{name} of {earlier:%Y-%m-%d}"
     return None
 
 
-def _under_way(context: Any, back: int) -> Iterator[datetime.datetime]:
+def _under_way(context: Any, back: int) -> list[datetime.datetime]:
     """The days before, so many at most, whose runs are open; the newest first."""
     ti, today = context["ti"], context["data_interval_start"]
     days = [today - datetime.timedelta(days=n) for n in range(1, back + 1)]
     found = {"dag_id": ti.dag_id, "states": list(OPEN_RUNS)}
     left = ti.get_dr_count(**found, logical_dates=days)
+    under_way: list[datetime.datetime] = []
     for day in days:
-        if not left:
-            return
+        if len(under_way) == left:
+            break
         if ti.get_dr_count(**found, logical_dates=[day]):
-            left -= 1
-            yield day
+            under_way.append(day)
+    return under_way
