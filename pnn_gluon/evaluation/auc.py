@@ -1,6 +1,7 @@
 """The area under the ROC curve, exact and mergeable."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 from typing import Self
 
@@ -72,9 +73,10 @@ class Auc(RowMetric):
 
     def distinct(self) -> int:
         """How many different scores there are."""
-        whole = self.whole()
+        whole = self.whole
         return 0 if whole is None else whole.score.size
 
+    @cached_property
     def whole(self) -> ScoreRun | None:
         """All scores as one run; None without rows."""
         if not self.runs:
@@ -86,5 +88,5 @@ class Auc(RowMetric):
 
     def value(self) -> float:
         """The area, from 0 to 1; NaN when a class is missing."""
-        whole = self.whole()
+        whole = self.whole
         return nan if whole is None else whole.area()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import label_array, weight_array
+from pnn_gluon.evaluation.arrays import class_weights
 from pnn_gluon.evaluation.calibration_rows import CalibrationRows
 from pnn_gluon.evaluation.calibrators import Calibrator, NoCalibration
 from pnn_gluon.evaluation.isotonic import blend
@@ -64,9 +64,8 @@ def uncalibratable(method: Method, label: ArrayLike, weight: ArrayLike | None = 
 
 def _classes(label: ArrayLike, weight: ArrayLike | None) -> tuple[float, float]:
     """The weights of clicks and of non-clicks."""
-    y = label_array(label)
-    w = weight_array(weight, y.size)
-    return float(w[y == 1].sum()), float(w[y == 0].sum())
+    clicks, others = class_weights(label, weight)
+    return float(clicks.sum()), float(others.sum())
 
 
 def calibration_note(

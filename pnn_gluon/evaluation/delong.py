@@ -20,7 +20,7 @@ from pnn_gluon.evaluation.interval import LOGIT, PLAIN, Interval, MetricInterval
 
 def delong_error(auc: Auc) -> float:
     """The standard error of an AUC; NaN with fewer than two rows of a class. Weights count as repeated rows."""
-    whole = auc.whole()
+    whole = auc.whole
     if whole is None or min(whole.positive.sum(), whole.negative.sum()) <= 1:
         return nan
     above, below = _placements(whole)

@@ -14,8 +14,7 @@ from pnn_gluon.evaluation.row_metric import LogitMetric
 
 def row_log_loss(label: Floats, probability: Floats) -> Floats:
     """-log p for a positive, -log(1 - p) for a negative, in nats (B,); inf for a certain and wrong probability."""
-    with np.errstate(divide="ignore"):
-        return -np.where(label == 1, np.log(probability), np.log1p(-probability)) + 0.0
+    return weighted_log_loss(label, 1 - label, probability)
 
 
 def row_logit_loss(label: Floats, logit: Floats) -> Floats:
