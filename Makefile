@@ -46,6 +46,11 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/celery.lock
 	@touch $@
 
+# MLflow and OpenLineage, which the tests of tracking are tried against.
+.venv/tracking.stamp: .venv/package.stamp requirements/tracking.lock
+	@$(LOCKED) --no-build-isolation -r requirements/tracking.lock
+	@touch $@
+
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
@@ -113,3 +118,5 @@ lock:
 	$(LOCK) --extra cpu --extra serve --constraint requirements/cpu.lock --output-file requirements/serve.lock
 	$(LOCK) --extra cpu --extra all --extra celery --no-strip-extras --constraint requirements/cpu.lock \
 		--output-file requirements/celery.lock
+	$(LOCK) --extra cpu --extra all --extra tracking --constraint requirements/test.lock \
+		--output-file requirements/tracking.lock

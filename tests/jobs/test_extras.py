@@ -103,5 +103,6 @@ def test_the_extra_named_for_a_module_is_one_that_setup_cfg_brings_it_with() -> 
         own = {"apache-airflow" if module == "airflow" else package.lower() for package in brought}
         own |= {"mxnet-cu112"} if module == "mxnet" else set()
         own |= {"adbc-driver-postgresql"} if module == "adbc_driver_manager" else set()
+        own |= {"mlflow": {"mlflow-skinny"}, "openlineage": {"openlineage-python"}}.get(module, set())
         for extra in extras:
             assert own & packages[extra], (module, extra)

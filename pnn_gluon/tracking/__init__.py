@@ -1,0 +1,1 @@
+"""Days told to MLflow and OpenLineage, from what the store holds."""
