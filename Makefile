@@ -63,8 +63,10 @@ quick: lint
 test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# What `make test` leaves out: the same again under other instruction sets and thread counts, kills of processes, races.
-long: .venv/test.stamp .venv/celery.stamp
+# What `make test` leaves out: the same again under other instruction sets and thread counts, kills of processes, races,
+# and tracking, whose packages only this installs.
+long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp
+	$(BIN)/python -m pytest tests/tracking -n 0
 	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.

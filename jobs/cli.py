@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "days",
     "report",
+    "track",
     "rollback",
     "approve",
     "skip-day",

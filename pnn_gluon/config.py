@@ -578,6 +578,20 @@ class ArrivalConfig(Section):
     patience_hours: Annotated[float, Field(gt=0, le=240)] = 5
 
 
+Tracker: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(lambda given: _tracker(given))]
+"""A variable or an Airflow connection that holds a URL, or a local file."""
+
+
+def _tracker(given: str) -> str:
+    kind, colon, name = given.partition(":")
+    forms = {"env": r"[A-Z_][A-Z0-9_]*", "connection": r"[A-Za-z0-9_]+"}
+    if colon and not re.fullmatch(forms.get(kind, "(?!)"), name):
+        raise ValueError("expected env:VARIABLE, connection:ID or a file; a URL may hold a password: let one hold it")
+    if "\0" in given:
+        raise ValueError("expected a path without a NUL")
+    return given
+
+
 ConnectionId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -602,6 +616,23 @@ class NoticesConfig(Section):
     def anybody(self) -> bool:
         """Whether there is anybody to be told."""
         return bool(self.connection or self.smtp)
+
+
+class TrackingConfig(Section):
+    """Who is told of a day once it has ended, from what the store holds: an MLflow, and a catalogue of lineage.
+
+    Each is `env:VARIABLE` (the variable holds its URL), `connection:ID` (an Airflow connection of type HTTP, handed
+    over by the DAG) or a local file, relative to the configuration: a database of SQLite for MLflow, a file with an
+    event a line for OpenLineage.
+    """
+
+    mlflow: Tracker | None = None
+    openlineage: Tracker | None = None
+
+    @property
+    def anybody(self) -> bool:
+        """Whether there is anybody to be told."""
+        return self.mlflow is not None or self.openlineage is not None
 
 
 class LimitsConfig(Section):
@@ -666,6 +697,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     workers: WorkersConfig = WorkersConfig()
     notices: NoticesConfig = NoticesConfig()
+    tracking: TrackingConfig = TrackingConfig()
     engine: EngineConfig = EngineConfig()
 
     path: Path = Field(default=Path("pipeline.toml"), exclude=True)

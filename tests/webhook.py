@@ -11,8 +11,8 @@ from typing import Any
 class Webhook(ThreadingHTTPServer):
     """On 127.0.0.1; `received` holds path, header Authorization and body of every notice."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.received: list[tuple[str, str | None, dict[str, Any]]] = []
 
     def address(self, path: str) -> str:
@@ -33,9 +33,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening() -> Iterator[Webhook]:
-    """A webhook that listens within the block."""
-    with Webhook() as server:
+def listening(port: int = 0) -> Iterator[Webhook]:
+    """A webhook that listens within the block, at any port by default."""
+    with Webhook(port) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -1,6 +1,7 @@
 """An object store as the root: run folders go up file by file, the manifest last."""
 
 import contextlib
+import datetime
 import hashlib
 import secrets
 import shutil
@@ -27,6 +28,12 @@ class Remote:
         """The bytes of an object; FileNotFoundError when there is none."""
         with self.filesystem.open_input_stream(f"{self.base}/{name}") as stream:
             return bytes(stream.read())
+
+    def written(self, name: str) -> datetime.datetime | None:
+        """When an object was written (UTC), to the millisecond; None when there is none, or its store does not tell."""
+        (info,) = self.filesystem.get_file_info([f"{self.base}/{name}"])
+        at = info.mtime_ns
+        return None if at is None else datetime.datetime.fromtimestamp(at // 10**6 / 1000, datetime.UTC)
 
     def sha256(self, name: str) -> str | None:
         """SHA-256 of an object, in hexadecimal; None when there is none."""

@@ -78,6 +78,28 @@ class Store:
             if name.startswith("ds=") and name.endswith(".json") and len(name) == 18
         )
 
+    def written(self, table: str, day: datetime.date) -> datetime.datetime | None:
+        """When the manifest in force of a day was written (UTC), for people; it decides nothing. None if never."""
+        name = f"{table}/ds={day}.json"
+        return self.remote.written(name) if self.remote else _written(self.local / name)
+
+    def content(self, manifest: Manifest, name: str) -> bytes:
+        """The bytes of one small file of a run, without the others.
+
+        Raises:
+            DamagedError: it is not there, or not what was written.
+        """
+        path = f"{self.relative(manifest.table, manifest.day, manifest.run)}/{name}"
+        try:
+            content = self.remote.read(path) if self.remote else (self.local / path).read_bytes()
+        except FileNotFoundError:
+            content = b""
+        file = next((file for file in manifest.files if file.name == name), None)
+        if file is None or hashlib.sha256(content).hexdigest() != file.sha256:
+            mend = self._mend(manifest.table, manifest.day)
+            raise DamagedError(f"{self.root}/{path}: missing, or not the bytes that were written; {mend}")
+        return content
+
     def tables(self) -> list[str]:
         """The names of the tables that hold anything."""
         if self.remote:
@@ -328,6 +350,10 @@ class Store:
         except PermissionError:
             return f"failed; why is in {self._failure(table, day)}, for the user who ran it"
 
+    def failed_at(self, table: str, day: datetime.date) -> datetime.datetime | None:
+        """When the failure that is remembered happened (UTC); None if there is none."""
+        return _written(self._failure(table, day))
+
     def clear_failure(self, table: str, day: datetime.date) -> None:
         """Forget a failure that a later run mended."""
         if self._failure(table, day).exists():
@@ -337,8 +363,20 @@ class Store:
         """Where this machine may note what it knows of the raw files of a kind and day."""
         return self.local / _LOCAL_STATE / "raw" / f"{kind}-{day}.json"
 
+    def told(self, listener: str) -> Path:
+        """The folder where this machine may note what it told somebody of the days."""
+        return self.local / _LOCAL_STATE / "told" / listener
+
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"
+
+
+def _written(path: Path) -> datetime.datetime | None:
+    """When a file was last written (UTC), to the millisecond; None when there is none."""
+    try:
+        return datetime.datetime.fromtimestamp(path.stat().st_mtime_ns // 10**6 / 1000, datetime.UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _cache_of(url: str) -> Path:

@@ -69,6 +69,7 @@ def test_every_command_tells_its_options_with_serve_alone() -> None:
         (("compare", "a.json", "b.json"), "scipy", "experiments"),
         (("study", "batch-bias", "--quick"), "matplotlib", "experiments"),
         (("step", "ingest", "--config", "conf/demo.toml", "--day", "2026-11-01"), "pyarrow", "serve"),
+        (("track", "--config", "conf/demo.toml", "--day", "2026-11-01", "--mlflow", "a.db"), "mlflow", "tracking"),
     ],
 )
 def test_a_command_whose_extra_is_missing_names_it_in_one_line(
