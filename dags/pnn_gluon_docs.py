@@ -56,3 +56,16 @@ def approval_doc(config: Config) -> str:
         "to be asked again\n"
         f"- **By hand:** `pnn-gluon approve --config {config.path} --day D --reason ...`, with `--reject` if not"
     )
+
+
+def tracking_doc(config: Config) -> str:
+    """Whom the task tells of the day, and what becomes of the day where they are away."""
+    to = {"MLflow": config.tracking.mlflow, "OpenLineage": config.tracking.openlineage}
+    who = ", ".join(f"{name} (`{where}`)" for name, where in to.items() if where)
+    return (
+        f"Tells {who} of the day, once all else has ended, well or not. It changes nothing that is stored.\n\n"
+        "- **Reads:** `manifests`, and what of the days before could not be told\n"
+        "- **When it fails:** the run ends as without it. One that is away is a warning in the log, and told the next "
+        "time; else the message says what is missing\n"
+        f"- **By hand:** `pnn-gluon track --config {config.path} --day D`"
+    )

@@ -11,7 +11,8 @@ from pnn_gluon_docs import documented
 from pnn_gluon_export import export_dag
 from pnn_gluon_late import deadline
 from pnn_gluon_promote import promote_dag
-from pnn_gluon_tasks import STEP, asset, every_day, step_job, steps_as_tasks
+from pnn_gluon_tasks import DAY, STEP, asset, every_day, step_job, steps_as_tasks
+from pnn_gluon_track import track_after
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.configurations import refuse_shared
@@ -19,6 +20,9 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, refuse_unknown_steps, step
 from pnn_gluon.pods import pod_file
 from pnn_gluon.pools import SCORES_SUFFIX
+
+PROMOTED_DAY = {"PNN_GLUON_DAY": "{{ dag_run.partition_key or params.day }}"}
+"""The day of a nightly run, as its jobs get it."""
 
 DAILY = """The day: raw logs of D in, calibrated scores for D+1 out.
 
@@ -74,6 +78,7 @@ def daily(config: Config) -> DAG:
         **every_day(config),
     ) as dag:
         steps_as_tasks(config, daily_steps(config))
+    track_after(dag, config, DAY)
     return dag
 
 
@@ -104,5 +109,6 @@ def nightly(config: Config) -> DAG:
         params={"day": Param(None, type=["null", "string"], format="date", title="Day", description="By hand.")},
         **every_day(config),
     ) as dag:
-        steps_as_tasks(config, nightly_steps(config), {"PNN_GLUON_DAY": "{{ dag_run.partition_key or params.day }}"})
+        steps_as_tasks(config, nightly_steps(config), PROMOTED_DAY)
+    track_after(dag, config, PROMOTED_DAY)
     return dag
