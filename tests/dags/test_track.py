@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,26 @@ def test_a_run_ends_as_without_the_task_which_always_runs(
         dag_runner.run_day(dag, DAY)
     said = (tmp_path / "said").read_text().splitlines()
     assert said[-1] == f"-m jobs track --day {DAY}"
+
+
+LOADED = """
+import sys
+import pnn_gluon_pipeline
+assert any("track" in dag.task_ids for dag in pnn_gluon_pipeline.dags_of(sys.argv[1]).values())
+heavy = {"mxnet", "numpy", "pyarrow", "mlflow", "openlineage", "pnn_gluon.store", "pnn_gluon.tracking"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_a_dag_file_with_tracking_loads_nothing_heavy(dag_pipeline: Config, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(dag_pipeline.path.read_text() + '[tracking]\nmlflow = "env:A"\n')
+    root = Path(__file__).parents[2]
+    environment = {"PYTHONPATH": f"{root}:{root / 'dags'}", "PATH": "/usr/bin:/bin", "AIRFLOW_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LOADED, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.fixture

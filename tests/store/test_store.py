@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.store.manifest import Manifest, content_run, describe_files
 from pnn_gluon.store.store import Store, link_file
 
@@ -203,3 +203,46 @@ def test_an_error_of_the_disk_names_the_day_that_was_made(tmp_path: Path) -> Non
     store = Store(str(tmp_path))
     with pytest.raises(OSError, match=rf"staging/rows-{DAY}"), store.staging("rows", DAY):
         raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+
+def test_one_small_file_of_a_run_is_read_without_the_others(store: Store, tmp_path: Path) -> None:
+    made = make(store, "one")
+    there = Store(store.root, cache=tmp_path / "there")
+    assert there.content(made, "part/a.txt") == b"one"
+    assert not (tmp_path / "there").exists(), "nothing of an object store is brought here"
+    with pytest.raises(DamagedError, match=r"part/b\.txt: missing, or not the bytes that were written"):
+        there.content(made, "part/b.txt")
+
+
+def test_a_file_that_is_not_what_was_written_is_not_read(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    made = make(store, "one")
+    (store.folder(made) / "part" / "a.txt").write_text("two")
+    with pytest.raises(DamagedError, match="not the bytes that were written"):
+        store.content(made, "part/a.txt")
+    (store.local / store.relative("rows", DAY, made.run) / "part" / "a.txt").unlink()
+    with pytest.raises(DamagedError, match="missing"):
+        store.content(made, "part/a.txt")
+
+
+def test_when_a_day_was_written_and_when_a_step_failed_is_told_to_the_millisecond(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    assert (store.written("rows", DAY), store.failed_at("rows", DAY)) == (None, None)
+    make(store, "one")
+    store.record_failure("rows", DAY, "no")
+    moment = datetime.datetime(2026, 11, 3, 4, 5, 6, 789000, datetime.UTC)
+    for path in (store.local / "rows" / f"ds={DAY}.json", store.local / ".local" / "failures" / f"rows-{DAY}.txt"):
+        os.utime(path, ns=(0, int(moment.timestamp() * 1000) * 10**6 + 123))
+    assert (store.written("rows", DAY), store.failed_at("rows", DAY)) == (moment, moment)
+
+
+def test_when_an_object_was_written_is_told_where_its_store_knows(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/store", cache=tmp_path / "cache")
+    assert store.written("rows", DAY) is None
+    make(store, "one")
+    moment = datetime.datetime(2026, 11, 3, 4, 5, 6, 789000, datetime.UTC)
+    os.utime(tmp_path / "store" / "rows" / f"ds={DAY}.json", ns=(0, int(moment.timestamp() * 1000) * 10**6 + 123))
+    assert store.written("rows", DAY) == moment
+    silent = Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "other")
+    make(silent, "one")
+    assert silent.written("rows", DAY) is None

@@ -1,10 +1,13 @@
 """Days in a real MLflow: a database of SQLite with its files beside it."""
 
+import base64
 import json
 import logging
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -182,7 +185,7 @@ def test_an_mlflow_that_is_away_fails_nothing_and_is_told_the_next_time(
     assert [run.data.metrics["calibration.auc"] for run in runs(client).values()] == [0.7, 0.7]
 
 
-def _raising(error: Exception) -> Any:
+def _raising(error: BaseException) -> Any:
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
@@ -219,3 +222,79 @@ def test_a_password_in_what_steps_say_does_not_reach_mlflow(tracked: Config, add
         path for path in tmp_path.joinpath("mlflow").rglob("*") if path.is_file() and b"pl4nted" in path.read_bytes()
     ]
     assert found == []
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Refuses everybody, and keeps by what they wanted to get in."""
+
+    logins: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.logins.append(self.headers["Authorization"])
+        self.send_response(403)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the test's own output is enough."""
+
+
+@pytest.mark.parametrize(
+    ("login", "header"),
+    [("bob:s3cr%40t@", "Basic " + base64.b64encode(b"bob:s3cr@t").decode()), (":t0ken@", "Bearer t0ken")],
+)
+def test_a_login_goes_to_the_server_and_nowhere_else(
+    tracked: Config, monkeypatch: pytest.MonkeyPatch, login: str, header: str
+) -> None:
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")  # so that the test puts back what is set
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}")
+    _Server.logins.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        told = send(tracked, f"http://{login}127.0.0.1:{server.server_port}", [FIRST])
+        server.shutdown()
+        thread.join()
+    assert told.unsent == [str(FIRST)]
+    assert "403" in str(told.why)
+    assert set(_Server.logins) == {header}
+    assert "s3cr" not in str(told)
+    assert "t0ken" not in str(told)
+
+
+def test_a_killed_call_leaves_its_days_to_the_next(tracked: Config, address: str, client: Any) -> None:
+    from pnn_gluon.tracking import mlflow_tracker
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow_tracker.MlflowClient, "log_text", _raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            send(tracked, address, [FIRST])
+    assert send(tracked, address, [SECOND]).sent == [str(FIRST), str(SECOND)]
+    assert "metrics.json" in {each.path for each in client.list_artifacts(runs(client)[str(FIRST)].info.run_id)}
+    assert len(runs(client)) == 2
+
+
+def test_an_alias_that_could_not_be_set_is_set_by_the_next_call(tracked: Config, address: str, client: Any) -> None:
+    from mlflow.exceptions import MlflowException
+
+    from pnn_gluon.tracking import mlflow_tracker
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            mlflow_tracker.MlflowClient, "set_registered_model_alias", _raising(MlflowException("a lock is held"))
+        )
+        assert send(tracked, address).unsent == [str(SECOND)]
+    assert send(tracked, address, [FIRST]).unsent == []
+    assert version_of(client, "champion").tags["pnn_gluon.day"] == str(FIRST)
+
+
+def test_a_damaged_file_is_left_out_and_said(
+    tracked: Config, address: str, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = open_store(tracked).manifest("evaluations", SECOND)
+    assert manifest is not None
+    (open_store(tracked).folder(manifest) / "metrics.json").write_text("{}")
+    assert send(tracked, address, [SECOND]).unsent == []
+    found = {each.path for each in client.list_artifacts(runs(client)[str(SECOND)].info.run_id)}
+    assert "metrics.json" not in found
+    assert "metrics.json: missing, or not the bytes that were written" in caplog.text
