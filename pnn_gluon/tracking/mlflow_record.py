@@ -16,6 +16,7 @@ from typing import Any
 from pnn_gluon.config import TrainingConfig
 from pnn_gluon.pipeline.details import EvaluationDetails
 from pnn_gluon.pipeline.partition import Partition
+from pnn_gluon.pipeline.steps import STEPS
 from pnn_gluon.pipeline.tables import (
     BUNDLES,
     CHAMPIONS,
@@ -198,6 +199,8 @@ def _tags(tracked: TrackedDay, model_run: str, params: Mapping[str, str]) -> dic
         tags["gate"] = "accepted" if gate.details.accepted else f"refused: {'; '.join(gate.details.reasons)}"
     if champion is not None:
         tags["decision"] = f"{champion.details.decision}: {champion.details.reason}"
+    if failed := [step.name for step in STEPS if tracked.failure(step) is not None]:
+        tags["failed"] = ", ".join(failed)
     return {name: _short(masked_values(text)) for name, text in tags.items()}
 
 

@@ -3,6 +3,7 @@
 import datetime
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from pnn_gluon.config import Config
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.temporary import temporary_folder
 from pnn_gluon.tracking.address import login_of
 from pnn_gluon.tracking.away import answering
 from pnn_gluon.tracking.mlflow_models import point_aliases, register
@@ -94,11 +96,17 @@ class MlflowTracker:
         metrics = [Metric(key, value, at, step) for (key, step), value in self._new_metrics(run, record).items()]
         for start in range(0, len(metrics), AT_ONCE):
             self._client.log_batch(name, metrics=metrics[start : start + AT_ONCE])
-        for path, content in record.files.items():
-            self._client.log_text(name, content.decode(errors="replace"), path)
+        self._put_files(name, record.files)
         tags = [RunTag(key, value) for key, value in {**record.tags, SENT: record.name}.items()]
         self._client.set_terminated(name, "FINISHED", end_time=at)
         self._client.log_batch(name, tags=tags)
+
+    def _put_files(self, run: str, files: Mapping[str, bytes]) -> None:
+        with temporary_folder(Path(tempfile.gettempdir()), "pnn-gluon-track-") as folder:
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+            self._client.log_artifacts(run, str(folder))
 
     def _new_metrics(self, run: Any, record: DayRecord) -> Mapping[tuple[str, int], float]:
         """The metrics that the run does not have: a key whose last value agrees has all of its steps."""

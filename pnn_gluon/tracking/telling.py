@@ -12,6 +12,7 @@ from pnn_gluon.extras import require
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.tracking.address import Kind
 from pnn_gluon.tracking.away import AwayError
+from pnn_gluon.tracking.tracked_day import TrackedDay
 from pnn_gluon.tracking.unsent import Notes
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ def tell(config: Config, days: Sequence[datetime.date], to: Mapping[Kind, str], 
         PnnError: the packages of a tracker are not installed.
     """
     require(*to)
+    for day in days:
+        if not TrackedDay(config, day).anything:
+            log.warning("track %s: nothing of this day is in the store", day)
     with open_store(config).lock("track", wait=True):
         return {kind: _tell_one(config, kind, address, days, again) for kind, address in to.items()}
 

@@ -30,6 +30,11 @@ class TrackedDay:
         found = {step.table.name: self._manifest(step) for step in STEPS}
         return {table: manifest for table, manifest in found.items() if manifest is not None}
 
+    @property
+    def anything(self) -> bool:
+        """Whether any step made the day, or failed at it."""
+        return bool(self.manifests) or any(self.failure(step) is not None for step in STEPS)
+
     def _manifest(self, step: Step) -> Manifest | None:
         try:
             return self.store.manifest(step.table.name, self.day)

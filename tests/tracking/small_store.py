@@ -58,9 +58,9 @@ def make_day(config: Config, day: datetime.date) -> None:
     _make_data(config, day)
     bundle = make_model(config, day)
     _decide(config, day, bundle)
-    before = str(plus(day, 1))
-    scores = {"score_day": before, "model_day": str(FIRST), "map_day": str(FIRST), "rejects": 1, "lines": 31}
-    raw = f"raw/requests/{before}/part-0.tsv"
+    ahead = str(plus(day, 1))
+    scores = {"score_day": ahead, "model_day": str(FIRST), "map_day": str(FIRST), "rejects": 1, "lines": 31}
+    raw = f"raw/requests/{ahead}/part-0.tsv"
     commit(config, "scores", day, scores, rows=30, inputs={raw: "9:ab"}, files={"scores.parquet": b"scores" * 5})
 
 

@@ -160,10 +160,14 @@ def test_a_day_without_a_model_becomes_one_with_it_once_that_is_made(
 
 def test_a_later_word_about_a_day_is_put_into_its_run(tracked: Config, address: str, client: Any) -> None:
     send(tracked, address)
+    assert "pnn_gluon.failed" not in runs(client)[str(SECOND)].data.tags
     matured = {"model_day": str(FIRST), "summary": {**SUMMARY, "pcoc": 0.9}, "reliability": [], "day": str(FIRST)}
     commit(tracked, "reevaluations", SECOND, matured)
+    open_store(tracked).record_failure("published", SECOND, "OSError: the server is away")
     send(tracked, address, [SECOND])
-    assert runs(client)[str(SECOND)].data.metrics["matured.pcoc"] == 0.9
+    run = runs(client)[str(SECOND)]
+    assert run.data.metrics["matured.pcoc"] == 0.9
+    assert run.data.tags["pnn_gluon.failed"] == "publish"
 
 
 def test_an_mlflow_that_is_away_fails_nothing_and_is_told_the_next_time(
@@ -266,7 +270,7 @@ def test_a_killed_call_leaves_its_days_to_the_next(tracked: Config, address: str
     from pnn_gluon.tracking import mlflow_tracker
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlflow_tracker.MlflowClient, "log_text", _raising(KeyboardInterrupt()))
+        patch.setattr(mlflow_tracker.MlflowClient, "log_artifacts", _raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             send(tracked, address, [FIRST])
     assert send(tracked, address, [SECOND]).sent == [str(FIRST), str(SECOND)]

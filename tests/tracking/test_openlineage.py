@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
 from pnn_gluon.config import Config
+from pnn_gluon.days import plus
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.tracking.telling import Told, tell
 from tests.jobs.small_pipeline import tree
@@ -214,6 +215,13 @@ def test_events_go_to_a_file_one_a_line(tracked: Config, tmp_path: Path) -> None
     assert len(found) == 2 * 8
     for event in found:
         conforms(event)
+
+
+def test_a_day_of_which_there_is_nothing_is_said(
+    tracked: Config, catalogue: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert events(tracked, catalogue, [plus(SECOND, 1)]) == []
+    assert "track 2026-11-03: nothing of this day is in the store" in caplog.text
 
 
 def test_a_damaged_manifest_is_left_out_and_said(
