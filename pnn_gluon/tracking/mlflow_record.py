@@ -51,8 +51,11 @@ _SMALL = (
 )
 """Files by table and name, and what they are called in the run."""
 
-_LONGEST = 500
-"""Characters of a parameter; some servers take no more."""
+_LONGEST, _LONGEST_KEY = 500, 250
+"""Characters of a parameter or tag, and of a name; some servers take no more."""
+
+_NO_METRICS = {"reasons"}
+"""Of the details of rows: how many lines were set aside by reason, which may be any text; the manifest has them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +127,8 @@ def _short(value: Any) -> str:
 
 
 def _key(name: str) -> str:
-    """A name with the characters that MLflow takes."""
-    return re.sub(r"[^\w./ :-]", "_", name)
+    """A name as MLflow takes it; values of fields, of which slices are named, may be anything."""
+    return re.sub(r"[^\w. :-]", "_", name)[:_LONGEST_KEY]
 
 
 def _metrics(tracked: TrackedDay) -> Iterator[tuple[tuple[str, int], float]]:
@@ -133,7 +136,7 @@ def _metrics(tracked: TrackedDay) -> Iterator[tuple[tuple[str, int], float]]:
     scores, check = tracked.partition(SCORES), tracked.partition(CHECKS)
     evaluation, matured = tracked.partition(EVALUATIONS), tracked.partition(REEVALUATIONS)
     told: dict[str, Any] = {
-        "rows": {} if rows is None else dataclasses.asdict(rows.details),
+        "rows": {} if rows is None else _without(rows.details.to_json(), _NO_METRICS),
         "scores": {} if scores is None else {"rows": scores.rows, "rejects": scores.details.rejects},
         "checks": {} if check is None else {"findings": len(check.details.findings)},
         "calibration": {} if bundle is None else bundle.details.summary,
@@ -170,13 +173,17 @@ def _numbers(told: Any, name: str = "") -> Iterator[tuple[str, float]]:
             yield from _numbers(value, f"{name}.{key}" if name else str(key))
 
 
+def _without(told: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in names}
+
+
 def _history(tracked: TrackedDay) -> Iterator[tuple[tuple[str, int], float]]:
     """How training went, an epoch a step."""
     model = tracked.partition(MODELS)
     for number, epoch in enumerate(() if model is None else model.details.history):
         if isinstance(epoch, Mapping):
             step = int(epoch.get("epoch", number))
-            for name, value in _numbers({key: value for key, value in epoch.items() if key != "epoch"}):
+            for name, value in _numbers(_without(epoch, {"epoch"})):
                 yield (_key(f"training.{name}"), step), value
 
 

@@ -97,6 +97,9 @@ class MlflowTracker:
         for start in range(0, len(metrics), AT_ONCE):
             self._client.log_batch(name, metrics=metrics[start : start + AT_ONCE])
         self._put_files(name, record.files)
+        for tag in run.data.tags:
+            if tag.startswith(PREFIX) and tag not in {*record.tags, SENT}:
+                self._client.delete_tag(name, tag)
         tags = [RunTag(key, value) for key, value in {**record.tags, SENT: record.name}.items()]
         self._client.set_terminated(name, "FINISHED", end_time=at)
         self._client.log_batch(name, tags=tags)

@@ -168,6 +168,17 @@ def test_a_later_word_about_a_day_is_put_into_its_run(tracked: Config, address: 
     run = runs(client)[str(SECOND)]
     assert run.data.metrics["matured.pcoc"] == 0.9
     assert run.data.tags["pnn_gluon.failed"] == "publish"
+    open_store(tracked).clear_failure("published", SECOND)
+    send(tracked, address, [SECOND])
+    assert "pnn_gluon.failed" not in runs(client)[str(SECOND)].data.tags
+
+
+def test_slices_are_told_whatever_the_values_of_fields_are(tracked: Config, address: str, client: Any) -> None:
+    slices = {f"site=http://a//../b?{'c' * 300}": {"difference": 0.25}, "site=ü ∞": {"difference": 0.5}}
+    commit(tracked, "gates", FIRST, {"accepted": True, "reasons": [], "measures": {"slices": slices}})
+    assert send(tracked, address, [FIRST]) == Told([str(FIRST)], [])
+    metrics = runs(client)[str(FIRST)].data.metrics
+    assert sorted(value for name, value in metrics.items() if name.startswith("gate.slices.site_")) == [0.25, 0.5]
 
 
 def test_an_mlflow_that_is_away_fails_nothing_and_is_told_the_next_time(
