@@ -88,8 +88,12 @@ MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""What MLflow reads of the environment, unless it is set: a server that is away holds up nothing for long."""
+"""What MLflow reads of the environment, unless it is set.
+
+A server that is away holds up nothing for long, nobody else is told, and the JSON of the command is alone.
+"""
 
 
 def _mlflow(config: Config, address: str, notes: Notes, again: bool) -> Tracker:

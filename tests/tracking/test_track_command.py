@@ -36,7 +36,8 @@ def test_the_command_tells_those_of_the_configuration(tmp_path: Path, monkeypatc
         monkeypatch.setenv("LINEAGE_URL", catalogue.address(""))
         done = run("--config", config.path, "--day", f"{FIRST}..{SECOND}")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout.splitlines()[-1])
+    (line,) = done.stdout.splitlines()
+    told = json.loads(line)
     assert (told["step"], told["day"], told["status"]) == ("track", str(SECOND), "done")
     assert told["details"]["mlflow"]["sent"] == [str(FIRST), str(SECOND)]
     assert (tmp_path / "p" / "to" / "mlflow.db").is_file()
