@@ -11,7 +11,6 @@ from jobs.running import Build, Outcome, Work, run_step
 from jobs.signature import Signature, refusal
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError, InputError
-from pnn_gluon.evaluation.report import METRIC_FORMATS, metric_text
 from pnn_gluon.pipeline.details import ApprovalDetails, GateDetails
 from pnn_gluon.pipeline.inputs import Need
 from pnn_gluon.pipeline.opening import open_store
@@ -20,6 +19,7 @@ from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import mending_command, step
 from pnn_gluon.pipeline.tables import APPROVAL_FILE, APPROVALS, BUNDLES, GATES, OVERRIDES
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.report.day_report import METRIC_FORMATS, metric_text
 
 log = logging.getLogger(__name__)
 

@@ -151,6 +151,7 @@ class _Run:
 
     def _make(self, inputs: Inputs, reading: Reading, wait: bool) -> tuple[Manifest, str]:
         """Make the day, unless the process that was waited for has made it."""
+        started = time.monotonic()
         with self._store.staging(self._table, self._day, wait) as folder:
             inputs, reading = self._as_it_is_now(inputs, reading)
             if wait and (manifest := self._standing(inputs, reading)) is not None:
@@ -170,7 +171,15 @@ class _Run:
                 details=built.to_json(),
             )
         self._store.drop_scratch(self._table, self._day)
+        self._note_seconds(manifest, time.monotonic() - started)
         return manifest, "done"
+
+    def _note_seconds(self, manifest: Manifest, seconds: float) -> None:
+        """For the report; the day is made, whether or not that can be written."""
+        try:
+            self._store.note_seconds(manifest, seconds)
+        except OSError as error:
+            self._say(f"the report will not show how long it took: {error}")
 
     def _as_it_is_now(self, inputs: Inputs, reading: Reading) -> tuple[Inputs, Reading]:
         """What was read, or what is there now if an input changed before the day's lock was had."""

@@ -421,6 +421,12 @@ class EvaluationConfig(Section):
     min_clicks: Annotated[int, Field(ge=2, le=500)] = 10
 
 
+class ReportConfig(Section):
+    """What the page of a day shows: `trend_days` is the number of days before it whose numbers stand beside its own."""
+
+    trend_days: Annotated[int, Field(ge=1, le=90)] = 13
+
+
 Level: TypeAlias = Literal["fail", "warn", "off"]
 """What a finding of a check does: stop before training, tell, or nothing, since nobody looks."""
 
@@ -689,6 +695,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    report: ReportConfig = ReportConfig()
     checks: ChecksConfig = ChecksConfig()
     gate: GateConfig = GateConfig()
     approval: ApprovalConfig = ApprovalConfig()

@@ -10,7 +10,7 @@ import typer
 
 from jobs.airflow import local_airflow
 from jobs.airflow.homes import DEFAULT_CONFIGS, home_of
-from jobs.day_reports import day_reports, write_html
+from jobs.day_reports import day_reports, write_pages
 from jobs.generated_logs import generate
 from jobs.stopping import ends_at_once
 from jobs.terminal import console, step_progress
@@ -19,7 +19,7 @@ from pnn_gluon.atomic import write_atomically
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.evaluation.day_table import render_day_table
+from pnn_gluon.report.day_table import render_day_table
 
 if TYPE_CHECKING:
     from pnn_gluon.data.synthetic_options import SyntheticOptions
@@ -68,9 +68,7 @@ def run_demo(config: Config, work: Path) -> int:
     with local_airflow.database_only(home, configs) as database:
         status = watched(make)
     if status == 0:
-        page = work / "report.html"
-        write_html(config, wanted, page)
-        _show(config, wanted, page)
+        _show(config, wanted, write_pages(config, wanted, work / "report"))
     return status
 
 

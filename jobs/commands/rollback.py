@@ -52,7 +52,7 @@ def roll_back(
     clear: bool,
     signature: Signature = UNSIGNED,
 ) -> Iterator[Outcome]:
-    """Record the override of `day`, then promote, score and publish that day.
+    """Record the override of `day`, then promote, score, publish and report that day.
 
     The override is an input of promote like any other, so a rebuilt day decides the same again; it needs nothing that
     the day itself made. With `clear` the gate's own decision returns. Another process that promotes, scores or
@@ -70,7 +70,7 @@ def roll_back(
     if to is not None and to > day:
         raise ConfigError(f"--to {to}: after --day {day}; a day can only use models made up to it")
     yield run_step(_override(to), config, day, force=True, wait=True, work=Work(_recording(to, reason, signature)))
-    for name in ("promote", "score", "publish"):
+    for name in ("promote", "score", "publish", "report"):
         log.info("rollback %s: %s, after whoever is at work on it", day, name)
         yield run_step(step(name), config, day, wait=True)
 

@@ -326,6 +326,13 @@ class PublishedDetails(Details):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportDetails(Details):
+    """What stands at the top of the day's page."""
+
+    verdict: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OverrideDetails(Details):
     """The day whose model a person put in force, None when that was taken back; why, who and when (UTC)."""
 

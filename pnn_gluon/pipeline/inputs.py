@@ -196,9 +196,10 @@ class Beside(Input["Partition[D] | None"]):
 
 @dataclasses.dataclass(frozen=True)
 class IfThere(Input["Partition[D] | None"]):
-    """A table of the same day that need not be there."""
+    """A table of the same day that need not be there; with `waited` its step comes before all the same."""
 
     table: Table[D]
+    waited: bool = False
 
     def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
         """Read it, if it is there."""
@@ -207,11 +208,11 @@ class IfThere(Input["Partition[D] | None"]):
     @property
     def words(self) -> str:
         """What it is, for people."""
-        return f"`{self.table.name}`"
+        return f"`{self.table.name}`{' if there' if self.waited else ''}"
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
-        """The table, which is not waited for."""
-        return (Edge(self.table.name, needed=False),)
+        """The table."""
+        return (Edge(self.table.name, needed=self.waited),)
 
 
 @dataclasses.dataclass(frozen=True)

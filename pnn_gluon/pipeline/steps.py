@@ -6,6 +6,7 @@ what waits for yesterday, and the tables of the documents all follow from this t
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
@@ -45,11 +46,13 @@ from pnn_gluon.pipeline.tables import (
     PUBLISHED,
     RECALIBRATED,
     REEVALUATIONS,
+    REPORTS,
     ROWS,
     SAMPLES,
     SCORES,
     SHARDS,
     SKIPS,
+    Table,
     exports,
 )
 from pnn_gluon.queues import ETL, TRAINING
@@ -89,6 +92,21 @@ COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
 REFUSED_DAYS = RefusedDays("training.window_days")
 REFUSED_TO_CALIBRATE = RefusedDays("calibration.window_days")
 REFUSED_TO_GATE = RefusedDays("gate.window_days")
+
+REPORTED: tuple[Table[Any], ...] = (
+    ROWS,
+    SAMPLES,
+    CHECKS,
+    MAPS,
+    SHARDS,
+    EVALUATIONS,
+    MODELS,
+    BUNDLES,
+    GATES,
+    CHAMPIONS,
+    SCORES,
+)
+"""What a day's page is made of, in the order of the day; nothing of the way on which the day was published."""
 
 STEPS: tuple[Step, ...] = (
     Step(
@@ -218,6 +236,15 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(SCORES), Saved(PUBLISHED)),
         options=("publish.server", "publish.table", "publish.folder", "publish.port"),
         hours=1.0,
+    ),
+    Step(
+        "report",
+        REPORTS,
+        does="Show what the day's model is worth, on a page for people and as the same numbers in JSON.",
+        mend="Nothing waits for it. The same page without it: `pnn-gluon report`.",
+        group="scores",
+        inputs=(*(IfThere(table, waited=True) for table in REPORTED), Before(EVALUATIONS, "report.trend_days")),
+        options=("report",),
     ),
     Step(
         "reevaluate",

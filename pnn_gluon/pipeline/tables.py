@@ -21,6 +21,8 @@ PREDICTIONS_FILE = "predictions.parquet"
 METRICS_FILE = "metrics.json"
 SCORES_FILE = "scores.parquet"
 CSV_FILE = "scores.csv.gz"
+REPORT_FILE = "report.html"
+NUMBERS_FILE = "report.json"
 EXPORT_FILE = "export.json"
 OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
@@ -107,6 +109,11 @@ PUBLISHED = Table(
     "published",
     details.PublishedDetails,
     f"`{EXPORT_FILE}`: what a bidding system needs to fetch the scores and know that they are whole",
+)
+REPORTS = Table(
+    "reports",
+    details.ReportDetails,
+    f"`{REPORT_FILE}`: what the day's model is worth, for people; `{NUMBERS_FILE}`: the same numbers",
 )
 REEVALUATIONS = Table(
     "reevaluations",

@@ -359,6 +359,17 @@ class Store:
         if self._failure(table, day).exists():
             self._failure(table, day).unlink(missing_ok=True)
 
+    def note_seconds(self, manifest: Manifest, seconds: float) -> None:
+        """Remember on this machine how long it took to make a day; nothing that is made depends on it."""
+        write_atomically(self._seconds(manifest), json.dumps(round(seconds, 3)).encode())
+
+    def seconds(self, manifest: Manifest) -> float | None:
+        """How long it took to make a day, where this machine made it."""
+        try:
+            return float(self._seconds(manifest).read_text())
+        except (OSError, ValueError):
+            return None
+
     def raw_digests(self, kind: str, day: datetime.date) -> Path:
         """Where this machine may note what it knows of the raw files of a kind and day."""
         return self.local / _LOCAL_STATE / "raw" / f"{kind}-{day}.json"
@@ -366,6 +377,9 @@ class Store:
     def told(self, listener: str) -> Path:
         """The folder where this machine may note what it told somebody of the days."""
         return self.local / _LOCAL_STATE / "told" / listener
+
+    def _seconds(self, manifest: Manifest) -> Path:
+        return self.local / _LOCAL_STATE / "seconds" / f"{manifest.table}-{manifest.day}-{manifest.run}.json"
 
     def _failure(self, table: str, day: datetime.date) -> Path:
         return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"

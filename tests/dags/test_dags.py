@@ -85,7 +85,7 @@ def test_a_day_has_three_groups_whose_tasks_keep_their_names(dags: dict[str, Any
         "encode",
     }
     assert set(groups["model"].children) == {"evaluate", "train", "calibrate", "gate", "promote"}
-    assert set(groups["scores"].children) == {"wait_for_requests", "score", "publish"}
+    assert set(groups["scores"].children) == {"wait_for_requests", "score", "publish", "report"}
 
 
 @pytest.mark.parametrize("name", ["small_daily", "small_scores", "small_nightly"])

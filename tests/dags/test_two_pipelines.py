@@ -9,7 +9,7 @@ from jobs.airflow import dag_runner
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError
 from tests.dags.conftest import DAG_DAYS, fresh_copy
-from tests.jobs.small_pipeline import DAILY, build, tree
+from tests.jobs.small_pipeline import UNPUBLISHED, build, tree
 
 DAY = DAG_DAYS[0]
 
@@ -44,6 +44,6 @@ def test_a_day_of_one_is_no_day_of_the_other(ran: Config, dags: dict[str, Any], 
     assert states("other_daily") == ["success"]
     assert (tree(Path(ran.store_root)), states("small_daily")) == (before, runs)
     by_hand = fresh_copy(other, tmp_path)
-    build(by_hand, [DAY], DAILY[:-1])
+    build(by_hand, [DAY], UNPUBLISHED)
     made = tree(Path(other.store_root))
     assert tree(Path(by_hand.store_root)) == {name: made[name] for name in made if not name.startswith("published")}

@@ -16,6 +16,7 @@ from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import STEPS, step
 
 DAILY = tuple(each.name for each in STEPS if each.schedule == "daily")
+UNPUBLISHED = tuple(name for name in DAILY if name != "publish")
 NIGHTLY = tuple(each.name for each in STEPS if each.schedule == "nightly")
 FIRST = datetime.date(2026, 11, 1)
 DAYS = day_range(FIRST, plus(FIRST, 4))

@@ -151,7 +151,10 @@ def test_the_process_prints_days_and_a_report_once(
     where = (str(five_days.path), str(TODAY))
     assert ask("days", *where, f"--last={DAYS[1]}")["days"][-1]["day"] == str(DAYS[1])
     report = ask("report", *where)
-    assert report["html"] == html_of(five_days, DAYS)
+    assert report["html"] == html_of(five_days, DAYS, lambda day: f"?first={day}&last={day}")
+    alone = ask("report", *where, f"--first={DAYS[2]}", f"--last={DAYS[2]}")
+    assert alone["html"] == html_of(five_days, [DAYS[2]], index=f"?last={DAYS[2]}")
+    assert f'href="?last={DAYS[2]}"' in alone["html"]
     assert ask("report", *where, f"--known={report['name']}") == {"name": report["name"], "html": None}
 
 

@@ -31,7 +31,7 @@ def manifest(config: Config, table: str, day: datetime.date) -> Manifest:
 def test_rollback_puts_another_days_model_in_force_scores_again_and_is_remembered(built: Config) -> None:
     before = manifest(built, "scores", LAST).run
     outcomes = list(roll_back(built, LAST, DAYS[1], "bad campaign data", False))
-    assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish"]
+    assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish", "report"]
     champion = manifest(built, "champions", LAST)
     assert champion.details["model_day"] == str(DAYS[1])
     assert (champion.details["decision"], champion.details["reason"]) == ("override", "bad campaign data")

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.day_reports import day_reports, write_html
+from jobs.day_reports import day_reports, write_html, write_pages
 from jobs.running import run_step
 from jobs.steps.train_network import _validation
 from jobs.steps.train_trees import _log_loss
@@ -133,6 +133,49 @@ def test_a_report_of_days_without_data_is_an_error_and_writes_nothing(five_days:
         with pytest.raises(InputError, match="nothing to report: no day from 2026-12-01 to 2026-12-01 was evaluated"):
             make()
     assert not page.exists()
+
+
+def test_the_report_of_a_day_is_a_step_whose_page_and_numbers_tell_what_the_others_found(five_days: Config) -> None:
+    made, store = manifest(five_days, "reports"), open_store(five_days)
+    told = json.loads((store.folder(made) / "report.json").read_text())
+    assert told["report"]["summary"]["auc"] == manifest(five_days, "evaluations").details["summary"]["auc"]
+    assert [day["day"] for day in told["trend"]] == [str(day) for day in DAYS[:3]]
+    assert told["scores"]["model_day"] == manifest(five_days, "scores").details["model_day"]
+    assert {each["step"]: each["run"] for each in told["lineage"]}["train"] == manifest(five_days, "models").run
+    page = (store.folder(made) / "report.html").read_text()
+    assert all(sentence in page for sentence in made.details["verdict"])
+
+
+def test_a_report_that_is_made_again_is_the_same_to_the_byte(built: Config) -> None:
+    before = manifest(built, "reports").run
+    assert (run_step(step("report"), built, DAY).status, run_step(step("report"), built, DAY, force=True).run) == (
+        "skipped",
+        before,
+    )
+
+
+def test_an_option_of_the_report_says_how_many_days_its_page_shows(built: Config) -> None:
+    config = changed(built, "[publish]", "[report]\ntrend_days = 1\n[publish]")
+    run_step(step("report"), config, DAY)
+    told = json.loads((open_store(config).folder(manifest(config, "reports")) / "report.json").read_text())
+    assert [day["day"] for day in told["trend"]] == [str(DAYS[1]), str(DAY)]
+
+
+def test_pages_of_several_days_lie_in_a_folder_and_say_what_differs_and_how_long_it_took(
+    built: Config, tmp_path: Path
+) -> None:
+    run_step(step("evaluate"), built, DAY, force=True)
+    index = write_pages(built, DAYS, tmp_path / "pages")
+    assert {path.name for path in index.parent.iterdir()} == {
+        "index.html",
+        *(f"{day}.{kind}" for day in DAYS for kind in ("html", "json")),
+    }
+    assert f'<a href="{DAY}.html">' in index.read_text()
+    page = (index.parent / f"{DAY}.html").read_text()
+    assert f"Against {DAYS[1]}" in page
+    assert "Seconds" in page
+    write_html(built, [DAY], tmp_path / "one.html", DAYS[0])
+    assert f"Against {DAYS[0]}" in (tmp_path / "one.html").read_text()
 
 
 def test_a_gate_without_rows_keeps_the_champion_in_words(built: Config, monkeypatch: pytest.MonkeyPatch) -> None:

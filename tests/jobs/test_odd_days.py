@@ -14,9 +14,9 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.store.manifest import Manifest
 from tests.jobs.odd_days import day, lines, odd_pipeline, requests, with_own_table, write
-from tests.jobs.small_pipeline import DAILY, NIGHTLY, state_words
+from tests.jobs.small_pipeline import DAILY, NIGHTLY, UNPUBLISHED, state_words
 
-STEPS = DAILY[:-1]
+STEPS = UNPUBLISHED
 """All but publish, which a test of its own covers."""
 
 ODD = ("no_clicks", "only_clicks", "one_row", "no_rows", "no_files", "few_clicks")

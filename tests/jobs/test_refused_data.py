@@ -17,9 +17,9 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import step
 from tests.jobs.odd_days import day, lines, odd_pipeline, with_own_table, write
-from tests.jobs.small_pipeline import DAILY, tree
+from tests.jobs.small_pipeline import UNPUBLISHED, tree
 
-STEPS = DAILY[:-1]
+STEPS = UNPUBLISHED
 """All but publish."""
 
 REASON = "site: 100 % of the rows have no value, 0 % before (limit 0)"

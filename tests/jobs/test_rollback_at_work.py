@@ -44,7 +44,7 @@ def test_a_rollback_waits_for_whoever_is_at_work(built: Config, table: str) -> N
         assert rollback.is_alive()
     rollback.join(60)
     logger.removeHandler(listening)
-    assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish"]
+    assert [outcome.step for outcome in outcomes] == ["rollback", "promote", "score", "publish", "report"]
     assert outcomes[2].details["model_day"] == str(DAYS[1])
 
 

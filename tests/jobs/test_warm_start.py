@@ -20,7 +20,7 @@ from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.growth import warm_start
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import DAILY, DAYS, build
+from tests.jobs.small_pipeline import DAILY, DAYS, UNPUBLISHED, build
 
 TRAINING = DAILY[: DAILY.index("train") + 1]
 
@@ -138,7 +138,7 @@ def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Con
 
 
 def test_a_warm_start_from_a_model_of_another_kind_is_refused_with_what_to_do(warm: Config) -> None:
-    build(warm, DAYS[:2], DAILY[:-1])
+    build(warm, DAYS[:2], UNPUBLISHED)
     other = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', 'name = "lr"'))
     with pytest.raises(InputError, match=r"expected to go on from a model 'lr', found 'fm'.*warm_start = false"):
         run_step(step("train"), other, DAYS[1])

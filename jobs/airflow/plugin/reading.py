@@ -6,6 +6,7 @@ that was run; `made` is about the step of --step and the day of --run.
 """
 
 import argparse
+import datetime
 import json
 import sys
 from typing import Any
@@ -55,7 +56,13 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     from jobs.day_reports import html_of, made_from
 
     name = made_from(config, days)
-    return {"name": name, "html": None if name == options.known else html_of(config, days)}
+    html = None if name == options.known else html_of(config, days, _address, index=f"?last={days[-1]}")
+    return {"name": name, "html": html}
+
+
+def _address(day: datetime.date) -> str:
+    """Of the page of a day, from the page of several."""
+    return f"?first={day}&last={day}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pnn_gluon.evaluation.metrics import ClickMetrics
-from pnn_gluon.evaluation.report import DayReport, render_report
+from pnn_gluon.report.day_report import DayReport
+from pnn_gluon.report.pages import render_index
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -56,7 +57,7 @@ DAYS = [day(1, model_day=None), day(2), day(3, gate="refused", reasons=("pcoc: 1
 
 
 def test_report_holds_days_numbers_and_the_gate():
-    texts = Page(render_report("Daily report", DAYS)).texts
+    texts = Page(render_index("Daily report", DAYS)).texts
     for report in DAYS:
         summary = report.summary
         for expected in (
@@ -74,37 +75,35 @@ def test_report_holds_days_numbers_and_the_gate():
     assert "2026-10-02" in texts
 
 
-def test_reliability_table_is_that_of_the_last_day():
-    texts = Page(render_report("Daily report", DAYS)).texts
+def test_the_reliability_is_that_of_the_last_day():
+    texts = Page(render_index("Daily report", DAYS)).texts
     assert "Reliability on 2026-11-03" in texts
-    for row in DAYS[-1].reliability:
-        assert f"{row['mean_probability']:.6f}" in texts
 
 
 def test_text_is_escaped_everywhere():
     evil = "<script>alert('x')</script>"
-    html = render_report(evil, [day(1, model_day=evil, gate=evil, reasons=(evil,)), day(2)])
+    html = render_index(evil, [day(1, model_day=evil, gate=evil, reasons=(evil,)), day(2)])
     assert "<script" not in html
     assert Page(html).texts.count(evil) == 5  # title twice, model day, gate, reason
 
 
 def test_day_names_are_escaped_in_the_chart():
     summary = day(1).summary
-    html = render_report("Days", [DayReport("<b>&", None, summary), DayReport("2026", None, summary)])
+    html = render_index("Days", [DayReport("<b>&", None, summary), DayReport("2026", None, summary)])
     assert "<b>" not in html
     assert Page(html).texts.count("<b>&") >= 2  # table and axis
 
 
 def test_report_stands_alone_and_its_references_resolve():
-    page = Page(render_report("Daily report", DAYS))
+    page = Page(render_index("Daily report", DAYS))
     assert len(page.ids) == len(set(page.ids))
     assert page.references
     assert all(reference.removeprefix("#") in page.ids for reference in page.references)
 
 
 def test_charts_follow_the_colour_scheme_and_are_named():
-    html = render_report("Daily report", DAYS)
-    assert html.count('<svg role="img" aria-label="') == 2
+    html = render_index("Daily report", DAYS)
+    assert html.count('<svg role="img" aria-label="') == 4
     assert html.count("var(--mark)") > 2
     charts = html[html.index("<svg") :]
     assert "#ffffff" not in charts
@@ -114,38 +113,51 @@ def test_charts_follow_the_colour_scheme_and_are_named():
 def test_rendering_again_gives_the_same_bytes_whatever_the_user_style():
     import matplotlib
 
-    first = render_report("Daily report", DAYS)
+    first = render_index("Daily report", DAYS)
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
-        assert render_report("Daily report", DAYS) == first
+        assert render_index("Daily report", DAYS) == first
 
 
 def test_another_process_gives_the_same_bytes():
     code = (
-        "import hashlib; from pnn_gluon.evaluation.report import DayReport, render_report;"
+        "import hashlib; from pnn_gluon.report.pages import DayReport, render_index;"
         "days = [DayReport(f'2026-11-0{n}', None, {'auc': 0.7 + n / 100, 'pcoc': 1.0}) for n in (1, 2, 3)];"
-        "print(hashlib.sha256(render_report('T', days).encode()).hexdigest())"
+        "print(hashlib.sha256(render_index('T', days).encode()).hexdigest())"
     )
     days = [DayReport(f"2026-11-0{n}", None, {"auc": 0.7 + n / 100, "pcoc": 1.0}) for n in (1, 2, 3)]
-    here = hashlib.sha256(render_report("T", days).encode()).hexdigest()
+    here = hashlib.sha256(render_index("T", days).encode()).hexdigest()
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert there.stdout.strip() == here
 
 
 @pytest.mark.parametrize("days", [[], [DayReport("2026-11-01", None, {"rows": 0, "auc": None})]])
 def test_report_without_days_or_numbers_says_so(days):
-    texts = Page(render_report("Daily report", days)).texts
+    texts = Page(render_index("Daily report", days)).texts
     assert ("–" in texts) if days else ("No days" in texts)
 
 
-def test_bins_without_clicks_leave_an_empty_chart_and_a_full_table():
-    metrics = ClickMetrics().update(np.zeros(50), np.full(50, -2.0), np.full(50, 0.12))
-    texts = Page(render_report("T", [DayReport("2026-11-01", None, metrics.summary(), metrics.reliability())])).texts
-    assert "0.120000" in texts
+def test_each_day_links_to_its_page_where_it_has_one():
+    links = {report.day: f"{report.day}.html" for report in DAYS}
+    assert sorted(links.values()) == sorted(
+        reference for reference in Page(render_index("T", DAYS, links)).references if not reference.startswith("#")
+    )
+
+
+def test_a_number_that_is_worse_than_a_constant_or_off_is_marked_and_its_interval_shown():
+    bounds = {"normalized_entropy": {"low": 1.01, "high": 1.05}, "pcoc": {"low": 0.7, "high": 0.9}}
+    wrong = DayReport("2026-11-01", None, {"normalized_entropy": 1.03, "pcoc": 0.8}, intervals=bounds)
+    texts = Page(render_index("T", [wrong])).texts
+    for expected in ("1.0100 to 1.0500", "worse than a constant click rate", "fewer clicks predicted than came"):
+        assert expected in texts
+    right = DayReport(
+        "2026-11-01", None, {"normalized_entropy": 0.9, "pcoc": 0.8}, intervals={"pcoc": {"low": 0.7, "high": 1.1}}
+    )
+    assert right.remarks() == {}
 
 
 def test_importing_the_report_does_not_import_what_draws_it():
     code = (
-        "import sys, pnn_gluon.evaluation.report, pnn_gluon.evaluation.day_table, pnn_gluon.evaluation.gate,"
+        "import sys, pnn_gluon.report.pages, pnn_gluon.report.day_table, pnn_gluon.evaluation.gate,"
         " pnn_gluon.evaluation.calibration;"
         "print([m for m in ('matplotlib', 'jinja2', 'rich', 'scipy', 'sklearn', 'mxnet') if m in sys.modules])"
     )

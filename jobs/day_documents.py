@@ -1,0 +1,172 @@
+"""What the page of a day shows, from the partitions of the day."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from jobs.day_decision import day_decision
+from pnn_gluon.pipeline.details import EvaluationDetails
+from pnn_gluon.pipeline.partition import Partition
+from pnn_gluon.pipeline.steps import REPORTED, maker
+from pnn_gluon.pipeline.tables import (
+    BUNDLES,
+    CHAMPIONS,
+    CHECKS,
+    EVALUATIONS,
+    GATES,
+    MODELS,
+    ROWS,
+    SAMPLES,
+    SCORES,
+    SHARDS,
+    D,
+    Table,
+)
+from pnn_gluon.report.day_document import DayDocument, Lineage, Volume
+from pnn_gluon.report.day_report import DayReport
+from pnn_gluon.secrets_masking import masked
+
+
+class Parts(Protocol):
+    """A day, table by table."""
+
+    def __call__(self, table: Table[D]) -> Partition[D] | None:
+        """A table of the day; None where it was never made."""
+
+
+def day_report(day: str, parts: Parts, matured_pcoc: float | None = None) -> DayReport | None:
+    """A day as a row among others; None for one that was not evaluated.
+
+    Args:
+        day: The day.
+        parts: What was made of it.
+        matured_pcoc: PCOC by the labels that came later.
+    """
+    evaluation, rows, check = parts(EVALUATIONS), parts(ROWS), parts(CHECKS)
+    if evaluation is None or rows is None:
+        return None
+    details, gate = evaluation.details, parts(GATES)
+    decision = day_decision(gate, parts(CHAMPIONS))
+    counts = {"rows": rows.rows, "positives": rows.details.positives}
+    new_values = details.new_values or {}  # stores of earlier releases have no such slice and no notes
+    new = {f"new_{name}": new_values.get(name) for name in ("rows", "pcoc")}
+    refused = () if gate is None else gate.details.reasons
+    return DayReport(
+        day=day,
+        model_day=details.model_day,
+        summary={**(details.summary or counts), **new, "matured_pcoc": matured_pcoc},
+        intervals=details.intervals or {},
+        reliability=details.reliability,
+        gate=decision.word,
+        reasons=[*([decision.told] if decision.told else []), *refused],
+        notes=_notes(parts),
+        checks=() if check is None else check.details.findings,
+    )
+
+
+def _notes(parts: Parts) -> list[str]:
+    evaluation, bundle, gate = parts(EVALUATIONS), parts(BUNDLES), parts(GATES)
+    found = {
+        "evaluate": () if evaluation is None else evaluation.details.notes or (),
+        "calibrate": () if bundle is None or bundle.kept is not None else bundle.details.notes,
+        "gate": () if gate is None else gate.details.measures.get("notes", ()),
+    }
+    return [f"{step}: {note}" for step, notes in found.items() for note in notes]
+
+
+def day_document(
+    pipeline: str, day: str, parts: Parts, earlier: Sequence[Partition[EvaluationDetails]]
+) -> DayDocument | None:
+    """The page of a day; None for one that was not evaluated.
+
+    Args:
+        pipeline: Its name.
+        day: The day.
+        parts: What was made of it.
+        earlier: Evaluations of days before, oldest first.
+    """
+    report = day_report(day, parts)
+    if report is None:
+        return None
+    model, bundle, gate, evaluation = parts(MODELS), parts(BUNDLES), parts(GATES), parts(EVALUATIONS)
+    assert evaluation is not None
+    return DayDocument(
+        pipeline=pipeline,
+        report=report,
+        trend=[*map(_in_trend, earlier), _in_trend(evaluation)],
+        brier_parts=evaluation.details.brier_parts or {},
+        auc_by=evaluation.details.auc_by or {},
+        candidate_day=None if bundle is None or bundle.kept is not None else bundle.details.model_day,
+        measures={} if gate is None else gate.details.measures,
+        history=[] if model is None or model.kept is not None else list(_rounds(model.details.history)),
+        volumes=list(_volumes(parts)),
+        rejects={} if (rows := parts(ROWS)) is None else rows.details.reasons,
+        scores=_scores(parts),
+        lineage=[_lineage(made) for table in REPORTED if (made := parts(table)) is not None],
+    )
+
+
+def _rounds(history: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    """The epochs of a network as they are; of trees, which have a number for each, the same form."""
+    for at, each in enumerate(history):
+        yield each if isinstance(each, Mapping) else {"epoch": at, "loss": None, "validation": float(each)}
+
+
+def _in_trend(evaluation: Partition[EvaluationDetails]) -> DayReport:
+    details = evaluation.details
+    return DayReport(
+        day=str(evaluation.day),
+        model_day=details.model_day,
+        summary=details.summary or {},
+        intervals=details.intervals or {},
+    )
+
+
+def _volumes(parts: Parts) -> Iterator[Volume]:
+    rows, sample, shards, scores = parts(ROWS), parts(SAMPLES), parts(SHARDS), parts(SCORES)
+    if rows is not None:
+        told = rows.details
+        of_lines = {"lines": told.lines, "rejects": told.rejects, "of other days": told.other_days}
+        yield from (Volume(step="ingest", what=what, rows=count) for what, count in of_lines.items())
+        yield from (Volume(step="ingest", what=w, rows=n) for w, n in (("rows", told.rows), ("clicks", told.positives)))
+    if sample is not None and sample.kept is None:
+        for what in ("train", "calibrate", "gate", "dropped"):
+            yield Volume(step="sample", what=what, rows=getattr(sample.details, what))
+    if shards is not None and shards.kept is None:
+        for share in ("train", "calibrate"):
+            days = shards.details.rows.values()
+            yield Volume(step="encode", what=f"{share}, all days", rows=sum(each.get(share, 0) for each in days))
+    if scores is not None and scores.kept is None:
+        yield Volume(step="score", what="lines", rows=scores.details.lines)
+        yield Volume(step="score", what="rejects", rows=scores.details.rejects)
+        yield Volume(step="score", what="scores", rows=scores.rows)
+
+
+def _scores(parts: Parts) -> dict[str, Any] | None:
+    """What was scored for the day after; None where nothing was."""
+    scores = parts(SCORES)
+    if scores is None or scores.kept is not None:
+        return None
+    details = scores.details
+    return {
+        "score_day": details.score_day,
+        "model_day": details.model_day,
+        "state": details.state,
+        "why": None if details.why is None else masked(details.why),
+        "rows": scores.rows,
+        "rejects": details.rejects,
+    }
+
+
+def _lineage(made: Partition[Any]) -> Lineage:
+    manifest = made.manifest
+    step = maker(manifest.table)
+    return Lineage(
+        step=manifest.table if step is None else step.name,
+        table=manifest.table,
+        run=manifest.run,
+        rows=manifest.rows,
+        made_by=manifest.made_by,
+        options=manifest.options or {},
+        inputs=manifest.inputs,
+        kept=made.kept,
+    )

@@ -1,0 +1,102 @@
+"""The pages: one for a day, one for several; each an HTML file that needs nothing else, the same bytes every time."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from pnn_gluon.report.charts import (
+    drift_chart,
+    importance_chart,
+    learning_chart,
+    pairs_chart,
+    reliability_chart,
+    trend_charts,
+)
+from pnn_gluon.report.day_document import DayDocument
+from pnn_gluon.report.day_report import METRIC_FORMATS, DayReport, interval_text, metric_text
+from pnn_gluon.report.difference import Difference
+
+_STYLES_OF_WORDS = {"accepted": "accepted", "approved": "accepted", "refused": "refused", "rejected": "refused"}
+
+
+def render_index(title: str, days: Sequence[DayReport], links: Mapping[str, str] | None = None) -> str:
+    """Several days: a table, the way of their numbers, the reliability of the last one.
+
+    Text is escaped; charts are inline SVG that follows the light or dark scheme of the reader; equal arguments give
+    equal bytes with the same versions of matplotlib and jinja2.
+
+    Args:
+        title: Of the page.
+        days: In the order in which they are shown.
+        links: By day the address of its own page.
+    """
+    last = days[-1] if days else None
+    return _render(
+        "index.html.j2",
+        title=title,
+        days=days,
+        links=links,
+        formats=METRIC_FORMATS,
+        trend=_safe(trend_charts(days)),
+        reliability=_safe([reliability_chart(last.reliability)])[0] if last and last.reliability else "",
+    )
+
+
+def render_day(
+    title: str,
+    page: DayDocument,
+    index: str = "",
+    difference: Difference | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> str:
+    """One day: see `DayDocument`; escaped, and the same bytes every time, as `render_index` says.
+
+    Args:
+        title: Of the page.
+        page: What is shown.
+        index: The address of the page of several days.
+        difference: To another day.
+        seconds: How long each step took, by its name.
+    """
+    report, explained = page.report, page.explanation or {}
+    pairs = explained.get("pairs")
+    charts = {
+        "reliability": reliability_chart(report.reliability, page.reliability_before) if report.reliability else "",
+        "learning": learning_chart(page.history),
+        "importance": importance_chart(explained.get("importance") or ()),
+        "pairs": pairs_chart(pairs["fields"], pairs["strength"]) if pairs else "",
+        "drift": drift_chart(report.checks),
+    }
+    return _render(
+        "day.html.j2",
+        title=title,
+        page=page,
+        index=index,
+        difference=difference,
+        seconds=seconds,
+        worst=[each for each in page.slices if each["found"]],
+        trend=_safe(trend_charts(page.trend)),
+        **dict(zip(charts, _safe(list(charts.values())), strict=True)),
+    )
+
+
+def _safe(charts: Sequence[str]) -> list[Any]:
+    """Charts as they are: their text was escaped when they were drawn."""
+    from markupsafe import Markup
+
+    return [Markup(chart) for chart in charts]
+
+
+def _render(template: str, **values: Any) -> str:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = files(__package__)
+    environment = Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+    )
+    environment.filters |= {"metric": metric_text, "interval": interval_text}
+    return environment.get_template(template).render(styles=_STYLES_OF_WORDS, **values)
