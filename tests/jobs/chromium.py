@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ PATIENCE = 60.0
 class Tab:
     """One page and the frames in it."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket, self._numbers = socket, itertools.count(1)
+    def __init__(self, socket: ClientConnection, heard: Callable[[dict[str, Any]], object]) -> None:
+        self._socket, self._heard, self._numbers = socket, heard, itertools.count(1)
 
     def call(self, method: str, **parameters: Any) -> Any:
         number = next(self._numbers)
@@ -33,6 +33,7 @@ class Tab:
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
+            self._heard(answer)
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url=address)
@@ -85,8 +86,8 @@ def found() -> bool:
 
 
 @contextmanager
-def tab() -> Iterator[Tab]:
-    """A tab of a browser of its own, which ends with the block."""
+def tab(heard: Callable[[dict[str, Any]], object] = lambda event: None) -> Iterator[Tab]:
+    """A tab of a browser of its own, which ends with the block; `heard` gets its events while it is waited for."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server")
         command = ["chromium", *options, "--window-size=1400,900", "--remote-debugging-port=0"]
@@ -95,7 +96,7 @@ def tab() -> Iterator[Tab]:
         )
         try:
             with connect(_address(Path(folder)), max_size=None, proxy=None) as socket:
-                yield Tab(socket)
+                yield Tab(socket, heard)
         finally:
             browser.terminate()
             browser.wait(timeout=20)
