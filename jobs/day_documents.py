@@ -1,5 +1,6 @@
 """What the page of a day shows, from the partitions of the day."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from pnn_gluon.pipeline.tables import (
     CHECKS,
     EVALUATIONS,
     GATES,
+    METRICS_FILE,
     MODELS,
     ROWS,
     SAMPLES,
@@ -89,12 +91,17 @@ def day_document(
         return None
     model, bundle, gate, evaluation = parts(MODELS), parts(BUNDLES), parts(GATES), parts(EVALUATIONS)
     assert evaluation is not None
+    metrics = json.loads(
+        evaluation.content(METRICS_FILE) or b"{}"
+    )  # earlier releases had neither of what is read of it
     return DayDocument(
         pipeline=pipeline,
         report=report,
         trend=[*map(_in_trend, earlier), _in_trend(evaluation)],
         brier_parts=evaluation.details.brier_parts or {},
         auc_by=evaluation.details.auc_by or {},
+        slices=metrics.get("slices", ()),
+        reliability_before=metrics.get("reliability_before", ()),
         candidate_day=None if bundle is None or bundle.kept is not None else bundle.details.model_day,
         measures={} if gate is None else gate.details.measures,
         history=[] if model is None or model.kept is not None else list(_rounds(model.details.history)),

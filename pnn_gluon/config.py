@@ -413,12 +413,21 @@ class EvaluationConfig(Section):
     `cluster`: the field whose rows of one value depend on one another, such as the user: intervals, those of the gate
     too, then draw all rows of a value together. `auc_by`: fields within whose values AUC is told as well.
     `min_clicks`: rows with clicks, and without (or clusters with either), below which there are no intervals.
+    `slices`: fields whose values are looked at one by one, the `slice_values` with the most rows.
     """
 
     cluster: Name | None = None
     auc_by: tuple[Name, ...] = ()
     bootstrap_repeats: Annotated[int, Field(ge=10, le=10_000)] = 200
     min_clicks: Annotated[int, Field(ge=2, le=500)] = 10
+    slices: tuple[Name, ...] = ()
+    slice_values: Annotated[int, Field(ge=1, le=1000)] = 20
+
+    @model_validator(mode="after")
+    def _values_are_those_of_slices(self) -> Self:
+        if "slice_values" in self.model_fields_set and not self.slices:
+            raise ValueError("`slice_values` belongs to `slices`: name the fields")
+        return self
 
 
 class ReportConfig(Section):
@@ -774,8 +783,9 @@ class Config(Section):
             raise ValueError(f"calibration.segment: field {segment!r} has several values a row; name one that has one")
 
     def _check_evaluation(self, names: Sequence[str]) -> None:
-        cluster = self.evaluation.cluster
-        for option, name in [("cluster", cluster), *(("auc_by", name) for name in self.evaluation.auc_by)]:
+        told = self.evaluation
+        by = [(option, name) for option in ("auc_by", "slices") for name in getattr(told, option)]
+        for option, name in [("cluster", told.cluster), *by]:
             if name is None:
                 continue
             if name not in names:

@@ -76,6 +76,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ),
         (("[model]", '[evaluation]\ncluster = "c9"\n[model]'), "evaluation.cluster: no field 'c9'"),
         (("[model]", '[evaluation]\nauc_by = ["i1"]\n[model]'), "field 'i1' is numeric; expected a categorical field"),
+        (("[model]", '[evaluation]\nslices = ["i1"]\n[model]'), "field 'i1' is numeric; expected a categorical field"),
+        (("[model]", "[evaluation]\nslice_values = 3\n[model]"), "`slice_values` belongs to `slices`: name the fields"),
         (("[model]", "[training]\nl1 = 0.1\n[model]"), "l1 = 0.1 has no effect with optimizer 'adam'"),
         (("[model]", "[training]\nloss = 'squared'\n[model]"), "training.loss: unknown key"),
         (

@@ -1,10 +1,12 @@
 """Labelled rows scored through a bundle, and measured: the work that evaluate and reevaluate share."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobs.steps.slicing import Slicing
 from pnn_gluon.pipeline.details import EvaluationDetails
 from pnn_gluon.pipeline.tables import METRICS_FILE, PREDICTIONS_FILE
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pnn_gluon.evaluation.identity import Identities
     from pnn_gluon.evaluation.metrics import ClickMetrics
 
+SHOWN_SLICES = 3
+"""The worst, in the notes of the day."""
 PREDICTED = ["row_id", "label", "logit", "probability"]
 """Columns of the predictions."""
 
@@ -31,13 +35,17 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Pat
 
     `new_values` are the metrics of the rows with a value that the model's map does not have and scores as *other*.
     """
+    from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.day_metrics import DayMetrics
-    from pnn_gluon.evaluation.metrics import ClickMetrics
+    from pnn_gluon.evaluation.log_odds import sigmoid
+    from pnn_gluon.evaluation.metrics import ClickMetrics, Ece
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.serving.scoring import score_batches
     from pnn_gluon.store.tables import TableWriter
 
-    bundle, metrics, new_values = Bundle.load(bundle_folder), DayMetrics(), ClickMetrics()
+    bundle, metrics, new_values, before = Bundle.load(bundle_folder), DayMetrics(), ClickMetrics(), Ece()
+    slicing = Slicing.of(config, rows)
+    slices = slicing.empty()
     with (
         TableWriter(folder / PREDICTIONS_FILE) as writer,
         score_batches(bundle, config.engine, rows, _columns(config.evaluation)) as batches,
@@ -45,17 +53,32 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Pat
         for batch in batches:
             writer.write(batch.arrow().select(PREDICTED))
             measured = batch.columns["label"].to_numpy(), batch.logit, batch.probability, batch.calibrated_logit
-            metrics = metrics.update(*_units(config.evaluation, batch.columns), *measured)
+            unit, groups = _units(config.evaluation, batch.columns)
+            metrics = metrics.update(unit, groups, *measured)
+            slices = slices.update(slicing.where(batch), unit, measured[0].astype(float), *measured[2:])
+            before = before.update(measured[0], sigmoid(correct_sampling(batch.logit, bundle.card.rate)))
             new_values = new_values.update(*(values[batch.new_value] for values in measured))
     details = _told(bundle.card.model_day, metrics, new_values, config.evaluation)
-    text = json.dumps(details.to_json(), indent=1, sort_keys=True, allow_nan=False)
-    (folder / METRICS_FILE).write_text(text + "\n")
+    found = slices.told(config.evaluation.min_clicks)
+    details = dataclasses.replace(details, notes=[*(details.notes or ()), *_worst(found)])
+    told = {**details.to_json(), "slices": found, "reliability_before": before.table()}
+    (folder / METRICS_FILE).write_text(json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return Measured(metrics.clicks.rows, details, bundle.last_bits)
+
+
+def _worst(slices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The slices that are off the most, in words."""
+    return [
+        f"slice {each['by']} = {each['value']}: PCOC {each['pcoc']:.3f} ({each['low']:.3f} to {each['high']:.3f}) on "
+        f"{each['rows']:,} rows"
+        for each in slices[:SHOWN_SLICES]
+        if each["found"]
+    ]
 
 
 def _columns(evaluation: "EvaluationConfig") -> tuple[str, ...]:
     cluster = (evaluation.cluster,) if evaluation.cluster else ()
-    return tuple(dict.fromkeys(("row_id", "label", *cluster, *evaluation.auc_by)))
+    return tuple(dict.fromkeys(("row_id", "label", *cluster, *evaluation.auc_by, *evaluation.slices)))
 
 
 def _units(evaluation: "EvaluationConfig", columns: Mapping[str, Any]) -> "tuple[Identities, dict[str, Identities]]":

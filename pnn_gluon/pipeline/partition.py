@@ -77,6 +77,15 @@ class Partition(Generic[D_co]):
         """One of its files."""
         return self.folder / name
 
+    def content(self, name: str) -> bytes | None:
+        """The bytes of one small file, without looking at the others; None where there is none of this name.
+
+        Raises:
+            DamagedError: it is not what was written.
+        """
+        known = any(file.name == name for file in self.manifest.files)
+        return self._store.content(self.manifest, name) if known else None
+
     @property
     def whole(self) -> bool:
         """Whether all of its files are as they were written."""

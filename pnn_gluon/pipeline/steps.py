@@ -174,8 +174,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(ROWS), CHAMPION_BEFORE),
         options=("evaluation",),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "train",
@@ -254,8 +254,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(MATURED), InForceThen()),
         options=("calibration.maturity_days", "evaluation"),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
         schedule="nightly",
     ),
     Step(

@@ -78,7 +78,7 @@ SHARDS = Table(
 EVALUATIONS = Table(
     "evaluations",
     details.EvaluationDetails,
-    f"`{PREDICTIONS_FILE}`; `{METRICS_FILE}`: on all rows (with intervals), and on those with a value new to the model",
+    f"`{PREDICTIONS_FILE}`; `{METRICS_FILE}`: on all rows, on those with a value new to the model, on slices",
 )
 MODELS = Table(
     "models",

@@ -1,6 +1,7 @@
 """A day's numbers with their intervals, as the pipeline writes them."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ def details(config: Config, table: str = "evaluations") -> dict[str, Any]:
     found = open_store(config).manifest(table, DAY)
     assert found is not None
     return dict(found.details)
+
+
+def metrics(config: Config) -> dict[str, Any]:
+    """What stands beside the manifest."""
+    store = open_store(config)
+    found = store.manifest("evaluations", DAY)
+    assert found is not None
+    return dict(json.loads(store.content(found, "metrics.json")))
 
 
 def evaluated(config: Config, text: str, name: str = "evaluate") -> dict[str, Any]:
@@ -95,3 +104,28 @@ def test_more_repeats_move_the_bounds_a_little(built: Config) -> None:
     after = evaluated(built, "[evaluation]\nbootstrap_repeats = 1000")["intervals"]["pcoc"]
     assert after != before
     assert after == pytest.approx(before, rel=0.1)
+
+
+def test_slices_are_the_values_that_were_asked_for_the_largest_one_by_one(built: Config) -> None:
+    told = evaluated(built, '[evaluation]\nslices = ["c9", "c6"]\nslice_values = 2')
+    slices, store = metrics(built)["slices"], open_store(built)
+    rows = store.manifest("rows", DAY)
+    assert rows is not None
+    counted = Counter(pq.read_table(store.folder(rows) / "rows.parquet", columns=["c6"])["c6"].to_pylist())
+    missing = counted.pop(None, 0)
+    largest = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:2]
+    expected = dict(largest) | {"all other values": sum(counted.values()) - sum(n for _, n in largest)}
+    found = {each["value"]: each["rows"] for each in slices if each["by"] == "c6"}
+    assert found == expected | ({"no value": missing} if missing else {})
+    by = Counter(each["by"] for each in slices)
+    assert 9 <= by["score decile"] <= 10  # fewer only where many rows have one score
+    assert {each["value"] for each in slices if each["by"] == "ids"} == {"known", "new"}
+    new = next(each for each in slices if each["value"] == "new")
+    assert new["rows"] == told["new_values"]["rows"]
+    assert new["pcoc"] == pytest.approx(told["new_values"]["pcoc"], rel=1e-9)
+
+
+def test_the_reliability_before_calibration_is_that_of_the_corrected_logit(five_days: Config) -> None:
+    told = details(five_days) | metrics(five_days)
+    assert sum(row["rows"] for row in told["reliability_before"]) == told["summary"]["rows"]
+    assert told["reliability_before"] != told["reliability"]

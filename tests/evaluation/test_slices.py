@@ -1,0 +1,100 @@
+"""Slices: the sums are those of the rows, parts add up, intervals cover, and what is found is what was planted."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss, roc_auc_score
+
+from pnn_gluon.evaluation.identity import Identities
+from pnn_gluon.evaluation.log_odds import sigmoid
+from pnn_gluon.evaluation.slices import SCORE, SlicedBy, Slices
+
+VALUES = tuple(f"v{number}" for number in range(30))
+
+
+def drawn(seed: int, rows: int = 30_000, planted: float = 1.0, users: int | None = None) -> dict[str, Any]:
+    """Rows whose probability is the truth, but that the first value clicks `planted` times as often."""
+    rng = np.random.default_rng(seed)
+    where = rng.integers(0, len(VALUES), rows)
+    logit = rng.normal(-2.5, 0.8, rows)
+    truth = sigmoid(logit) * np.where(where == 0, planted, 1.0)
+    unit = np.arange(rows, dtype=np.uint64)
+    if users is not None:  # all rows of a user are alike in what the model does not see
+        unit = rng.integers(0, users, rows).astype(np.uint64)
+        truth = sigmoid(logit + rng.normal(0, 1.0, users)[unit.astype(int)] - 0.35)
+    label = (rng.random(rows) < truth).astype(float)
+    return {"where": where, "unit": unit, "label": label, "logit": logit}
+
+
+def added(rows: dict[str, Any], some: Any = slice(None), state: Slices | None = None) -> Slices:
+    where, unit, label, logit = (rows[name][some] for name in ("where", "unit", "label", "logit"))
+    empty = Slices({"value": SlicedBy.empty(VALUES)})
+    units: Identities = unit
+    return (state or empty).update({"value": where}, units, label, sigmoid(logit), logit)
+
+
+def test_a_slice_has_the_numbers_of_its_rows() -> None:
+    rows = drawn(1)
+    told = {(each["by"], each["value"]): each for each in added(rows).told(10)}
+    mine = rows["where"] == 7
+    label, p = rows["label"][mine], sigmoid(rows["logit"][mine])
+    found = told["value", "v7"]
+    assert (found["rows"], found["clicks"]) == (mine.sum(), label.sum())
+    assert found["pcoc"] == pytest.approx(p.sum() / label.sum(), rel=1e-12)
+    assert found["log_loss"] == pytest.approx(log_loss(label, p), rel=1e-12)
+    assert found["auc"] == pytest.approx(roc_auc_score(label, p), abs=0.01)
+    assert found["low"] < found["pcoc"] < found["high"]
+    deciles = [each for (by, _), each in told.items() if by == SCORE]
+    assert sum(each["rows"] for each in deciles) == len(rows["label"])
+    assert all(0.08 < each["rows"] / len(rows["label"]) < 0.12 for each in deciles)
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(0, 3000), min_size=0, max_size=5))
+def test_parts_add_up_to_the_whole(cuts: list[int]) -> None:
+    rows, state = drawn(2, 3000), Slices({"value": SlicedBy.empty(VALUES)})
+    bounds = [0, *sorted(cuts), 3000]
+    for first, last in pairwise(bounds):
+        state += added(rows, slice(first, last))
+    whole = added(rows)
+    np.testing.assert_allclose(state.scored, whole.scored, rtol=1e-12, atol=1e-12)
+    for part, full in (
+        (state.by["value"].sums, whole.by["value"].sums),
+        (state.by["value"].scores, whole.by["value"].scores),
+    ):
+        np.testing.assert_allclose(part, full, rtol=1e-12, atol=1e-12)
+
+
+def test_without_a_fault_hardly_a_day_has_a_find() -> None:
+    assert sum(any(each["found"] for each in added(drawn(seed)).told(10)) for seed in range(20)) <= 3
+
+
+def test_a_slice_that_clicks_more_often_is_found_and_stands_first() -> None:
+    first = added(drawn(3, 60_000, planted=1.4)).told(10)[0]
+    assert (first["by"], first["value"], first["found"]) == ("value", "v0", True)
+    assert first["high"] < 1
+
+
+@pytest.mark.parametrize("users", [None, 2000])
+def test_intervals_hold_the_truth_about_as_often_as_they_say(users: int | None) -> None:
+    """By users, where rows of one user are alike; the mean of the truth is that of the rows."""
+    held = []
+    for seed in range(40):
+        rows = drawn(seed, 10_000, users=users)
+        every = added(rows).told(10)
+        whole = np.mean([each["pcoc"] for each in every if each["by"] == "value"])
+        held += [each["low"] <= (1.0 if users is None else whole) <= each["high"] for each in every if each["low"]]
+    assert 0.92 < np.mean(held) < 0.98
+
+
+@pytest.mark.parametrize("clicks", [0, 5])
+def test_of_too_few_clicks_nothing_is_said(clicks: int) -> None:
+    rows = drawn(4, 300)
+    rows["label"] = (np.arange(300) < clicks).astype(float)
+    for each in added(rows).told(10):
+        assert (each["low"], each["high"], each["p"], each["found"]) == (None, None, None, False)
+    assert added(rows, slice(0, 0)).told(10) == []
