@@ -36,10 +36,14 @@ def render_index(title: str, days: Sequence[DayReport], links: Mapping[str, str]
         title=title,
         days=days,
         links=links,
-        formats=METRIC_FORMATS,
+        formats={name: form for name, form in METRIC_FORMATS.items() if _told(days, name)},
         trend=_safe(trend_charts(days)),
         reliability=_safe([reliability_chart(last.reliability)])[0] if last and last.reliability else "",
     )
+
+
+def _told(days: Sequence[DayReport], name: str) -> bool:
+    return any(day.summary.get(name) is not None for day in days)
 
 
 def render_day(
