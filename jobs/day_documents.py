@@ -25,6 +25,7 @@ from pnn_gluon.pipeline.tables import (
 )
 from pnn_gluon.report.day_document import DayDocument, Lineage, Volume
 from pnn_gluon.report.day_report import DayReport
+from pnn_gluon.report.decision import decision_rules
 from pnn_gluon.secrets_masking import masked
 
 
@@ -103,6 +104,7 @@ def day_document(
         slices=metrics.get("slices", ()),
         reliability_before=metrics.get("reliability_before", ()),
         candidate_day=None if bundle is None or bundle.kept is not None else bundle.details.model_day,
+        rules=[] if gate is None else decision_rules(gate.details.measures),
         measures={} if gate is None else gate.details.measures,
         history=[] if model is None or model.kept is not None else list(_rounds(model.details.history)),
         volumes=list(_volumes(parts)),

@@ -47,9 +47,9 @@ class DayDocument:
         reliability_before: The reliability table before calibration, where it is known.
         brier_parts: What the Brier score consists of.
         auc_by: The AUC within the values of fields.
-        slices: The day's slices, see `EvaluationDetails`.
+        slices: The day's slices, see `pnn_gluon.evaluation.slices`.
         candidate_day: The day of the candidate that the gate judged; None where there was none.
-        rules: The gate's rules one by one, see `GateDetails`.
+        rules: The gate's rules one by one, see `pnn_gluon.report.decision`.
         measures: What else the gate looked at.
         history: The epochs, or trees, of the candidate's training.
         explanation: See `pnn_gluon.explaining`; None where there is none, with `unexplained` for why.
