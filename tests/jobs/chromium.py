@@ -105,11 +105,19 @@ def tab(heard: Callable[[dict[str, Any]], object] = lambda event: None) -> Itera
 def _address(folder: Path) -> str:
     """Where the first tab listens, once the browser is there."""
     deadline = time.monotonic() + PATIENCE
-    while not (folder / "DevToolsActivePort").exists():
+    while not (found := _written(folder / "DevToolsActivePort")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    port = (folder / "DevToolsActivePort").read_text().splitlines()[0]
+    port = found[0]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
         pages = [each for each in json.load(answer) if each["type"] == "page"]
     return str(pages[0]["webSocketDebuggerUrl"])
+
+
+def _written(path: Path) -> list[str]:
+    """The lines of a file, none while it is not there or not written yet."""
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:
+        return []
