@@ -22,6 +22,8 @@ from pnn_gluon.evaluation.score_histogram import REACH, score_cells
 
 BUCKETS = 128
 """A power of two."""
+LEAST_BUCKETS = 10
+"""With clicks, and without, below which their spread says too little."""
 PER_LOGIT = 64
 """Bins for each unit of the logit, by which rows are ranked within a slice and divided by their score."""
 CELLS = 2 * REACH * PER_LOGIT + 2
@@ -166,7 +168,8 @@ def _tested(sums: Floats, min_clicks: int) -> tuple[float | None, float | None, 
 
     rows, clicks, predicted = sums[:, _ROWS], sums[:, _CLICKS], sums[:, _PREDICTED]
     positive, negative = clicks.sum(), (rows - clicks).sum()
-    if min(positive, negative) < min_clicks or np.count_nonzero(clicks) < min_clicks:
+    spread = min(np.count_nonzero(clicks), np.count_nonzero(rows - clicks))  # at most BUCKETS, whatever min_clicks is
+    if min(positive, negative) < min_clicks or spread < min(min_clicks, LEAST_BUCKETS):
         return None, None, None
     influence = (predicted / predicted.sum() - clicks / positive)[rows > 0]
     squares = float(np.sum(influence**2))

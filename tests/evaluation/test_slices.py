@@ -98,3 +98,17 @@ def test_of_too_few_clicks_nothing_is_said(clicks: int) -> None:
     for each in added(rows).told(10):
         assert (each["low"], each["high"], each["p"], each["found"]) == (None, None, None, False)
     assert added(rows, slice(0, 0)).told(10) == []
+
+
+def test_min_clicks_counts_clicks_and_not_buckets() -> None:
+    told = [each for each in added(drawn(5, 60_000)).told(150) if each["by"] == "value"]
+    assert all(150 < each["clicks"] < 500 and each["low"] is not None for each in told)
+    assert all(each["low"] is None for each in added(drawn(5, 60_000)).told(500) if each["by"] == "value")
+
+
+@pytest.mark.parametrize("clicked", [0, 1])
+def test_clicks_or_non_clicks_of_few_units_tell_no_interval(clicked: int) -> None:
+    """One user has all rows of a class, which says nothing on other users."""
+    rows = drawn(6, 6000)
+    rows["unit"][rows["label"] == clicked] = 7
+    assert all((each["low"], each["p"], each["found"]) == (None, None, False) for each in added(rows).told(10))
