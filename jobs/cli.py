@@ -27,6 +27,7 @@ COMMANDS = (
     "report",
     "track",
     "rollback",
+    "promote",
     "approve",
     "skip-day",
     "export",

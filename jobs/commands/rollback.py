@@ -36,12 +36,17 @@ def command(
 ) -> None:
     """Put the model of another day in force (even one the gate refused), score and publish again."""
     options, when, chosen = load_config(config), parse_day(day), parse_day(to) if to else None
-    outcomes = {}
-    for outcome in roll_back(options, when, chosen, reason, clear, signed(by)):
-        outcomes[outcome.step] = outcome
+    print_rolled_back("rollback", when, roll_back(options, when, chosen, reason, clear, signed(by)))
+
+
+def print_rolled_back(command: str, day: datetime.date, outcomes: Iterator[Outcome]) -> None:
+    """Print each step as it ends, and at the end one line that says which model is in force."""
+    done = {}
+    for outcome in outcomes:
+        done[outcome.step] = outcome
         print_outcome(outcome)
-    told = dict(outcomes["rollback"].details) | {"in_force": outcomes["promote"].details["model_day"]}
-    print(json.dumps({"step": "rollback", "day": str(when), "status": "done", "details": told}))
+    told = dict(done["rollback"].details) | {"in_force": done["promote"].details["model_day"]}
+    print(json.dumps({"step": command, "day": str(day), "status": "done", "details": told}))
 
 
 def roll_back(

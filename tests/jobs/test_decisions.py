@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.commands import promote
 from jobs.commands.rollback import roll_back
 from jobs.running import Outcome, run_step
 from jobs.steps.export import work_of_export
 from pnn_gluon.config import Config
+from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline.exports import Export, export_step
 from pnn_gluon.pipeline.opening import open_store
@@ -48,6 +50,33 @@ def test_rollback_needs_a_reason_and_a_model_that_exists(built: Config) -> None:
         list(roll_back(built, LAST, FIRST, " ", False))
     with pytest.raises(ConfigError, match="after --day"):
         list(roll_back(built, FIRST, LAST, "x", False))
+
+
+def test_a_refused_candidate_is_promoted_by_force_only_and_that_is_recorded(
+    built: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.path.write_text(built.path.read_text().replace("min_auc = 0.4", "min_auc = 0.99"))
+    config, told = _reloaded(built), {"day": str(LAST), "reason": "a campaign began"}
+    build(config, [LAST], ("gate", "promote"))
+    kept = manifest(config, "champions", LAST).details
+    assert kept["decision"] == "kept"
+    with pytest.raises(ConfigError, match=r"the gate refused: auc: .*limit at least 0\.99.*--force"):
+        promote.command(config.path, **told)
+    assert open_store(config).manifest("overrides", LAST) is None
+    promote.command(config.path, **told, force=True, by="otto")
+    champion = manifest(config, "champions", LAST).details
+    assert (champion["decision"], champion["model_day"], champion["by"]) == ("override", str(LAST), "otto")
+    last_line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last_line["step"], last_line["details"]["in_force"]) == ("promote", str(LAST))
+    assert manifest(config, "scores", LAST).details["decided"]["reason"] == "a campaign began"
+
+
+def test_an_accepted_candidate_needs_no_force_and_one_that_was_not_judged_does(built: Config) -> None:
+    list(roll_back(built, LAST, FIRST, "bad data", False))
+    promote.command(built.path, str(LAST), "data were fine")
+    assert manifest(built, "champions", LAST).details["model_day"] == str(LAST)
+    with pytest.raises(ConfigError, match="the gate has not judged it; --force"):
+        promote.command(built.path, str(plus(LAST, 1)), "x")
 
 
 def test_late_labels_recalibrate_the_model_in_force_and_the_next_day_that_keeps_it_takes_that_up(built: Config) -> None:
