@@ -28,7 +28,7 @@ import typer
 from benchmarks.arithmetic import MODELS
 from benchmarks.training_step import VARIANTS, has_model
 from jobs.logs import show_on_stderr
-from pnn_gluon.processor import processor_features
+from pnn_gluon.processor import processor_features, processor_name
 from pnn_gluon.runtime import available_processors
 
 log = logging.getLogger("benchmarks.all")
@@ -93,7 +93,7 @@ def parts(quick: bool) -> dict[str, list[str]]:
         "growth": ["benchmarks.growth" + (" --models fm --rounds 1 --steps 1" if quick else "")],
         "scoring": ["benchmarks.scoring"],
         "etl": [f"benchmarks.etl {etl}", "jobs bench --config work/benchmark/etl/etl.toml"],
-        "metrics": ["benchmarks.metrics" + (" --rows 200000 --peer-rows 100000 --rounds 1" if quick else "")],
+        "metrics": ["benchmarks.metrics" + (" --rows 200000 --peer-mb 1000 --rounds 1" if quick else "")],
         "whole_job": ["benchmarks.whole_job" + (" --rows 100000 --batches 5" if quick else "")],
     }
 
@@ -144,10 +144,9 @@ def document(results: Iterable[Result]) -> str:
 
 
 def _machine() -> dict[str, str]:
-    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
-        "processor": names[0] if names else platform.machine(),
+        "processor": processor_name(),
         "processors that may be used": str(available_processors()),
         "instruction sets": processor_features() or "none that matter",
         "memory": f"{memory:.0f} GiB",

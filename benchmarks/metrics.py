@@ -1,22 +1,24 @@
 """The whole set of metrics over many rows of (label, logit, weight), and scikit-learn over as many as it can hold.
 
-    python -m benchmarks.metrics [--rows 100000000] [--peer-rows 2000000] [--rounds 3] [--processes 2]
+    python -m benchmarks.metrics [--rows 100000000] [--peer-mb 4000] [--rounds 3] [--processes 2]
 
 Ours: log loss, NE, RIG and PCOC, and from one histogram AUC with its bound, equal-mass ECE, Brier score with its parts
 and RMSE; `with intervals` also the bootstrap's sums, of rows, and the bounds of six metrics. Rows come in chunks, made
 from a seed (their making is not counted), in so many processes, each of which adds up its share; the states are merged
-at the end. scikit-learn: roc_auc_score, log_loss, brier_score_loss, and calibration_curve with 20 quantile bins, on all
-rows at once, in one process. Rows a second are medians over rounds; peak memory is that of a process, with its
-libraries. The last line is JSON.
+at the end. scikit-learn: roc_auc_score, log_loss, brier_score_loss, and calibration_curve with 20 quantile bins, on the
+first of the same rows, all at once, in one process: as many as `--peer-mb` holds, by the peaks of two small numbers of
+rows. Rows a second are medians over rounds; peak memory is that of a process, with its libraries, on Linux. The last
+line is JSON.
 """
 
 import json
-import resource
+import os
 import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -31,9 +33,12 @@ from pnn_gluon.evaluation.pcoc import Pcoc
 from pnn_gluon.evaluation.poisson import mixed
 from pnn_gluon.evaluation.resampling import SCALES, Resampling
 from pnn_gluon.evaluation.score_histogram import ScoreHistogram
+from pnn_gluon.processor import processor_name
 
 CHUNK = 65_536
 REPEATS = 200
+PROBES = 200_000, 800_000
+"""Rows of which the memory is measured that scikit-learn takes for a row."""
 
 
 class States(NamedTuple):
@@ -117,9 +122,11 @@ def scikit_learn(rows: int) -> dict[str, Any]:
     import sklearn.calibration
     import sklearn.metrics
 
-    chunks = [chunk(number, min(CHUNK, rows - start)) for number, start in enumerate(range(0, rows, CHUNK))]
-    label, logit, weight = (np.concatenate(column) for column in zip(*chunks, strict=True))
-    p = sigmoid(logit)
+    label, p, weight = np.empty(rows, np.float32), np.empty(rows), np.empty(rows)
+    for number, start in enumerate(range(0, rows, CHUNK)):
+        some = slice(start, min(start + CHUNK, rows))
+        label[some], logit, weight[some] = chunk(number, some.stop - start)
+        p[some] = sigmoid(logit)
     began = time.perf_counter()
     numbers = {
         "auc": sklearn.metrics.roc_auc_score(label, p, sample_weight=weight),
@@ -130,9 +137,21 @@ def scikit_learn(rows: int) -> dict[str, Any]:
     return {"rows_per_second": rows / (time.perf_counter() - began), "peak_mb": peak_mb(), "numbers": numbers}
 
 
+def rows_within(limit: float, few: float, more: float) -> int:
+    """So many rows have a peak of `limit` MB, when those of `PROBES` have peaks of `few` and `more`.
+
+    Raises:
+        ValueError: the limit is below what the larger probe takes.
+    """
+    if limit < more:
+        raise ValueError(f"--peer-mb: expected at least {more:,.0f}, which {PROBES[1]:,} rows take; received {limit:,}")
+    return int(PROBES[0] + (limit - few) / (more - few) * (PROBES[1] - PROBES[0]))
+
+
 def peak_mb() -> float:
-    """Of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this process so far; `ru_maxrss` would tell its parent's, where that had more when it started it."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def alone(rows: int) -> dict[str, Any]:
@@ -143,24 +162,29 @@ def alone(rows: int) -> dict[str, Any]:
 
 def main(
     rows: Annotated[int, typer.Option(help="Rows that we measure.")] = 100_000_000,
-    peer_rows: Annotated[int, typer.Option(help="Rows that scikit-learn does.")] = 2_000_000,
+    peer_mb: Annotated[int, typer.Option(help="Memory that scikit-learn fills with rows.")] = 4000,
     rounds: Annotated[int, typer.Option(help="How often.")] = 3,
     processes: Annotated[int, typer.Option(help="That share our rows.")] = 2,
 ) -> None:
     """Measure in turn, and tell."""
+    peer_rows = min(rows, rows_within(peer_mb, *(alone(probe)["peak_mb"] for probe in PROBES)))
     measured: dict[str, list[dict[str, Any]]] = {"ours": [], "ours with intervals": [], "scikit-learn": []}
     for _ in range(rounds):
         measured["ours"].append(whole_set(rows, processes, intervals=False))
         measured["ours with intervals"].append(whole_set(rows, processes, intervals=True))
         measured["scikit-learn"].append(alone(peer_rows))
-    figures: dict[str, Any] = {"rows": rows, "peer_rows": peer_rows, "processes": processes}
-    for name, found in measured.items():
-        speed, peak = (statistics.median(each[key] for each in found) for key in ("rows_per_second", "peak_mb"))
-        print(f"{name:20} {speed:14,.0f} rows/s {peak:8,.0f} MB")
-        figures[name] = {"rows_per_second": round(speed), "peak_mb": round(peak)}
     for name, value in measured["ours with intervals"][-1]["numbers"].items():
         print(f"    {name:24} {value:.9f}", file=sys.stderr)
-    print(json.dumps(figures))
+    told_figures = {name: medians(name, found) for name, found in measured.items()}
+    asked = {"rows": rows, "peer_rows": peer_rows, "peer_mb": peer_mb, "processes": processes, "rounds": rounds}
+    print(json.dumps({"processor": processor_name(), "load": os.getloadavg()[0], **asked, **told_figures}))
+
+
+def medians(name: str, found: list[dict[str, Any]]) -> dict[str, int]:
+    """Of the rounds: rows a second and peak memory, which are printed."""
+    speed, peak = (statistics.median(each[key] for each in found) for key in ("rows_per_second", "peak_mb"))
+    print(f"{name:20} {speed:14,.0f} rows/s {peak:8,.0f} MB")
+    return {"rows_per_second": round(speed), "peak_mb": round(peak)}
 
 
 if __name__ == "__main__":

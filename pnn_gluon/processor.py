@@ -17,6 +17,13 @@ def processor_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return ""
 
 
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What its maker calls the first processor, where the system tells it; else its architecture."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def processor_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """What decides which instructions work: model, microcode and all flags of the first processor, and the kernel."""
     lines = [f"{platform.machine()} {platform.release()}"]

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import metrics
-from benchmarks.metrics import scikit_learn, share_of_rows, told
+from benchmarks.metrics import PROBES, rows_within, scikit_learn, share_of_rows, told
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +23,11 @@ def test_both_measure_the_same_rows():
     assert abs(ours["auc"] - theirs["auc"]) <= ours["auc_bound"]
     assert ours["log_loss"] == pytest.approx(theirs["log_loss"], rel=1e-12)
     assert ours["value"] == pytest.approx(theirs["brier"], rel=1e-12)
+
+
+def test_rows_that_fill_the_memory_follow_from_two_peaks():
+    library, bytes_a_row = 180.0, 120
+    few, more, filled = (library + rows * bytes_a_row / 1e6 for rows in (*PROBES, 25_000_000))
+    assert rows_within(filled, few, more) == pytest.approx(25_000_000, rel=1e-9)
+    with pytest.raises(ValueError, match="expected at least 276, which 800,000 rows take; received 200"):
+        rows_within(200, few, more)
