@@ -68,9 +68,11 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Pat
 
 def _worst(slices: Sequence[Mapping[str, Any]]) -> list[str]:
     """The slices that are off the most, in words."""
+    from pnn_gluon.evaluation.shown_value import shown_value
+
     return [
-        f"slice {each['by']} = {each['value']}: PCOC {each['pcoc']:.3f} ({each['low']:.3f} to {each['high']:.3f}) on "
-        f"{each['rows']:,} rows"
+        f"slice {each['by']} = {shown_value(each['value'])}: PCOC {each['pcoc']:.3f} "
+        f"({each['low']:.3f} to {each['high']:.3f}) on {each['rows']:,} rows"
         for each in slices[:SHOWN_SLICES]
         if each["found"]
     ]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from pnn_gluon.evaluation.slices import Slices
     from pnn_gluon.serving.bundle import ScoredBatch
 
-IDS = "ids"
+IDS = "values in the map"
+"""A name that no field can have."""
 KNOWN_OR_NEW = ("known", "new")
 """Whether the model's map has every value of a row."""
 OTHERS, MISSING = "all other values", "no value"

@@ -33,8 +33,6 @@ SCORE = "score decile"
 LEVEL = 0.95
 DISCOVERIES = 0.05
 """False ones among those found, on average."""
-SHOWN_CHARACTERS = 40
-"""Of a value."""
 
 _ROWS, _CLICKS, _PREDICTED, _LOSS = range(4)
 
@@ -148,7 +146,7 @@ def _slice(by: str, value: str, sums: Floats, auc: float | None, min_clicks: int
     low, high, p = _tested(sums, min_clicks)
     return {
         "by": by,
-        "value": value[:SHOWN_CHARACTERS],
+        "value": value,
         "rows": int(rows),
         "clicks": int(clicks),
         "click_rate": clicks / rows,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from pnn_gluon.evaluation.shown_value import shown_value
 from pnn_gluon.report.charts import (
     drift_chart,
     importance_chart,
@@ -102,5 +103,5 @@ def _render(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
     )
-    environment.filters |= {"metric": metric_text, "interval": interval_text}
+    environment.filters |= {"metric": metric_text, "interval": interval_text, "shown": shown_value}
     return environment.get_template(template).render(styles=_STYLES_OF_WORDS, **values)

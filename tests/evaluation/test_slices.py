@@ -16,6 +16,10 @@ from pnn_gluon.evaluation.slices import SCORE, SlicedBy, Slices
 VALUES = tuple(f"v{number}" for number in range(30))
 
 
+FAULTS = np.array([1.5, 0.6, 2.0, 0.5])
+"""How much more, or less, often than predicted the slices of planted faults click."""
+
+
 def drawn(seed: int, rows: int = 30_000, planted: float = 1.0, users: int | None = None) -> dict[str, Any]:
     """Rows whose probability is the truth, but that the first value clicks `planted` times as often."""
     rng = np.random.default_rng(seed)
@@ -89,6 +93,49 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(users: int | None) 
         whole = np.mean([each["pcoc"] for each in every if each["by"] == "value"])
         held += [each["low"] <= (1.0 if users is None else whole) <= each["high"] for each in every if each["low"]]
     assert 0.92 < np.mean(held) < 0.98
+
+
+def many_slices(seed: int, users: int | None) -> tuple[Slices, int]:
+    """A day of 200 slices of some 300 to 3,000 rows, of which one in ten is off by one of `FAULTS`; how many are.
+
+    With users, each has all his rows in one slice, 10 of them on average, and they are alike beyond what is predicted.
+    """
+    rng, size, rows = np.random.default_rng(seed), 200, 150_000
+    weight = 1 / (np.arange(size) + 20)
+    unit = np.arange(rows) if users is None else rng.integers(0, users, rows)
+    where = rng.choice(size, rows if users is None else users, p=weight / weight.sum())[unit]
+    logit = rng.normal(-2.2, 0.8, rows)
+    factor = np.ones(size)
+    factor[::10] = np.resize(FAULTS, size // 10)
+    truth = np.minimum(sigmoid(logit) * factor[where], 1.0)
+    if users is not None:  # of mean 1
+        truth = np.minimum(truth * rng.gamma(4, 0.25, users)[unit], 1.0)
+    label = (rng.random(rows) < truth).astype(float)
+    state = Slices({"value": SlicedBy.empty([str(number) for number in range(size)])})
+    return state.update({"value": where}, unit.astype(np.uint64), label, sigmoid(logit), logit), size // 10
+
+
+@pytest.mark.parametrize(("users", "least"), [(None, 0.7), (15_000, 0.5)])
+def test_hardly_one_in_twenty_of_many_is_false_and_most_faults_are_found(users: int | None, least: float) -> None:
+    false, found, planted = [], 0, 0
+    for seed in range(12):
+        state, faults = many_slices(seed, users)
+        named = [int(each["value"]) for each in state.told(10) if each["found"] and each["by"] == "value"]
+        false.append(sum(value % 10 != 0 for value in named) / max(1, len(named)))
+        found += sum(value % 10 == 0 for value in named)
+        planted += faults
+    assert np.mean(false) < 0.05
+    assert found > least * planted
+
+
+@pytest.mark.parametrize("users", [None, 15_000])
+def test_chances_of_slices_without_a_fault_are_no_smaller_than_chance_makes_them(users: int | None) -> None:
+    told = [each for seed in range(12) for each in many_slices(seed, users)[0].told(10) if each["by"] == "value"]
+    chances = np.array([each["p"] for each in told if int(each["value"]) % 10 and each["p"] is not None])
+    assert chances.size > 2000
+    for level in (0.001, 0.01, 0.05, 0.1, 0.5):
+        assert np.mean(chances < level) < level + 3 * (level * (1 - level) / chances.size) ** 0.5
+    assert np.mean(chances < 0.5) > 0.45  # and not so large that they say nothing
 
 
 @pytest.mark.parametrize("clicks", [0, 5])

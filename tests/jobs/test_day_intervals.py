@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.running import run_step
+from jobs.steps.slicing import IDS
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
@@ -119,7 +120,7 @@ def test_slices_are_the_values_that_were_asked_for_the_largest_one_by_one(built:
     assert found == expected | ({"no value": missing} if missing else {})
     by = Counter(each["by"] for each in slices)
     assert 9 <= by["score decile"] <= 10  # fewer only where many rows have one score
-    assert {each["value"] for each in slices if each["by"] == "ids"} == {"known", "new"}
+    assert {each["value"] for each in slices if each["by"] == IDS} == {"known", "new"}
     new = next(each for each in slices if each["value"] == "new")
     assert new["rows"] == told["new_values"]["rows"]
     assert new["pcoc"] == pytest.approx(told["new_values"]["pcoc"], rel=1e-9)

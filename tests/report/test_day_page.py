@@ -54,6 +54,17 @@ def test_only_slices_that_were_found_stand_on_top(document: DayDocument) -> None
     assert texts.count("hour = 03") == 1
 
 
+def test_long_values_of_slices_are_told_apart_and_whole_on_demand(document: DayDocument) -> None:
+    one, other = (f"https://news.example/2026/11/29/{'story' * 5}?page={page}" for page in (1, 2))
+    slices = [{**document.slices[1], "by": "url", "value": value} for value in (one, other, '"><script>')]
+    html = render_day("T", dataclasses.replace(document, slices=slices))
+    texts = Page(html).texts
+    assert len({text for text in texts if text.startswith("url = https://news.example")}) == 2
+    assert [html.count(f'title="{value}"') for value in (one, other)] == [1, 1]
+    assert 'url = "><script>' in texts
+    assert html.count("title=") == 2
+
+
 def test_a_page_of_a_day_with_nothing_says_so(document: DayDocument) -> None:
     bare = DayDocument(
         pipeline="demo",
