@@ -51,10 +51,15 @@ def layer_statistics(net: HybridBlock, rows: Rows, rate: float) -> list[LayerSta
     layers: dict[str, list[Any]] = defaultdict(list)
     for name, parameter in named_parameters(net).items():
         if parameter.grad_req != "null":
-            layers[name.rpartition(".")[0] or name].append(parameter)
+            layers[_layer_of(name)].append(parameter)
     if len(rows.ids):
         _backward(net, rows, rate)
     return [_statistics(name, parameters, bool(len(rows.ids))) for name, parameters in layers.items()]
+
+
+def _layer_of(name: str) -> str:
+    """The layer of a parameter, by its structural name or by its name in an exported graph."""
+    return name.rpartition("." if "." in name else "_")[0]
 
 
 def _backward(net: HybridBlock, rows: Rows, rate: float) -> None:
@@ -84,8 +89,8 @@ def _held(gradient: Any) -> Floats:
     if gradient.stype == "default":
         whole: Floats = gradient.asnumpy()
         return whole
-    rows: Floats = gradient.data.asnumpy()
-    return rows[gradient.indices.asnumpy() > 0]
+    rows: Floats = gradient.data.asnumpy()[gradient.indices.asnumpy() > 0]
+    return rows
 
 
 def _norm(arrays: list[Floats]) -> float:

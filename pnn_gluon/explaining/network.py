@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.models.declared import is_own, with_tuples
 from pnn_gluon.models.registry import create_model
@@ -24,9 +25,7 @@ def network_of(folder: Path, card: BundleCard, layout: FieldLayout) -> HybridBlo
     """
     name = card.model["name"]
     if is_own(name):
-        exported = load_exported(folder)
-        exported.collect_params().setattr("grad_req", "write")
-        return exported
+        return _with_row_gradients(load_exported(folder))
     options = {option: with_tuples(value) for option, value in card.model["options"].items()}
     net = create_model(name, layout, card.model["size"], **options)
     values = exported_values(net, folder)
@@ -34,3 +33,13 @@ def network_of(folder: Path, card: BundleCard, layout: FieldLayout) -> HybridBlo
         parameter.initialize(init=mx.init.Zero())
     put_values(net, values, str(folder))
     return net
+
+
+def _with_row_gradients(exported: HybridBlock) -> HybridBlock:
+    """An exported graph does not say that gradients of its row parameters are sparse, which its operators insist on."""
+    for name, parameter in exported.collect_params().items():
+        parameter.grad_req = "null"
+        if is_row_parameter(name):
+            parameter._grad_stype = "row_sparse"
+        parameter.grad_req = "write"
+    return exported
