@@ -5,6 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -84,7 +85,7 @@ def store_manifest(store: Store, table: str) -> Manifest:
     return manifest
 
 
-@pytest.mark.parametrize("name", ["ingest", "sample", "count", "feature_map", "score", "promote"])
+@pytest.mark.parametrize("name", ["ingest", "sample", "count", "feature_map", "promote"])
 def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Config, name: str) -> None:
     before = store_manifest(open_store(old), step(name).table.name)
     assert run_step(step(name), old, DAY).status == "skipped"
@@ -94,6 +95,22 @@ def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Conf
     assert (before.format, before.options) == (1, None)
     assert (after.format, after.version, after.files) == (2, 1, before.files)
     assert words(old, [DAY]) == {"done"}
+
+
+def test_scores_made_again_are_the_same_to_the_bit_on_such_a_processor_and_nearly_so_on_others(old: Config) -> None:
+    store = open_store(old)
+    before = store_manifest(store, "scores")
+    was = pq.read_table(store.folder(before) / SCORES_FILE)
+    assert run_step(step("score"), old, DAY).status == "skipped"
+    assert run_step(step("score"), old, DAY, force=True).status == "done"
+    after = store_manifest(store, "scores")
+    if after.made_by["processor"] == before.made_by["processor"]:  # numpy takes the widest instructions for exp
+        assert (after.run, after.files) == (before.run, before.files)
+        assert words(old, [DAY]) == {"done"}
+    scores = pq.read_table(store.folder(after) / SCORES_FILE)
+    assert scores.drop(["logit", "probability"]).equals(was.drop(["logit", "probability"]))
+    for column in ("logit", "probability"):
+        np.testing.assert_allclose(scores[column].to_numpy(), was[column].to_numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_a_changed_option_is_told_though_0_1_did_not_write_it_down(old: Config) -> None:
