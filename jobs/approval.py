@@ -3,6 +3,7 @@
 import datetime
 import json
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +21,14 @@ from pnn_gluon.pipeline.steps import mending_command, step
 from pnn_gluon.pipeline.tables import APPROVAL_FILE, APPROVALS, BUNDLES, GATES, OVERRIDES
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.report.day_report import METRIC_FORMATS, metric_text
+from pnn_gluon.report.decision import decision_lines
 
 log = logging.getLogger(__name__)
 
 SHOWN = ("served_auc", "log_loss", "normalized_entropy", "pcoc")
 """Numbers of a question, of candidate and champion."""
+SHOWN_RULES = 12
+"""Of the gate, in a question; slices stand behind the others, the worst first."""
 
 
 class Question(NamedTuple):
@@ -73,10 +77,17 @@ def _body(config: Config, gate: GateDetails) -> str:
             "",
             *_compared(measures),
             "",
+            *(f"- {_as_text(line)}" for line in decision_lines(measures)[:SHOWN_RULES]),
+            "",
             f"*Approve* puts the candidate in force, *Reject* keeps the model that is. Without an answer within "
             f"{hours:g} h that model stays, too. Scores go out in every case.",
         ]
     )
+
+
+def _as_text(line: str) -> str:
+    """One line that Markdown shows as it is: the values of a slice come from the logs."""
+    return re.sub(r"([\\`*_\[\]<>|~!])", r"\\\1", " ".join(line.split()))
 
 
 def _compared(measures: Mapping[str, Any]) -> list[str]:

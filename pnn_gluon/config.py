@@ -517,6 +517,9 @@ class GateConfig(Section):
     pcoc_low: Annotated[float, Field(gt=0)] = 0.8
     pcoc_high: Annotated[float, Field(gt=0)] = 1.25
     min_rows: Annotated[int, Field(ge=1)] = 100
+    trailing_days: Annotated[int, Field(ge=0, le=400)] = 0
+    min_rows_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    max_new_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     min_clicks: Annotated[int, Field(ge=1)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 1
     slices: tuple[Name, ...] = ()
@@ -526,6 +529,8 @@ class GateConfig(Section):
     approval: Literal["never", "always", "when_scores_move"] = "never"
     approval_mean_move: Annotated[float, Field(ge=0)] = 0.1
     approval_p99_move: Annotated[float, Field(ge=0)] = 0.5
+    approval_rank_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.8
+    approval_overlap: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     @model_validator(mode="after")
     def _range_holds(self) -> Self:
@@ -534,8 +539,14 @@ class GateConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _rows_are_compared(self) -> Self:
+        if "min_rows_share" in self.model_fields_set and not self.trailing_days:
+            raise ValueError("`min_rows_share` belongs to trailing_days of 1 or more")
+        return self
+
+    @model_validator(mode="after")
     def _moves_are_asked_about(self) -> Self:
-        idle = {"approval_mean_move", "approval_p99_move"} & self.model_fields_set
+        idle = {name for name in self.model_fields_set if name.startswith("approval_")}
         if idle and self.approval != "when_scores_move":
             raise ValueError(f"`{min(idle)}` belongs to approval = 'when_scores_move'")
         return self

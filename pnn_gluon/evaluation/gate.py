@@ -43,6 +43,8 @@ class GateRules:
     min_auc: float = 0.5
     pcoc_range: tuple[float, float] = (0.8, 1.25)
     min_rows: int = 100
+    min_rows_share: float = 0.5
+    max_new_share: float = 0.5
     min_clicks: int = 10
     slice_max_regression: float = 0.02
     slice_min_rows: int = 1000
@@ -64,13 +66,30 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What is known of the rows beside their labels and scores; None for what is not.
+
+    Attributes:
+        new_share: Of their values, the share that the candidate's map has no id for and scores as *other*.
+        usual_rows: How many rows there were on the days before.
+    """
+
+    new_share: float | None = None
+    usual_rows: float | None = None
+
+
+NOTHING_SEEN = Seen()
+
+
+@dataclass(frozen=True)
 class GateDecision:
     """Accepted or not; a reason for each broken limit; the numbers looked at, fit for strict JSON.
 
-    Measures: rows, baseline (none, champion, or unusable), candidate (`ClickMetrics.summary`, None when it could not
-    be made), notes (what was not judged, and warnings), pcoc and, below its limit, auc (value, low, high), and
-    against a champion: champion (its summary), metric, regression (difference, low, high, limit; or skipped, with
-    why), slices (name=value to rows and the like), slice_level, slices_skipped (name=value to why).
+    Measures: rows, min_rows, baseline (none, champion, or unusable), candidate (`ClickMetrics.summary`, None when it
+    could not be made), notes (what was not judged, and warnings), rows_share and new_share (value, limit) where they
+    are known, pcoc and, below its limit, auc (value, low, high), and against a champion: champion (its summary),
+    metric, regression (difference, low, high, limit; or skipped, with why), slices (name=value to rows and the like),
+    slice_level, slices_skipped (name=value to why).
     """
 
     accepted: bool
@@ -97,25 +116,27 @@ def judge(
     champion: Scores | None,
     slices: Mapping[str, NDArray[Any]],
     clusters: Identities | None = None,
+    seen: Seen = NOTHING_SEEN,
 ) -> GateDecision:
     """Judge the candidate on rows of known label (B,), none of which it was trained on.
 
     A slice is the rows that share a value of one of the `slices` arrays (B,), compared as text; a cluster, those that
-    share a number of `clusters` (B,). Without a champion, or with one whose own scores are not finite, the absolute
-    limits decide alone and the baseline is recorded so.
+    share a number of `clusters` (B,). What is not `seen` is not judged. Without a champion, or with one whose own
+    scores are not finite, the absolute limits decide alone and the baseline is recorded so.
 
     Raises:
         InputError: for labels other than 0 and 1, or lengths that differ.
     """
     y = label_array(label)
     units = np.arange(y.size, dtype=np.uint64) if clusters is None else clusters
-    measures: dict[str, Any] = {"rows": y.size, "baseline": "none", "candidate": None, "notes": []}
+    measures: dict[str, Any] = {"rows": y.size, "min_rows": rules.min_rows, "baseline": "none"}
+    measures |= {"candidate": None, "notes": []}
     faults = _faults(y, candidate)
     if faults:
         return GateDecision(False, tuple(f"candidate: {fault}; all rows" for fault in faults), measures)
     metrics = _metrics(y, candidate)
     measures["candidate"], measures["notes"] = metrics.summary(), metrics.warnings()
-    reasons = _absolute(rules, y, units, candidate, measures)
+    reasons = [*_row_reasons(rules, y.size, seen, measures), *_absolute(rules, y, units, candidate, measures)]
     if champion is not None:
         faults = _faults(y, champion)
         measures["baseline"] = f"unusable: {'; '.join(faults)}" if faults else "champion"
@@ -144,17 +165,31 @@ def _faults(label: Floats, scores: Scores) -> list[str]:
     return [f"{count} {what}, limit 0" for what, count in found.items() if count]
 
 
+def _row_reasons(rules: GateRules, rows: int, seen: Seen, measures: dict[str, Any]) -> Iterator[str]:
+    """What the rows themselves say: how many they are, and how much of them the candidate knows."""
+    if rows < rules.min_rows:
+        yield f"rows: {rows}, limit at least {rules.min_rows}; all rows"
+    if seen.usual_rows:
+        share, limit = rows / seen.usual_rows, rules.min_rows_share
+        measures["rows_share"] = {"value": share, "usual": seen.usual_rows, "limit": limit}
+        if share < limit:
+            yield f"rows: {share:.4g} of the {seen.usual_rows:g} of the days before, limit at least {limit:g}; all rows"
+    if seen.new_share is not None:
+        measures["new_share"] = {"value": seen.new_share, "limit": rules.max_new_share}
+        if seen.new_share > rules.max_new_share:
+            said = f"{seen.new_share:.4g} of the values have no id in the candidate's map"
+            yield f"new values: {said}, limit {rules.max_new_share:g}; all rows"
+
+
 def _absolute(
     rules: GateRules, label: Floats, units: Identities, candidate: Scores, measures: dict[str, Any]
 ) -> list[str]:
-    reasons = []
-    if label.size < rules.min_rows:
-        reasons.append(f"rows: {label.size}, limit at least {rules.min_rows}; all rows")
     few = _too_few(rules, label, units)
     if few:
         measures["notes"].append(f"not judged by auc and against the champion: {few}")
-    reasons += _auc_reasons(rules, label, units, candidate, measures, bool(few))
-    return reasons + _pcoc_reasons(rules, label, candidate, measures)
+    return _auc_reasons(rules, label, units, candidate, measures, bool(few)) + _pcoc_reasons(
+        rules, label, candidate, measures
+    )
 
 
 def _auc_reasons(

@@ -1,4 +1,4 @@
-"""How far the probabilities of one model lie from another's on the same rows, and whether a person is asked for it."""
+"""How far the scores of one model lie from another's on the same rows, and whether a person is asked for it."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,66 +10,117 @@ from pnn_gluon.evaluation.gate import GateDecision, Scores
 
 SMALLEST = 1e-9
 """A champion's probability below this counts as this: a move from nothing is a large one, and a number."""
+TOP = 0.1
+"""The share of rows that count as the top of a ranking."""
 
 When: TypeAlias = Literal["never", "always", "when_scores_move"]
 
 
 @dataclass(frozen=True)
 class ScoreMove:
-    """The mean and the 99th percentile of |new / old - 1| over rows: how far bids move that follow the probability."""
+    """How far bids move that follow the probability, and how far the order of the rows changes.
+
+    Attributes:
+        mean: Of |new / old - 1| over rows.
+        p99: The smallest such move that 99 % of the rows do not exceed.
+        rank_correlation: Spearman's, ties by their mean rank; None where all scores of a model are equal.
+        overlap: Of the rows in the top tenth by the old scores, the share that is in the top tenth by the new ones.
+    """
 
     mean: float
     p99: float
+    rank_correlation: float | None
+    overlap: float
+
+
+@dataclass(frozen=True)
+class MoveLimits:
+    """The most that scores may move, and the least that their order must stay, before a person is asked."""
+
+    mean: float
+    p99: float
+    rank_correlation: float
+    overlap: float
+
+    def exceeded(self, move: ScoreMove) -> bool:
+        """Whether one of them does not hold; an undefined correlation holds no limit."""
+        correlation = -np.inf if move.rank_correlation is None else move.rank_correlation
+        moved = move.mean > self.mean or move.p99 > self.p99
+        return moved or correlation < self.rank_correlation or move.overlap < self.overlap
 
 
 def score_move(new: Floats, old: Floats) -> ScoreMove:
-    """How far probabilities move, (B,) each; the percentile is the smallest move that 99 % of the rows do not exceed.
+    """How far probabilities move, (B,) each.
 
     >>> import numpy as np
-    >>> score_move(np.array([0.2, 0.1]), np.array([0.1, 0.1]))
-    ScoreMove(mean=0.5, p99=1.0)
+    >>> score_move(np.array([0.4, 0.1]), np.array([0.2, 0.1]))
+    ScoreMove(mean=0.5, p99=1.0, rank_correlation=1.0, overlap=1.0)
     """
-    before = np.maximum(np.asarray(old, dtype=np.float64), SMALLEST)
-    moves = np.abs(np.asarray(new, dtype=np.float64) - before) / before
-    return ScoreMove(float(moves.mean()), float(np.quantile(moves, 0.99, method="inverted_cdf")))
+    after, before = (np.asarray(each, dtype=np.float64) for each in (new, old))
+    floor = np.maximum(before, SMALLEST)
+    moves = np.abs(after - floor) / floor
+    p99 = float(np.quantile(moves, 0.99, method="inverted_cdf"))
+    return ScoreMove(float(moves.mean()), p99, _rank_correlation(after, before), _overlap(after, before))
+
+
+def _rank_correlation(new: Floats, old: Floats) -> float | None:
+    from scipy.stats import spearmanr
+
+    if np.ptp(new) == 0 or np.ptp(old) == 0:
+        return None
+    return float(spearmanr(new, old).statistic)
+
+
+def _overlap(new: Floats, old: Floats) -> float:
+    """Of equal scores those of earlier rows count as higher, in both rankings."""
+    count = int(np.ceil(TOP * len(old)))
+    first, second = (np.argsort(-each, kind="stable")[:count] for each in (new, old))
+    return float(np.isin(first, second, assume_unique=True).mean())
+
+
+def move_of(decision: GateDecision, candidate: Scores, champion: Scores | None) -> ScoreMove | None:
+    """How far the candidate's probabilities lie from the champion's; None where these two cannot be compared."""
+    if champion is None or decision.measures["baseline"] != "champion":
+        return None
+    return score_move(candidate.probability, champion.probability)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Whether a person is asked about an accepted candidate, why or why not in words, and the move if there is one."""
+    """Whether a person is asked about an accepted candidate, and why or why not in words."""
 
     asks: bool
     why: str
-    move: ScoreMove | None = None
 
 
-def asking(
-    when: When, limits: ScoreMove, decision: GateDecision, candidate: Scores, champion: Scores | None
-) -> Asking | None:
+def asking(when: When, limits: MoveLimits, decision: GateDecision, move: ScoreMove | None) -> Asking | None:
     """Whether a person is asked; None where nobody ever is, or the gate refused.
 
     Args:
         when: When to ask.
-        limits: The most that scores may move before `when_scores_move` asks.
+        limits: What `when_scores_move` asks beyond.
         decision: The gate's.
-        candidate: Its scores.
-        champion: The scores of the model in force on the same rows; None when there is none.
+        move: See `move_of`.
     """
     if when == "never" or not decision.accepted:
         return None
     always = when == "always"
-    if champion is None:
+    if move is not None:
+        return Asking(always or limits.exceeded(move), move_words(move, None if always else limits))
+    if decision.measures["baseline"] == "none":
         return Asking(always, "no model is in force whose scores could move")
-    if decision.measures["baseline"] != "champion":
-        return Asking(True, "there is no comparison with the model in force, whose scores are unusable")
-    move = score_move(candidate.probability, champion.probability)
-    moved = move.mean > limits.mean or move.p99 > limits.p99
-    return Asking(always or moved, _words(move, None if always else limits), move)
+    return Asking(True, "there is no comparison with the model in force, whose scores are unusable")
 
 
-def _words(move: ScoreMove, limits: ScoreMove | None) -> str:
-    mean, p99 = ("", "") if limits is None else (f" (limit {100 * each:g} %)" for each in (limits.mean, limits.p99))
+def move_words(move: ScoreMove, limits: MoveLimits | None = None) -> str:
+    """The numbers in a sentence, each with its limit where there are limits."""
+    mean, p99, correlation, overlap = ("",) * 4
+    if limits is not None:
+        mean, p99 = (f" (limit {100 * each:g} %)" for each in (limits.mean, limits.p99))
+        correlation, overlap = f" (limit {limits.rank_correlation:g})", f" (limit {100 * limits.overlap:g} %)"
+    ranks = "undefined" if move.rank_correlation is None else f"{move.rank_correlation:.3g}"
     return (
         f"scores move by {100 * move.mean:.3g} %{mean} in the mean "
-        f"and by {100 * move.p99:.3g} %{p99} at the 99th percentile"
+        f"and by {100 * move.p99:.3g} %{p99} at the 99th percentile, rank correlation {ranks}{correlation}, "
+        f"{100 * move.overlap:.3g} %{overlap} of the top tenth stay there"
     )

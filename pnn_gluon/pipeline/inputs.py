@@ -268,14 +268,15 @@ class Over(Input["Mapping[datetime.date, Partition[D]]"]):
 
 @dataclasses.dataclass(frozen=True)
 class Before(Input["Mapping[datetime.date, Partition[D]]"]):
-    """A table on the days before today, as far as it is there; `window` is the option with the number of days."""
+    """A table on the days before today, as far as it is there; `window` is the option with the number of days, or 0."""
 
     table: Table[D]
     window: str
 
     def read(self, reading: "Reading", known: Known) -> "Mapping[datetime.date, Partition[D]]":
         """Read every day of it that is there."""
-        days = window(plus(reading.day, -1), option(reading.config, self.window), reading.config.first_day)
+        back = option(reading.config, self.window)
+        days = window(plus(reading.day, -1), back, reading.config.first_day) if back else ()
         found = {day: reading.maybe(self.table, day) for day in days}
         return {day: partition for day, partition in found.items() if partition is not None}
 
@@ -286,7 +287,8 @@ class Before(Input["Mapping[datetime.date, Partition[D]]"]):
 
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The table, of the past."""
-        return (Edge(self.table.name, back=option(config, self.window)),)
+        back = option(config, self.window)
+        return (Edge(self.table.name, back=back),) if back else ()
 
 
 @dataclasses.dataclass(frozen=True)

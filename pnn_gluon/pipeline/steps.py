@@ -89,6 +89,7 @@ RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 
 CHECKED_BEFORE = Before(CHECKS, "checks.window_days")
 COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
+SAMPLED_BEFORE = Before(SAMPLES, "gate.trailing_days")
 REFUSED_DAYS = RefusedDays("training.window_days")
 REFUSED_TO_CALIBRATE = RefusedDays("calibration.window_days")
 REFUSED_TO_GATE = RefusedDays("gate.window_days")
@@ -204,10 +205,10 @@ STEPS: tuple[Step, ...] = (
         does="Judge, and keep the numbers and the reasons.",
         mend="*Skipped* means refused: the reasons are in its log and XCom. By force: the form `<name>_promote`.",
         group="model",
-        inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days"), REFUSED_TO_GATE),
+        inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days"), REFUSED_TO_GATE, SAMPLED_BEFORE),
         options=("gate", "evaluation.cluster"),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "promote",

@@ -21,6 +21,7 @@ PREDICTIONS_FILE = "predictions.parquet"
 METRICS_FILE = "metrics.json"
 SCORES_FILE = "scores.parquet"
 CSV_FILE = "scores.csv.gz"
+DECISION_FILE = "decision.json"
 REPORT_FILE = "report.html"
 NUMBERS_FILE = "report.json"
 EXPORT_FILE = "export.json"
@@ -93,7 +94,7 @@ BUNDLES = Table(
 GATES = Table(
     "gates",
     details.GateDetails,
-    "no file: the decision, its reasons and numbers are in the manifest",
+    "`decision.json`: the decision, its reasons and numbers as in the manifest, and rule by rule in words",
 )
 CHAMPIONS = Table(
     "champions",

@@ -98,7 +98,8 @@ class BundleCard:
 class ScoredBatch:
     """Some rows of a table: the columns carried over, ids, the model's raw logit, and what calibration makes of it.
 
-    `new_value` says of a row whether one of its values has no id of its own in the model's map and counts as *other*.
+    `new_fields` says in how many fields a row has a value without an id of its own in the model's map: it counts as
+    *other*.
     """
 
     columns: Mapping[str, Any]
@@ -106,7 +107,12 @@ class ScoredBatch:
     logit: NDArray[np.float32]  # (B,)
     calibrated_logit: Floats  # (B,)
     probability: Floats  # (B,)
-    new_value: NDArray[np.bool_]  # (B,)
+    new_fields: NDArray[np.intp]  # (B,)
+
+    @property
+    def new_value(self) -> NDArray[np.bool_]:
+        """Whether a row has such a value at all (B,)."""
+        return self.new_fields > 0
 
     def arrow(self) -> pa.RecordBatch:
         """The carried columns, then logit and probability as doubles."""
@@ -186,8 +192,8 @@ class Bundle:
             for batch in batches:
                 logit = self.logits(batch.ids)
                 calibrated = self.calibrated_logit(logit, batch.ids), self.probability(logit, batch.ids)
-                new_value = (batch.ids == other).any(axis=1)
-                yield ScoredBatch(batch.columns, batch.ids, logit, *calibrated, new_value)
+                new_fields = (batch.ids == other).sum(axis=1)
+                yield ScoredBatch(batch.columns, batch.ids, logit, *calibrated, new_fields)
 
     def _other_of_slots(self) -> Ids:
         """The id *other* of each slot's field (S,)."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.gate import GateRules, Scores, judge, unjudgeable
+from pnn_gluon.evaluation.gate import GateRules, Scores, Seen, judge, unjudgeable
 
 RULES = GateRules(
     metric="normalized_entropy",
@@ -115,6 +115,21 @@ def test_too_few_rows_are_refused():
     assert only_reason(judge(replace(RULES, min_rows=6001), LABEL, GOOD, None, {})) == (
         "rows: 6000, limit at least 6001; all rows"
     )
+
+
+def test_fewer_rows_than_usual_are_refused():
+    few = Seen(usual_rows=3 * ROWS)
+    assert only_reason(judge(RULES, LABEL, GOOD, None, {}, seen=few)) == (
+        "rows: 0.3333 of the 18000 of the days before, limit at least 0.5; all rows"
+    )
+    assert judge(replace(RULES, min_rows_share=1 / 3), LABEL, GOOD, None, {}, seen=few).accepted
+
+
+def test_values_that_the_candidate_does_not_know_are_refused():
+    assert only_reason(judge(RULES, LABEL, GOOD, None, {}, seen=Seen(new_share=0.51))) == (
+        "new values: 0.51 of the values have no id in the candidate's map, limit 0.5; all rows"
+    )
+    assert judge(RULES, LABEL, GOOD, None, {}, seen=Seen(new_share=0.5)).accepted
 
 
 def beyond(number):

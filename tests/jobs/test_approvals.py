@@ -176,6 +176,8 @@ def test_the_question_has_the_numbers_and_is_answered_once(asked: Config) -> Non
     measures = made(asked, "gates", 2).details["measures"]
     assert f"{measures['champion']['served_auc']:.4f}" in body
     assert f"scores move by {100 * measures['move']['mean']:.3g} % in the mean" in body
+    assert "\n- finite scores, all rows: passed: " in body
+    assert "\n- new values, all rows: passed: " in body
     assert "Without an answer within 6 h" in body
     done = command(asked, "--reason", "fine", "--candidate", outcome["details"]["candidate"])
     assert (done.returncode, json.loads(done.stdout)["details"]["by"]) == (0, "shelly")
@@ -291,8 +293,12 @@ def test_a_day_that_waits_at_the_deadline_is_scored_by_the_champion_and_says_why
 
 
 def test_scores_that_move_little_are_promoted_and_others_are_asked_about(tmp_path: Path) -> None:
-    lenient = 'bootstrap_repeats = 10\napproval = "when_scores_move"\napproval_mean_move = {}\napproval_p99_move = 1e9'
-    strict, loose = (PIPELINE.replace("bootstrap_repeats = 10", lenient.format(each)) for each in ("0.0", "1e9"))
+    asking = 'bootstrap_repeats = 10\napproval = "when_scores_move"\napproval_p99_move = 1e9\n'
+    loose_order = "approval_rank_correlation = -1.0\napproval_overlap = 0.0\napproval_mean_move = 1e9"
+    loose, strict, reordered = (
+        PIPELINE.replace("bootstrap_repeats = 10", asking + limits)
+        for limits in (loose_order, loose_order.replace("1e9", "0.0"), loose_order.replace("-1.0", "1.0"))
+    )
     config = odd_pipeline(tmp_path, 2)
     config.path.write_text(loose)
     config = with_own_table(tmp_path)
@@ -302,11 +308,13 @@ def test_scores_that_move_little_are_promoted_and_others_are_asked_about(tmp_pat
     move = second["gate"].details["measures"]["move"]
     assert 0 < move["mean"] <= move["p99"]
     assert second["gate"].details["why_asked"].startswith(f"scores move by {100 * move['mean']:.3g} % (limit 1e+11 %)")
-    config.path.write_text(strict)
-    config = with_own_table(tmp_path)
-    again = run(config, 2, ("gate", "promote"))
-    assert again["gate"].details["asks"]
-    assert again["promote"].details["decision"] == "kept"
+    assert -1 < move["rank_correlation"] < 1
+    for text in (strict, reordered):
+        config.path.write_text(text)
+        config = with_own_table(tmp_path)
+        again = run(config, 2, ("gate", "promote"))
+        assert again["gate"].details["asks"]
+        assert again["promote"].details["decision"] == "kept"
 
 
 def test_limits_of_a_move_belong_to_their_own_choice(tmp_path: Path) -> None:
