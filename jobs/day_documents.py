@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from jobs.day_decision import day_decision
-from pnn_gluon.pipeline.details import EvaluationDetails
+from pnn_gluon.pipeline.details import GateDetails
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.steps import REPORTED, maker
 from pnn_gluon.pipeline.tables import (
@@ -24,7 +24,7 @@ from pnn_gluon.pipeline.tables import (
     Table,
 )
 from pnn_gluon.report.day_document import DayDocument, Lineage, Volume
-from pnn_gluon.report.day_report import DayReport
+from pnn_gluon.report.day_report import COMPARED, DayReport
 from pnn_gluon.report.decision import decision_rules
 from pnn_gluon.secrets_masking import masked
 
@@ -63,7 +63,16 @@ def day_report(day: str, parts: Parts, matured_pcoc: float | None = None) -> Day
         reasons=[*([decision.told] if decision.told else []), *refused],
         notes=_notes(parts),
         checks=() if check is None else check.details.findings,
+        judged=_judged(gate),
     )
+
+
+def _judged(gate: Partition[GateDetails] | None) -> dict[str, Mapping[str, Any]]:
+    """The numbers of candidate and champion on the gate's rows."""
+    if gate is None:
+        return {}
+    sides = {side: gate.details.measures.get(side) for side in ("candidate", "champion")}
+    return {side: {name: told.get(name) for name in COMPARED} for side, told in sides.items() if told}
 
 
 def _notes(parts: Parts) -> list[str]:
@@ -76,16 +85,14 @@ def _notes(parts: Parts) -> list[str]:
     return [f"{step}: {note}" for step, notes in found.items() for note in notes]
 
 
-def day_document(
-    pipeline: str, day: str, parts: Parts, earlier: Sequence[Partition[EvaluationDetails]]
-) -> DayDocument | None:
+def day_document(pipeline: str, day: str, parts: Parts, earlier: Sequence[Parts]) -> DayDocument | None:
     """The page of a day; None for one that was not evaluated.
 
     Args:
         pipeline: Its name.
         day: The day.
         parts: What was made of it.
-        earlier: Evaluations of days before, oldest first.
+        earlier: Evaluations and gates of days before, oldest first.
     """
     report = day_report(day, parts)
     if report is None:
@@ -98,7 +105,7 @@ def day_document(
     return DayDocument(
         pipeline=pipeline,
         report=report,
-        trend=[*map(_in_trend, earlier), _in_trend(evaluation)],
+        trend=[each for day_parts in (*earlier, parts) if (each := _in_trend(day_parts)) is not None],
         brier_parts=evaluation.details.brier_parts or {},
         auc_by=evaluation.details.auc_by or {},
         slices=metrics.get("slices", ()),
@@ -120,13 +127,18 @@ def _rounds(history: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
         yield each if isinstance(each, Mapping) else {"epoch": at, "loss": None, "validation": float(each)}
 
 
-def _in_trend(evaluation: Partition[EvaluationDetails]) -> DayReport:
+def _in_trend(parts: Parts) -> DayReport | None:
+    """A day among those whose way is drawn; None for one that was not evaluated."""
+    evaluation = parts(EVALUATIONS)
+    if evaluation is None:
+        return None
     details = evaluation.details
     return DayReport(
         day=str(evaluation.day),
         model_day=details.model_day,
         summary=details.summary or {},
         intervals=details.intervals or {},
+        judged=_judged(parts(GATES)),
     )
 
 

@@ -15,7 +15,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
 from pnn_gluon.pipeline.steps import REPORTED
-from pnn_gluon.pipeline.tables import EVALUATIONS, REEVALUATIONS, D, Table
+from pnn_gluon.pipeline.tables import EVALUATIONS, GATES, REEVALUATIONS, D, Table
 from pnn_gluon.report.day_document import DayDocument
 from pnn_gluon.report.day_report import DayReport
 from pnn_gluon.report.difference import difference
@@ -96,9 +96,8 @@ def _document(config: Config, day: datetime.date) -> DayDocument:
 
 def _stored_document(config: Config, day: datetime.date) -> DayDocument | None:
     store = open_store(config)
-    earlier = [open_partition(store, EVALUATIONS, each) for each in _trend_days(config, day)]
-    found = [each for each in earlier if each is not None]
-    return day_document(config.name, str(day), _StoredDay(store, day), found)
+    earlier = [_StoredDay(store, each) for each in _trend_days(config, day)]
+    return day_document(config.name, str(day), _StoredDay(store, day), earlier)
 
 
 def _trend_days(config: Config, day: datetime.date) -> list[datetime.date]:
@@ -162,7 +161,7 @@ def made_from(config: Config, days: Sequence[datetime.date]) -> str:
     read = [(table.name, day) for day in days for table in REPORTED]
     read += [(REEVALUATIONS.name, plus(day, late)) for day in days]
     if len(days) == 1:
-        read += [(EVALUATIONS.name, day) for day in _trend_days(config, days[0])]
+        read += [(table.name, day) for day in _trend_days(config, days[0]) for table in (EVALUATIONS, GATES)]
         read += [(table.name, plus(days[0], -1)) for table in REPORTED]
     manifests = [store.manifest(name, day) for name, day in read]
     shown = [None if manifest is None else [manifest.run, manifest.to_json().decode()] for manifest in manifests]

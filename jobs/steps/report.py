@@ -1,5 +1,6 @@
 """What the day's model is worth, as a page and as JSON: everything that the other steps found, nothing of its own."""
 
+import datetime
 import logging
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from pnn_gluon.pipeline.work import Inputs
 log = logging.getLogger(__name__)
 
 
+class _EarlierDay:
+    """What is shown of a day before."""
+
+    def __init__(self, inputs: Inputs, day: datetime.date) -> None:
+        self._inputs, self._day = inputs, day
+
+    def __call__(self, table: Table[D]) -> Partition[D] | None:
+        return self._inputs[Before(table, "report.trend_days")].get(self._day)
+
+
 def build(inputs: Inputs, folder: Path) -> Built:
     """Show what was made of the day, and the days before as far as they are there."""
     import jinja2
@@ -24,9 +35,9 @@ def build(inputs: Inputs, folder: Path) -> Built:
     def parts(table: Table[D]) -> Partition[D] | None:
         return inputs[IfThere(table, waited=True)]
 
-    earlier = inputs[Before(EVALUATIONS, "report.trend_days")]
+    earlier = [_EarlierDay(inputs, day) for day in sorted(inputs[Before(EVALUATIONS, "report.trend_days")])]
     name = inputs.config.name
-    document = day_document(name, str(inputs.day), parts, [earlier[day] for day in sorted(earlier)])
+    document = day_document(name, str(inputs.day), parts, earlier)
     if document is None:
         return kept(f"{inputs.day} was not evaluated", ReportDetails(verdict=()))
     verdict = document.verdict()

@@ -244,8 +244,13 @@ STEPS: tuple[Step, ...] = (
         does="Show what the day's model is worth, on a page for people and as the same numbers in JSON.",
         mend="Nothing waits for it. The same page without it: `pnn-gluon report`.",
         group="scores",
-        inputs=(*(IfThere(table, waited=True) for table in REPORTED), Before(EVALUATIONS, "report.trend_days")),
+        inputs=(
+            *(IfThere(table, waited=True) for table in REPORTED),
+            *(Before(table, "report.trend_days") for table in (EVALUATIONS, GATES)),
+        ),
         options=("report",),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "reevaluate",

@@ -11,6 +11,8 @@ WIDTH = 4.4
 """Of a chart, in inches."""
 TREND = {"auc": 0.5, "normalized_entropy": 1.0, "pcoc": 1.0}
 """The numbers whose way over the days is drawn, and what each is for a constant click rate, or as it should be."""
+JUDGED = {"served_auc": None, "normalized_entropy": 1.0, "pcoc": 1.0}
+"""The numbers of candidate and champion whose way is drawn, and where a dashed line stands."""
 SHOWN_CHARACTERS = 18
 """Of a field's name, on an axis."""
 
@@ -35,14 +37,41 @@ def _trend(days: Sequence[DayReport], name: str) -> str:
         axes.plot(range(len(days)), values, "o-", color=MARK, markersize=4)
         if name != "auc":  # an AUC is far from that of a constant, which would flatten the line
             axes.axhline(TREND[name], color=QUIET, linestyle="--", linewidth=1)
-        axes.set_ylabel(heading)
-        axes.locator_params(axis="y", nbins=5)
-        step = -(-len(days) // 4)
-        shown = range(len(days))[::-step]
-        axes.set_xticks(list(shown), [days[at].day for at in shown])
-        axes.set_xlim(-0.5, len(days) - 0.5)
+        _along_days(axes, days, heading)
 
     return svg(f"trend-{name.replace('_', '-')}", f"{heading} by day", (WIDTH, 2.3), draw)
+
+
+def judged_charts(days: Sequence[DayReport]) -> list[str]:
+    """One chart for each of `JUDGED`, candidate beside champion; none where less than two candidates were judged."""
+    return [_judged(days, name) for name in JUDGED] if sum(bool(day.judged) for day in days) > 1 else []
+
+
+def _judged(days: Sequence[DayReport], name: str) -> str:
+    heading, level = METRIC_FORMATS[name][0], JUDGED[name]
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for side, colour in (("champion", OTHER), ("candidate", MARK)):
+            values = [_or_nan(day.judged.get(side, {}).get(name)) for day in days]
+            axes.plot(range(len(days)), values, "o-", color=colour, markersize=4, label=side)
+        if level is not None:
+            axes.axhline(level, color=QUIET, linestyle="--", linewidth=1)
+        _along_days(axes, days, heading)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)  # above, where no line is
+
+    description = f"{heading} of candidate and champion by day"
+    return svg(f"judged-{name.replace('_', '-')}", description, (WIDTH, 2.5), draw)
+
+
+def _along_days(axes: Any, days: Sequence[DayReport], heading: str) -> None:
+    """Name the axes, with some of the days below."""
+    axes.set_ylabel(heading)
+    axes.locator_params(axis="y", nbins=5)
+    step = -(-len(days) // 4)
+    shown = range(len(days))[::-step]
+    axes.set_xticks(list(shown), [days[at].day for at in shown])
+    axes.set_xlim(-0.5, len(days) - 0.5)
 
 
 def reliability_chart(after: Sequence[Mapping[str, float]], before: Sequence[Mapping[str, float]] = ()) -> str:

@@ -5,12 +5,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pnn_gluon.report.day_report import METRIC_FORMATS, DayReport, interval_text, metric_text
+from pnn_gluon.report.day_report import COMPARED, METRIC_FORMATS, DayReport, interval_text, metric_text
 
 HEADLINE = ("auc", "normalized_entropy", "log_loss", "pcoc", "ece", "rows", "positives")
 """The numbers that stand at the top of a page."""
-COMPARED = ("served_auc", "log_loss", "normalized_entropy", "pcoc", "ece")
-"""The numbers of candidate and champion that stand beside each other, on the rows of the gate."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,7 @@ class DayDocument:
 
     def compared(self) -> list[dict[str, str]]:
         """Candidate and champion beside each other; empty where the gate judged nothing."""
-        sides = [self.measures.get(side) or {} for side in ("candidate", "champion")]
+        sides = [self.report.judged.get(side, {}) for side in ("candidate", "champion")]
         if not any(sides):
             return []
         return [

@@ -20,6 +20,9 @@ METRIC_FORMATS: Mapping[str, tuple[str, str]] = {
 }
 """Columns of a day: key of the summary, heading and number format."""
 
+COMPARED = ("served_auc", "log_loss", "normalized_entropy", "pcoc", "ece")
+"""The numbers of candidate and champion that stand beside each other, on the rows of the gate."""
+
 EN_DASH = "\N{EN DASH}"
 
 
@@ -28,7 +31,8 @@ class DayReport:
     """One day: the day, the day of the model that was in force, its numbers, the gate's word about the candidate.
 
     The summary is that of `ClickMetrics`, with new_rows and new_pcoc: rows with values that the model had not seen.
-    `intervals` has the 95 % bounds, low and high, of its numbers by name.
+    `intervals` has the 95 % bounds, low and high, of its numbers by name. `judged` has the numbers of the candidate and
+    of the champion, by these words, on the gate's rows, as far as there are such.
     """
 
     day: str
@@ -40,6 +44,7 @@ class DayReport:
     notes: Sequence[str] = ()  # what was done or left out, and warnings
     checks: Sequence[Mapping[str, Any]] = ()  # findings about the day's data, the worst first
     intervals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    judged: Mapping[str, Mapping[str, float | int | None]] = field(default_factory=dict)
 
     def remarks(self) -> dict[str, str]:
         """What is wrong with its numbers, by their names."""

@@ -8,6 +8,7 @@ from pnn_gluon.evaluation.shown_value import shown_value
 from pnn_gluon.report.charts import (
     drift_chart,
     importance_chart,
+    judged_charts,
     learning_chart,
     pairs_chart,
     reliability_chart,
@@ -39,6 +40,7 @@ def render_index(title: str, days: Sequence[DayReport], links: Mapping[str, str]
         links=links,
         formats={name: form for name, form in METRIC_FORMATS.items() if _told(days, name)},
         trend=_safe(trend_charts(days)),
+        judged=_safe(judged_charts(days)),
         reliability=_safe([reliability_chart(last.reliability)])[0] if last and last.reliability else "",
     )
 
@@ -81,6 +83,7 @@ def render_day(
         seconds=seconds,
         worst=[each for each in page.slices if each["found"]],
         trend=_safe(trend_charts(page.trend)),
+        judged=_safe(judged_charts(page.trend)),
         **dict(zip(charts, _safe(list(charts.values())), strict=True)),
     )
 

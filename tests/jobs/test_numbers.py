@@ -1,5 +1,6 @@
 """The numbers of a day: what is served is what is reported, and nothing finite is called infinite."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.reading import Reading
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.report.day_report import COMPARED
 from pnn_gluon.store.manifest import Manifest
 from tests.jobs.small_pipeline import DAYS, FIRST
 
@@ -161,6 +163,24 @@ def test_an_option_of_the_report_says_how_many_days_its_page_shows(built: Config
     run_step(step("report"), config, DAY)
     told = json.loads((open_store(config).folder(manifest(config, "reports")) / "report.json").read_text())
     assert [day["day"] for day in told["trend"]] == [str(DAYS[1]), str(DAY)]
+
+
+def test_the_way_of_candidate_and_champion_is_that_of_the_gates_of_these_days(built: Config) -> None:
+    run_step(step("report"), built, DAY, force=True)
+    store = open_store(built)
+    told = json.loads((store.folder(manifest(built, "reports")) / "report.json").read_text())
+    for day in told["trend"]:
+        gate = store.manifest("gates", datetime.date.fromisoformat(day["day"]))
+        assert gate is not None
+        measures = gate.details["measures"]
+        sides = {side: measures[side] for side in ("candidate", "champion") if measures.get(side)}
+        found = {side: {name: numbers[name] for name in COMPARED} for side, numbers in sides.items()}
+        assert day["judged"] == found
+    assert [sorted(day["judged"]) for day in told["trend"]] == [["candidate"], *[["candidate", "champion"]] * 2]
+    write_html(built, [DAY], built.path.parent / "day.html")
+    write_html(built, DAYS, built.path.parent / "days.html")
+    for name in ("day.html", "days.html"):
+        assert "Candidate and champion by day" in (built.path.parent / name).read_text()
 
 
 def test_pages_of_several_days_lie_in_a_folder_and_say_what_differs_and_how_long_it_took(

@@ -24,7 +24,8 @@ def _report(day: str, **changes: Any) -> DayReport:
         {"low": low, "high": 2 * low, "rows": 300.0, "mean_probability": 1.5 * low, "ctr": 1.4 * low}
         for low in (0.02, 0.04, 0.08)
     ]
-    values: dict[str, Any] = {"reliability": bins, "intervals": BOUNDS, **changes}
+    judged = {"candidate": SUMMARY | {"served_auc": 0.71}, "champion": SUMMARY | {"served_auc": 0.69, "pcoc": 1.0}}
+    values: dict[str, Any] = {"reliability": bins, "intervals": BOUNDS, "judged": judged, **changes}
     return DayReport(day, "2026-11-01", SUMMARY, **values)
 
 
@@ -70,7 +71,6 @@ def document() -> DayDocument:
                 "words": "too few clicks",
             },
         ],
-        measures={"candidate": SUMMARY, "champion": {**SUMMARY, "pcoc": 1.0}},
         history=[{"epoch": 0, "loss": 0.4, "validation": 0.3}, {"epoch": 1, "loss": 0.3, "validation": None}],
         explanation={
             "pairs": {"kind": "inner products", "fields": ["c1", "c2"], "strength": [[None, 0.5], [0.5, None]]},

@@ -110,6 +110,35 @@ def test_charts_follow_the_colour_scheme_and_are_named():
     assert "#0101" not in charts
 
 
+def judged(number, candidate, champion):
+    sides = {"candidate": candidate, "champion": champion}
+    return day(number, judged={side: {"served_auc": auc} for side, auc in sides.items() if auc is not None})
+
+
+def test_candidate_and_champion_are_drawn_by_day_with_a_gap_where_there_was_none():
+    days = [judged(1, 0.7, None), judged(2, 0.71, 0.7), judged(3, None, None), judged(4, 0.6, 0.71)]
+    page = Page(render_index("T", days))
+    assert "Candidate and champion by day" in page.texts
+    assert page.texts.count("candidate") == page.texts.count("champion") == 3  # the legends of three charts
+    first = render_index("T", days)
+    for changed in (judged(4, 0.61, 0.71), judged(4, 0.6, 0.72), judged(4, 0.6, None)):
+        other = render_index("T", [*days[:3], changed])
+        assert [a == b for a, b in zip(charts(first), charts(other), strict=True)] == [
+            *[True] * 3,
+            False,
+            *[True] * 2,
+        ]
+
+
+def charts(html):
+    """The drawings of a page, in their order, without that of the reliability."""
+    return [part.split("</svg>")[0] for part in html.split("<svg ")[1:]][:6]
+
+
+def test_one_judged_candidate_makes_no_trend():
+    assert "Candidate and champion by day" not in render_index("T", [judged(1, 0.7, None), day(2)])
+
+
 def test_rendering_again_gives_the_same_bytes_whatever_the_user_style():
     import matplotlib
 
