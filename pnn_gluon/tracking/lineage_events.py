@@ -1,7 +1,8 @@
 """The steps of a day as events of OpenLineage (specification 2-0-2), made from manifests and failures alone.
 
 A run is known by the run of the store: sent again, it is the same run with the same times. A manifest does not tell
-when its step began, so START has the time of the end.
+when its step began: START goes back from the end by the seconds that the machine noted which made the day, and has the
+time of the end on any other.
 """
 
 import datetime
@@ -56,9 +57,9 @@ def run_id(pipeline: str, table: str, day: datetime.date, run: str) -> str:
 def _made(tracked: TrackedDay, step: Step, manifest: Manifest) -> Iterator[Any]:
     name = run_id(tracked.config.name, manifest.table, manifest.day, manifest.run)
     run = Run(runId=name, facets={**_when(tracked), **_engine(manifest), "tags": _tags(tracked, step, manifest)})
-    at, inputs = tracked.written(manifest.table), input_datasets(tracked, manifest)
-    yield _event(tracked, step, RunState.START, at, run, inputs=inputs)
-    yield _event(tracked, step, RunState.COMPLETE, at, run, inputs=inputs, outputs=[_output(tracked, manifest)])
+    inputs, outputs = input_datasets(tracked, manifest), [_output(tracked, manifest)]
+    yield _event(tracked, step, RunState.START, tracked.began(manifest.table), run, inputs=inputs)
+    yield _event(tracked, step, RunState.COMPLETE, tracked.written(manifest.table), run, inputs=inputs, outputs=outputs)
 
 
 def _failed(tracked: TrackedDay, step: Step, failure: str) -> Iterator[Any]:

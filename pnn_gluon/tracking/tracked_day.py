@@ -72,6 +72,12 @@ class TrackedDay:
         """When the manifest of a table was written, by the clock of where the store is (UTC)."""
         return self.store.written(table, self.day) or self.end
 
+    def began(self, table: str) -> datetime.datetime:
+        """When the step of a table began, by how long it took, where this machine made it; else when it was written."""
+        manifest = self.manifests.get(table)
+        spent = None if manifest is None else self.store.seconds(manifest)
+        return self.written(table) - datetime.timedelta(seconds=spent or 0.0)
+
     def failed_at(self, step: Step) -> datetime.datetime:
         """When the last try of a step failed (UTC)."""
         return self.store.failed_at(step.table.name, self.day) or self.end

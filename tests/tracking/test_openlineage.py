@@ -1,6 +1,7 @@
 """Events of days as the real package makes and sends them, checked against the specification's own schemas."""
 
 import base64
+import datetime
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_every_step_of_a_day_starts_and_completes_with_what_it_read_and_made(
     assert nominal["nominalEndTime"] == "2026-11-03T00:00:00+00:00"
     tags = {tag["key"]: tag["value"] for tag in event["run"]["facets"]["tags"]["tags"]}
     assert (tags["mxnet"], tags["step_version"]) == ("1.9.1", "1")
+
+
+def test_a_step_starts_by_the_seconds_that_it_took_before_it_was_written(tracked: Config, catalogue: Webhook) -> None:
+    store = open_store(tracked)
+    model, written = store.manifest("models", SECOND), store.written("models", SECOND)
+    assert model is not None
+    assert written is not None
+    store.note_seconds(model, 93.25)
+    times = {
+        (each["job"]["name"], each["eventType"]): each["eventTime"] for each in events(tracked, catalogue, [SECOND])
+    }
+    told = {state: datetime.datetime.fromisoformat(times["train", state]) for state in ("START", "COMPLETE")}
+    assert told == {"START": written - datetime.timedelta(seconds=93.25), "COMPLETE": written}
+    assert times["ingest", "START"] == times["ingest", "COMPLETE"]  # nobody knows
 
 
 def test_rows_and_bytes_written_and_missing_values_are_told(tracked: Config, catalogue: Webhook) -> None:
