@@ -33,6 +33,7 @@ COMMANDS = (
     "export",
     "query",
     "score-table",
+    "explain",
     "fit",
     "compare",
     "tune",

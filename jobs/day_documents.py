@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from jobs.day_decision import day_decision
-from pnn_gluon.pipeline.details import GateDetails
+from pnn_gluon.pipeline.details import GateDetails, ModelDetails
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.steps import REPORTED, maker
 from pnn_gluon.pipeline.tables import (
@@ -13,6 +13,8 @@ from pnn_gluon.pipeline.tables import (
     CHAMPIONS,
     CHECKS,
     EVALUATIONS,
+    EXPLANATION_FILE,
+    EXPLANATIONS,
     GATES,
     METRICS_FILE,
     MODELS,
@@ -113,7 +115,8 @@ def day_document(pipeline: str, day: str, parts: Parts, earlier: Sequence[Parts]
         candidate_day=None if bundle is None or bundle.kept is not None else bundle.details.model_day,
         rules=[] if gate is None else decision_rules(gate.details.measures),
         measures={} if gate is None else gate.details.measures,
-        history=[] if model is None or model.kept is not None else list(_rounds(model.details.history)),
+        history=learning_history(model),
+        **_explained(parts),
         volumes=list(_volumes(parts)),
         rejects={} if (rows := parts(ROWS)) is None else rows.details.reasons,
         scores=_scores(parts),
@@ -121,10 +124,25 @@ def day_document(pipeline: str, day: str, parts: Parts, earlier: Sequence[Parts]
     )
 
 
-def _rounds(history: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+def learning_history(model: Partition[ModelDetails] | None) -> list[Mapping[str, Any]]:
     """The epochs of a network as they are; of trees, which have a number for each, the same form."""
-    for at, each in enumerate(history):
-        yield each if isinstance(each, Mapping) else {"epoch": at, "loss": None, "validation": float(each)}
+    if model is None or model.kept is not None:
+        return []
+    return [
+        each if isinstance(each, Mapping) else {"epoch": at, "loss": None, "validation": float(each)}
+        for at, each in enumerate(model.details.history)
+    ]
+
+
+def _explained(parts: Parts) -> dict[str, Any]:
+    """What the candidate learned, or why nothing is known of it."""
+    made = parts(EXPLANATIONS)
+    if made is None:
+        return {}
+    content = made.content(EXPLANATION_FILE)
+    if content is not None:
+        return {"explanation": json.loads(content)}
+    return {"unexplained": f"Not looked at: {made.kept or made.details.unexplained}."}
 
 
 def _in_trend(parts: Parts) -> DayReport | None:

@@ -436,6 +436,17 @@ class ReportConfig(Section):
     trend_days: Annotated[int, Field(ge=1, le=90)] = 13
 
 
+class ExplainConfig(Section):
+    """How the day's model is explained: by at most `rows` rows of the gate's share, 0 for not at all.
+
+    `repeats` are those of the bootstrap of the importance of fields. More rows than the bootstrap draws one by one
+    would widen nothing but the cost.
+    """
+
+    rows: Annotated[int, Field(ge=0, le=20_000)] = 20_000
+    repeats: Annotated[int, Field(ge=10, le=10_000)] = 100
+
+
 Level: TypeAlias = Literal["fail", "warn", "off"]
 """What a finding of a check does: stop before training, tell, or nothing, since nobody looks."""
 
@@ -715,6 +726,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    explain: ExplainConfig = ExplainConfig()
     report: ReportConfig = ReportConfig()
     checks: ChecksConfig = ChecksConfig()
     gate: GateConfig = GateConfig()

@@ -2,18 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
+from jobs.raw_table import check_columns, described
 from pnn_gluon.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from pnn_gluon.config import EngineConfig
-    from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.training.options import PrecisionName
 
@@ -38,9 +37,9 @@ def command(
     engine = _engine(memory_limit, threads or available_processors())
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists already; give another name, or --overwrite to replace it")
-    rows, types = _described(table)
+    rows, types = described(table)
     loaded = Bundle.load(bundle, _precision(precision))
-    _check_columns(table, types, loaded.feature_map, carried)
+    check_columns(table, types, loaded.feature_map, carried, "let --columns name some of the table")
     started = time.monotonic()
     _score(loaded, engine, table, output, carried, rows)
     seconds = time.monotonic() - started
@@ -76,47 +75,6 @@ def _engine(memory_limit: str, threads: int) -> "EngineConfig":
             f"--memory-limit {memory_limit} --threads {threads}: expected a memory such as 500MB or 4GB, "
             "and at most 256 threads"
         ) from error
-
-
-def _described(table: Path) -> tuple[int, dict[str, Any]]:
-    """The number of rows of a Parquet file, and the Arrow type of each column."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(table) as file:
-            return file.metadata.num_rows, {field.name: field.type for field in file.schema_arrow}
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{table}: expected a Parquet file, and cannot read it as one: {error}") from error
-
-
-def _check_columns(table: Path, types: dict[str, Any], feature_map: "FeatureMap", carried: Iterable[str]) -> None:
-    """Raise InputError unless every field has a column that it can be read from, and every carried column is there."""
-    kinds = {field.name: field.kind for field in feature_map.fields}
-    if missing := [name for name in dict.fromkeys((*kinds, *carried)) if name not in types]:
-        raise InputError(
-            f"{table}: expected the columns {', '.join(missing)}, received only {', '.join(types)}; "
-            "name the columns as the bundle's fields, and let --columns name some of the table"
-        )
-    for name, kind in kinds.items():
-        if not _readable(types[name], kind):
-            expected = f"expected {_EXPECTED[kind]} for a {kind} field, received {types[name]}"
-            raise InputError(f"{table}: column {name}: {expected}; cast it")
-
-
-_EXPECTED = {"categorical": "text or integers", "numeric": "numbers", "multi": "text with separators"}
-
-
-def _readable(given: Any, kind: str) -> bool:
-    """Whether a field of this kind can be read from a column of this Arrow type; a column of nulls always."""
-    import pyarrow as pa
-
-    types = pa.types
-    value = given.value_type if types.is_dictionary(given) else given
-    text = types.is_string(value) or types.is_large_string(value) or types.is_string_view(value)
-    number = types.is_floating(value) or types.is_decimal(value)
-    readable = {"categorical": text, "numeric": number, "multi": text}[kind]
-    return readable or types.is_null(value) or (types.is_integer(value) and kind != "multi")
 
 
 def _score(

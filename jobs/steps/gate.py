@@ -7,11 +7,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobs.steps.gate_samples import GATE_SHARE, gate_samples
 from pnn_gluon.pipeline.details import GateDetails
-from pnn_gluon.pipeline.inputs import LabelledOver, Need
+from pnn_gluon.pipeline.inputs import Need
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.steps import CHAMPION_BEFORE, REFUSED_TO_GATE, SAMPLED_BEFORE
-from pnn_gluon.pipeline.tables import BUNDLES, DECISION_FILE, SAMPLE_FILE
+from pnn_gluon.pipeline.steps import CHAMPION_BEFORE, SAMPLED_BEFORE
+from pnn_gluon.pipeline.tables import BUNDLES, DECISION_FILE
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.report.decision import decision_lines, decision_rules
 
@@ -81,17 +82,11 @@ def _asked(inputs: Inputs, decision: "GateDecision", move: "ScoreMove | None") -
     return details if asked is None else dataclasses.replace(details, asks=asked.asks, why_asked=asked.why)
 
 
-def _samples(inputs: Inputs) -> list[Path]:
-    """Those of the window, without days whose data were refused."""
-    refused, window = inputs[REFUSED_TO_GATE], inputs[LabelledOver("gate.window_days")]
-    return [sample.partition.file(SAMPLE_FILE) for day, sample in window.items() if day not in refused]
-
-
 def _unjudged(inputs: Inputs) -> str:
     """Why there is nothing to judge, or nothing to judge it by; empty when there is."""
     if (reason := inputs[Need(BUNDLES)].kept) is not None:
         return f"no candidate: {reason}"
-    counts = [_gate_clicks(sample) for sample in _samples(inputs)]
+    counts = [_gate_clicks(sample) for sample in gate_samples(inputs)]
     rows, positives = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     if 0 < positives < rows:
         return ""
@@ -113,7 +108,7 @@ def _gate_clicks(sample: Path) -> tuple[int, int]:
 def _usual_rows(inputs: Inputs) -> float | None:
     """The rows of as many gate shares as are judged, by the median of the days before; None where these are unknown."""
     found = [sample.details.gate for sample in inputs[SAMPLED_BEFORE].values() if sample.kept is None]
-    return median(found) * len(_samples(inputs)) if found else None
+    return median(found) * len(gate_samples(inputs)) if found else None
 
 
 class _Scored(NamedTuple):
@@ -141,8 +136,8 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> _Scored:
     cluster = inputs.config.evaluation.cluster
     columns = tuple(dict.fromkeys(("label", *inputs.config.gate.slices, *(("row_id", cluster) if cluster else ()))))
     found, calibrated, new = [], [], 0
-    for sample in _samples(inputs):
-        with score_batches(bundle, inputs.config.engine, sample, columns, "share = 'gate'") as batches:
+    for sample in gate_samples(inputs):
+        with score_batches(bundle, inputs.config.engine, sample, columns, GATE_SHARE) as batches:
             for batch in batches:
                 found.append(batch.arrow())
                 calibrated.append(batch.calibrated_logit)

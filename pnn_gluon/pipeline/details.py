@@ -326,6 +326,16 @@ class PublishedDetails(Details):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ExplanationDetails(Details):
+    """How many rows of how many the model was looked at with, and its most important fields; or why it was not."""
+
+    rows: int
+    rows_available: int
+    important: Sequence[str]
+    unexplained: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportDetails(Details):
     """What stands at the top of the day's page."""
 

@@ -216,6 +216,25 @@ class IfThere(Input["Partition[D] | None"]):
 
 
 @dataclasses.dataclass(frozen=True)
+class After(Input[None]):
+    """A table of the same day that is made before, whose content decides nothing: it is not read."""
+
+    table: Table[Any]
+
+    def read(self, reading: "Reading", known: Known) -> None:
+        """Read nothing."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return ""
+
+    def edges(self, config: Config) -> tuple[Edge, ...]:
+        """The table."""
+        return (Edge(self.table.name),)
+
+
+@dataclasses.dataclass(frozen=True)
 class Saved(Input["Partition[D] | None"]):
     """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.inputs import (
+    After,
     Before,
     Beside,
     IfThere,
@@ -38,6 +39,7 @@ from pnn_gluon.pipeline.tables import (
     CHECKS,
     COUNTS,
     EVALUATIONS,
+    EXPLANATIONS,
     GATES,
     MAPS,
     MATURED,
@@ -105,6 +107,7 @@ REPORTED: tuple[Table[Any], ...] = (
     BUNDLES,
     GATES,
     CHAMPIONS,
+    EXPLANATIONS,
     SCORES,
 )
 """What a day's page is made of, in the order of the day; nothing of the way on which the day was published."""
@@ -237,6 +240,15 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(SCORES), Saved(PUBLISHED)),
         options=("publish.server", "publish.table", "publish.folder", "publish.port"),
         hours=1.0,
+    ),
+    Step(
+        "explain",
+        EXPLANATIONS,
+        does="Look into the model: importance of fields, strength of pairs of fields, norms of its layers.",
+        mend="Nothing but the report waits for it. `explain.rows = 0` turns it off.",
+        group="model",
+        inputs=(Need(BUNDLES), LabelledOver("gate.window_days"), REFUSED_TO_GATE, After(CHAMPIONS)),
+        options=("explain", "evaluation.cluster"),
     ),
     Step(
         "report",

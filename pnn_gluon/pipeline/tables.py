@@ -24,6 +24,7 @@ CSV_FILE = "scores.csv.gz"
 DECISION_FILE = "decision.json"
 REPORT_FILE = "report.html"
 NUMBERS_FILE = "report.json"
+EXPLANATION_FILE = "explanation.json"
 EXPORT_FILE = "export.json"
 OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
@@ -110,6 +111,11 @@ PUBLISHED = Table(
     "published",
     details.PublishedDetails,
     f"`{EXPORT_FILE}`: what a bidding system needs to fetch the scores and know that they are whole",
+)
+EXPLANATIONS = Table(
+    "explanations",
+    details.ExplanationDetails,
+    f"`{EXPLANATION_FILE}`: importance of fields, strength of pairs of fields, statistics of layers",
 )
 REPORTS = Table(
     "reports",

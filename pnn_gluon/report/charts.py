@@ -13,6 +13,8 @@ TREND = {"auc": 0.5, "normalized_entropy": 1.0, "pcoc": 1.0}
 """The numbers whose way over the days is drawn, and what each is for a constant click rate, or as it should be."""
 JUDGED = {"served_auc": None, "normalized_entropy": 1.0, "pcoc": 1.0}
 """The numbers of candidate and champion whose way is drawn, and where a dashed line stands."""
+NAMED_FIELDS = 45
+"""On an axis of pairs; of more fields, some at equal distances."""
 SHOWN_CHARACTERS = 18
 """Of a field's name, on an axis."""
 
@@ -117,7 +119,10 @@ def _wilson(rate: float, rows: float) -> tuple[float, float]:
 
 
 def pairs_chart(fields: Sequence[str], strength: Matrix) -> str:
-    """How strongly pairs of fields interact: the darker, the stronger; each pair once, below the diagonal."""
+    """How strongly pairs of fields interact: the darker, the stronger; each pair once, below the diagonal.
+
+    Numbers below zero have a colour of their own.
+    """
     strongest = max((abs(value) for row in strength for value in row if value is not None), default=0.0)
     if not strongest:
         return ""
@@ -128,20 +133,20 @@ def pairs_chart(fields: Sequence[str], strength: Matrix) -> str:
         for row, values in enumerate(strength):
             for column, value in enumerate(values[:row]):
                 if value is not None:
-                    alpha = abs(value) / strongest
-                    axes.add_patch(_square(column, row, alpha))
-        size = max(4.0, min(9.0, 190 / len(fields)))
-        axes.set_xticks(range(len(fields)), names, rotation=90, fontsize=size)
-        axes.set_yticks(range(len(fields)), names, fontsize=size)
+                    axes.add_patch(_square(column, row, value / strongest))
+        size, named = max(6.5, min(9.0, 270 / len(fields))), range(0, len(fields), -(-len(fields) // NAMED_FIELDS))
+        axes.set_xticks(named, [names[at] for at in named], rotation=90, fontsize=size)
+        axes.set_yticks(named, [names[at] for at in named], fontsize=size)
         axes.set(xlim=(-0.5, len(fields) - 0.5), ylim=(len(fields) - 0.5, -0.5), aspect="equal")
 
     return svg("pairs", "Strength of the interaction of each pair of fields", (WIDTH, 4.4), draw)
 
 
-def _square(column: int, row: int, alpha: float) -> Any:
+def _square(column: int, row: int, strength: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=MARK, alpha=alpha, edgecolor="none")
+    colour = OTHER if strength < 0 else MARK
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, alpha=abs(strength), edgecolor="none")
 
 
 def importance_chart(importance: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from pnn_gluon.report.charts import (
 from pnn_gluon.report.day_document import DayDocument
 from pnn_gluon.report.day_report import METRIC_FORMATS, DayReport, interval_text, metric_text
 from pnn_gluon.report.difference import Difference
+from pnn_gluon.report.strongest_pairs import strongest_pairs
 
 _STYLES_OF_WORDS = {"accepted": "accepted", "approved": "accepted", "refused": "refused", "rejected": "refused"}
 
@@ -65,13 +66,10 @@ def render_day(
         difference: To another day.
         seconds: How long each step took, by its name.
     """
-    report, explained = page.report, page.explanation or {}
-    pairs = explained.get("pairs")
+    report = page.report
     charts = {
         "reliability": reliability_chart(report.reliability, page.reliability_before) if report.reliability else "",
         "learning": learning_chart(page.history),
-        "importance": importance_chart(explained.get("importance") or ()),
-        "pairs": pairs_chart(pairs["fields"], pairs["strength"]) if pairs else "",
         "drift": drift_chart(report.checks),
     }
     return _render(
@@ -84,8 +82,33 @@ def render_day(
         worst=[each for each in page.slices if each["found"]],
         trend=_safe(trend_charts(page.trend)),
         judged=_safe(judged_charts(page.trend)),
+        **_learned(page.explanation or {}),
         **dict(zip(charts, _safe(list(charts.values())), strict=True)),
     )
+
+
+def render_explanation(title: str, explanation: Mapping[str, Any]) -> str:
+    """What a model has learned, see `pnn_gluon.explaining`; escaped, and the same bytes every time.
+
+    Args:
+        title: Of the page.
+        explanation: As its JSON has it.
+    """
+    (learning,) = _safe([learning_chart(explanation["history"])])
+    values = {"explanation": explanation, "learning": learning, **_learned(explanation)}
+    return _render("explanation.html.j2", title=title, **values)
+
+
+def _learned(explanation: Mapping[str, Any]) -> dict[str, Any]:
+    """The charts of an explanation, and its strongest pairs; empty for none."""
+    pairs = explanation.get("pairs")
+    importance, drawn = _safe(
+        [
+            importance_chart(explanation.get("importance") or ()),
+            pairs_chart(pairs["fields"], pairs["strength"]) if pairs else "",
+        ]
+    )
+    return {"importance": importance, "pairs": drawn, "strongest": strongest_pairs(pairs)}
 
 
 def _safe(charts: Sequence[str]) -> list[Any]:

@@ -84,7 +84,7 @@ def test_a_day_has_three_groups_whose_tasks_keep_their_names(dags: dict[str, Any
         "feature_map",
         "encode",
     }
-    assert set(groups["model"].children) == {"evaluate", "train", "calibrate", "gate", "promote"}
+    assert set(groups["model"].children) == {"evaluate", "train", "calibrate", "gate", "promote", "explain"}
     assert set(groups["scores"].children) == {"wait_for_requests", "score", "publish", "report"}
 
 

@@ -67,6 +67,7 @@ def test_training_is_kept_with_the_reason_and_scores_go_out_with_the_model_in_fo
     assert {name: again[name].status for name in STEPS} == {
         **dict.fromkeys(STEPS, "skipped"),
         "check": "refused",
+        "explain": "kept",
         "train": "kept",
         "calibrate": "kept",
         "gate": "kept",

@@ -35,7 +35,8 @@ DAY = {
     "promote": (("gate",), {"promote": LOOK_BACK}),
     "score": (("promote",), {}),
     "publish": (("score",), {}),
-    "report": (("evaluate", "score"), {"evaluate": 13, "gate": 13}),
+    "explain": (("promote",), {}),
+    "report": (("evaluate", "score", "explain"), {"evaluate": 13, "gate": 13}),
 }
 """By step: what it comes right after, and the tasks that it waits for with the number of days before."""
 

@@ -73,10 +73,30 @@ def document() -> DayDocument:
         ],
         history=[{"epoch": 0, "loss": 0.4, "validation": 0.3}, {"epoch": 1, "loss": 0.3, "validation": None}],
         explanation={
-            "pairs": {"kind": "inner products", "fields": ["c1", "c2"], "strength": [[None, 0.5], [0.5, None]]},
+            "model": "ipnn",
+            "model_day": "2026-11-03",
+            "rows": 900,
+            "rows_available": 1200,
+            "gradient_rows": 800,
+            "pairs": {
+                "kind": "inner products",
+                "fields": ["c1", "c2", "c3"],
+                "strength": [[None, 0.5, -0.7], [0.5, None, 0.1], [-0.7, 0.1, None]],
+            },
             "pairs_missing": None,
-            "importance": [{"field": "c1", "log_loss": 0.02, "low": 0.01, "high": 0.03, "auc": 0.01}],
-            "layers": [{"layer": "dense0", "parameters": 10, "parameter_norm": 1.5, "gradient_norm": 0.1}],
+            "importance": [{"field": "c1", "log_loss": 0.02, "low": 0.0131, "high": 0.03, "auc": 0.0123}],
+            "importance_missing": None,
+            "layers": [
+                {
+                    "layer": "dense0",
+                    "parameters": 10,
+                    "parameter_norm": 1.5,
+                    "gradient_norm": 0.1,
+                    "mean_gradient": 0.0456,
+                }
+            ],
+            "layers_missing": None,
+            "history": [],
         },
         volumes=[Volume(step="ingest", what="lines", rows=1010)],
         rejects={"label": 10},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pnn_gluon.report.day_document import DayDocument
-from pnn_gluon.report.pages import render_day, render_index
+from pnn_gluon.report.pages import render_day, render_explanation, render_index
 from tests.jobs import chromium
 
 pytestmark = pytest.mark.skipif(not chromium.found(), reason="needs Debian's chromium")
@@ -15,12 +15,18 @@ LOUD = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded",
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("name", ["day", "index"])
+@pytest.mark.parametrize("name", ["day", "index", "explanation"])
 def test_a_page_is_read_without_scroll_request_or_error(
     document: DayDocument, tmp_path: Path, name: str, width: int
 ) -> None:
     many = [*document.trend, document.report]
-    pages = {"day": render_day("T", document, index="index.html"), "index": render_index("T", many)}
+    assert document.explanation is not None
+    learned = {**document.explanation, "history": document.history}
+    pages = {
+        "day": render_day("T", document, index="index.html"),
+        "index": render_index("T", many),
+        "explanation": render_explanation("T", learned),
+    }
     path = tmp_path / f"{name}.html"
     path.write_text(pages[name], encoding="utf-8")
     heard: list[dict[str, Any]] = []

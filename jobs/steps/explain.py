@@ -1,0 +1,48 @@
+"""What the day's model has learned, by the rows that it is judged by."""
+
+import logging
+from pathlib import Path
+
+from jobs.steps.gate_samples import GATE_SHARE, gate_samples
+from pnn_gluon.pipeline.details import ExplanationDetails
+from pnn_gluon.pipeline.inputs import Need
+from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.tables import BUNDLES, EXPLANATION_FILE
+from pnn_gluon.pipeline.work import Inputs
+
+log = logging.getLogger(__name__)
+
+SHOWN_FIELDS = 5
+"""The most important, in the details and the log."""
+
+
+def build(inputs: Inputs, folder: Path) -> Built:
+    """Look at the candidate, promoted or not."""
+    from pnn_gluon.explaining.explanation import explain
+    from pnn_gluon.explaining.rows import read_rows
+    from pnn_gluon.serving.bundle import Bundle
+
+    candidate, options = inputs[Need(BUNDLES)], inputs.config.explain
+    if candidate.kept is not None:
+        return kept(f"no candidate: {candidate.kept}", _nothing(f"no candidate: {candidate.kept}"))
+    if not options.rows:
+        return Built(0, _nothing("explain.rows = 0 turns it off"))
+    bundle = Bundle.load(candidate.folder)
+    rows = read_rows(
+        bundle.feature_map,
+        inputs.config.engine,
+        gate_samples(inputs),
+        options.rows,
+        where=GATE_SHARE,
+        cluster=inputs.config.evaluation.cluster,
+    )
+    found = explain(bundle, candidate.folder, rows, options.repeats)
+    (folder / EXPLANATION_FILE).write_bytes(found.to_json())
+    important = [each.field for each in found.importance[:SHOWN_FIELDS]]
+    log.info("explain %s: by %s rows; most important: %s", inputs.day, f"{found.rows:,}", ", ".join(important))
+    details = ExplanationDetails(rows=found.rows, rows_available=found.rows_available, important=important)
+    return Built(found.rows, details, bundle.last_bits)
+
+
+def _nothing(reason: str) -> ExplanationDetails:
+    return ExplanationDetails(rows=0, rows_available=0, important=(), unexplained=reason)
