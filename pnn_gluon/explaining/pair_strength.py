@@ -1,18 +1,22 @@
 """How strongly a model lets each pair of fields interact, one number a pair. Source: [PNN] 5.3.
 
-With the mean embedding of a field, v_i = sum_id n_id v_id / sum_id n_id over the ids of field i, the number of the pair
-i < j is by model
+With the mean embedding of a field, m_i = sum_id n_id v_id / sum_id n_id over the ids of field i, the strength of the
+pair i < j is by model
 
-- <v_i, v_j>: fm, hofm (its second order), deepfm, fm_dnn, ipnn, pnn_star
-- v_i^T phi_ij v_j: kfm, kpnn
-- <v_ij, v_ji>, of mean field-aware vectors: ffm
+- <m_i, m_j>: fm, hofm (its second order), deepfm, fm_dnn, ipnn, pnn_star
+- m_i^T phi_ij m_j: kfm, kpnn
+- <m_ij, m_ji>, of mean field-aware vectors: ffm
 - mean over rows and outputs of |f_ij(v_i, v_j)|: nifm, pin
 
 n_id is how often the id stands in the rows; without rows it is 1, as in the paper. Signed numbers push the logit up or
 down in the sum of a factorization machine; in a network above them only their size tells something.
+
+What averages out over the values of a field is not in the mean. So products have a spread as well: the standard
+deviation over the rows of the same product of v_i - mean v_i and v_j - mean v_j, which is what the pair tells beyond
+either field.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -26,7 +30,10 @@ from pnn_gluon.models.declared import is_own
 from pnn_gluon.runtime import HybridBlock, mx
 
 BATCH_ROWS = 2048
-"""Rows that go through the sub-networks at once."""
+"""Rows that are looked at together."""
+
+Numbers = list[list[float | None]]
+"""(N, N), symmetric; None on the diagonal, as a field does not interact with itself."""
 
 
 @dataclass(frozen=True)
@@ -36,39 +43,14 @@ class PairStrength:
     Attributes:
         kind: What the numbers are, in words.
         fields: The fields in order.
-        strength: (N, N), symmetric; None on the diagonal, as a field does not interact with itself.
+        strength: The numbers of the paper's heat map.
+        spread: The spread of products over the rows; None for sub-networks, and without rows.
     """
 
     kind: str
     fields: tuple[str, ...]
-    strength: list[list[float | None]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What a network is looked at with.
-
-    Attributes:
-        layout: The fields of a row.
-        field_of: Index of the field of each id (V,), -1 for padding.
-        ids: Of the rows (B, S); B may be 0.
-    """
-
-    layout: FieldLayout
-    field_of: NDArray[np.int16]
-    ids: Ids
-
-    @property
-    def counts(self) -> Floats:
-        """n_id (V,)."""
-        if not len(self.ids):
-            return np.ones(self.field_of.size)
-        return np.bincount(self.ids.ravel(), minlength=self.field_of.size).astype(np.float64)
-
-    def mean_embeddings(self, net: HybridBlock) -> Floats:
-        """v_i (N, width of the table) of the block `embedding`."""
-        table = net.embedding.embedding_weight.data().asnumpy()  # (V, width)
-        return mean_embeddings(table, self.field_of, self.counts, self.layout.fields)
+    strength: Numbers
+    spread: Numbers | None
 
 
 def mean_embeddings(table: Floats, field_of: NDArray[np.int16], counts: Floats, fields: int) -> Floats:
@@ -104,61 +86,100 @@ def pair_strength(
         field_of: Index of the field of each id (V,), -1 for padding.
         ids: Of rows (B, S), by which ids count; there may be none.
     """
+    if (reason := _missing(model, layout, len(ids))) is not None:
+        return reason
+    if model in _SUB_NETWORKS:
+        outputs = _sub_networks(net, layout, ids)
+        return PairStrength("mean absolute outputs of sub-networks", layout.names, _symmetric(layout, outputs), None)
+    kind, products = _PRODUCTS[model]
+    means = _means(net, layout, field_of, ids)
+    strength = _symmetric(layout, products(net, layout, means[None])[0])
+    spread = _symmetric(layout, _spread(net, layout, products, ids)) if len(ids) else None
+    return PairStrength(kind, layout.names, strength, spread)
+
+
+def _missing(model: str, layout: FieldLayout, rows: int) -> str | None:
+    """Why a model has no strength of pairs; None where it has."""
     if is_own(model):
         return f"{model} is a model of your own, whose parts are not known"
-    if model not in _KINDS:
+    if model not in _PRODUCTS and model not in _SUB_NETWORKS:
         return f"{model} has no number for a pair of fields by itself"
     if layout.pairs < 1:
         return f"a single field, {layout.names[0]}, has no partner"
-    kind, strength = _KINDS[model]
-    if strength is _sub_networks and not len(ids):
+    if model in _SUB_NETWORKS and not rows:
         return f"the sub-networks of {model} are told by their outputs on rows, and there are no rows"
-    return PairStrength(kind, layout.names, _symmetric(layout, strength(net, _Seen(layout, field_of, ids))))
+    return None
 
 
-def _symmetric(layout: FieldLayout, values: Floats) -> list[list[float | None]]:
+def _symmetric(layout: FieldLayout, values: Floats) -> Numbers:
     """Numbers of the pairs (P,) in the order of `field_pairs` as a matrix."""
-    matrix: list[list[float | None]] = [[None] * layout.fields for _ in layout.names]
+    matrix: Numbers = [[None] * layout.fields for _ in layout.names]
     for (i, j), value in zip(field_pairs(layout), values.tolist(), strict=True):
         matrix[i][j] = matrix[j][i] = value
     return matrix
 
 
-def _inner_products(net: HybridBlock, seen: _Seen) -> Floats:
-    v = seen.mean_embeddings(net)  # (N, K)
-    return np.array([v[i] @ v[j] for i, j in field_pairs(seen.layout)])
+def _means(net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids) -> Floats:
+    """m_i (N, width of the table) of the block `embedding`."""
+    table = net.embedding.embedding_weight.data().asnumpy()  # (V, width)
+    counts = np.bincount(ids.ravel(), minlength=len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
+    return mean_embeddings(table, field_of, counts, layout.fields)
 
 
-def _kernel_products(net: HybridBlock, seen: _Seen) -> Floats:
-    mean = seen.mean_embeddings(net)  # (N, K)
-    v = mean * net.sizes(mx.nd.ones((1, *mean.shape))).asnumpy()[0]
+def _spread(net: HybridBlock, layout: FieldLayout, products: "_Products", ids: Ids) -> Floats:
+    """The standard deviation of each pair's product of centred vectors over the rows (P,)."""
+    mean = sum(vectors.sum(axis=0) for vectors in _field_vectors(net, ids)) / len(ids)  # (N, K)
+    first = second = np.zeros(layout.pairs)
+    for vectors in _field_vectors(net, ids):
+        found = products(net, layout, vectors - mean)  # (B, P)
+        first, second = first + found.sum(axis=0), second + np.square(found).sum(axis=0)
+    variance: Floats = second / len(ids) - np.square(first / len(ids))
+    deviation: Floats = np.sqrt(np.maximum(variance, 0))
+    return deviation
+
+
+def _field_vectors(net: HybridBlock, ids: Ids) -> Iterator[Floats]:
+    """Vectors of the fields of some rows at a time (B, N, K)."""
+    for start in range(0, len(ids), BATCH_ROWS):
+        batch = mx.nd.array(ids[start : start + BATCH_ROWS], dtype="int32")
+        yield net.embedding(batch).asnumpy().astype(np.float64)
+
+
+def _inner_products(net: HybridBlock, layout: FieldLayout, v: Floats) -> Floats:
+    """(B, N, K) -> (B, P)."""
+    return np.stack([np.einsum("bk,bk->b", v[:, i], v[:, j]) for i, j in field_pairs(layout)], axis=1)
+
+
+def _kernel_products(net: HybridBlock, layout: FieldLayout, v: Floats) -> Floats:
+    """(B, N, K) -> (B, P)."""
+    v = v * net.sizes(mx.nd.ones((1, *v.shape[1:]))).asnumpy()
     product = net.product[0] if isinstance(net.product, mx.gluon.nn.HybridSequential) else net.product
     kernels = product.weight.data().asnumpy().astype(np.float64)  # (P, K, K), (P, K) or (P, 1)
-    pairs = enumerate(field_pairs(seen.layout))
-    if kernels.ndim == 3:
-        return np.array([v[i] @ kernels[p] @ v[j] for p, (i, j) in pairs])
-    return np.array([(kernels[p] * v[i]) @ v[j] for p, (i, j) in pairs])
+    found = []
+    for kernel, (i, j) in zip(kernels, field_pairs(layout), strict=True):
+        projected = v[:, i] @ kernel if kernel.ndim == 2 else v[:, i] * kernel
+        found.append(np.einsum("bk,bk->b", projected, v[:, j]))
+    return np.stack(found, axis=1)
 
 
-def _field_aware_products(net: HybridBlock, seen: _Seen) -> Floats:
-    fields = seen.layout.fields
-    v = seen.mean_embeddings(net).reshape(fields, fields - 1, -1)  # (N, N-1, K); v_ij as `FieldAwareProduct` has them
-    return np.array([v[i, j - 1] @ v[j, i] for i, j in field_pairs(seen.layout)])
+def _field_aware_products(net: HybridBlock, layout: FieldLayout, v: Floats) -> Floats:
+    """(B, N, (N-1) K) -> (B, P), v_ij in the order that `FieldAwareProduct` has."""
+    v = v.reshape(len(v), layout.fields, layout.fields - 1, -1)
+    return np.stack([np.einsum("bk,bk->b", v[:, i, j - 1], v[:, j, i]) for i, j in field_pairs(layout)], axis=1)
 
 
-def _sub_networks(net: HybridBlock, seen: _Seen) -> Floats:
-    total = np.zeros(seen.layout.pairs)
-    for start in range(0, len(seen.ids), BATCH_ROWS):
-        vectors = net.embedding(mx.nd.array(seen.ids[start : start + BATCH_ROWS], dtype="int32"))  # (B, N, K)
+def _sub_networks(net: HybridBlock, layout: FieldLayout, ids: Ids) -> Floats:
+    """(B, S) -> (P,)."""
+    total = np.zeros(layout.pairs)
+    for vectors in map(mx.nd.array, _field_vectors(net, ids)):
         vectors = net.sizes(vectors) if hasattr(net, "sizes") else vectors
         outputs = net.product(vectors).asnumpy()  # (B, P D)
-        outputs = np.abs(outputs.reshape(len(outputs), seen.layout.pairs, -1), dtype=np.float64)
-        total += outputs.mean(axis=2).sum(axis=0)
-    return total / len(seen.ids)
+        total += np.abs(outputs.reshape(len(outputs), layout.pairs, -1), dtype=np.float64).mean(axis=2).sum(axis=0)
+    return total / len(ids)
 
 
-_Kind = tuple[str, Callable[[HybridBlock, _Seen], Floats]]
-_KINDS: Mapping[str, _Kind] = MappingProxyType(
+_Products = Callable[[HybridBlock, FieldLayout, Floats], Floats]
+_PRODUCTS: Mapping[str, tuple[str, _Products]] = MappingProxyType(
     {
         **dict.fromkeys(
             ("fm", "hofm", "deepfm", "fm_dnn", "ipnn", "pnn_star"),
@@ -166,6 +187,6 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         ),
         **dict.fromkeys(("kfm", "kpnn"), ("kernel products of mean embeddings", _kernel_products)),
         "ffm": ("inner products of mean field-aware embeddings", _field_aware_products),
-        **dict.fromkeys(("nifm", "pin"), ("mean absolute outputs of sub-networks", _sub_networks)),
     }
 )
+_SUB_NETWORKS = frozenset({"nifm", "pin"})

@@ -118,10 +118,10 @@ def _wilson(rate: float, rows: float) -> tuple[float, float]:
     return (centre - spread) / (1 + z * z / rows), (centre + spread) / (1 + z * z / rows)
 
 
-def pairs_chart(fields: Sequence[str], strength: Matrix) -> str:
+def pairs_chart(fields: Sequence[str], strength: Matrix, name: str = "pairs") -> str:
     """How strongly pairs of fields interact: the darker, the stronger; each pair once, below the diagonal.
 
-    Numbers below zero have a colour of their own.
+    Numbers below zero have a colour of their own; `name` is that of the chart on its page.
     """
     strongest = max((abs(value) for row in strength for value in row if value is not None), default=0.0)
     if not strongest:
@@ -139,7 +139,7 @@ def pairs_chart(fields: Sequence[str], strength: Matrix) -> str:
         axes.set_yticks(named, [names[at] for at in named], fontsize=size)
         axes.set(xlim=(-0.5, len(fields) - 0.5), ylim=(len(fields) - 0.5, -0.5), aspect="equal")
 
-    return svg("pairs", "Strength of the interaction of each pair of fields", (WIDTH, 4.4), draw)
+    return svg(name, "Strength of the interaction of each pair of fields", (WIDTH, 4.4), draw)
 
 
 def _square(column: int, row: int, strength: float) -> Any:

@@ -40,7 +40,7 @@ def explanation_words(explanation: Mapping[str, Any]) -> list[str]:
 
 
 _IMPORTANCE = ("Field", "Rise of the log loss", "95 % interval", "Fall of the AUC")
-_PAIRS = ("Fields", "Strength")
+_PAIRS = ("Fields", "Strength", "Spread over rows")
 _LAYERS = ("Layer", "Parameters", "Norm", "Norm of the gradient", "Mean absolute gradient")
 _EPOCHS = ("Epoch, or tree", "Training", "Validation")
 
@@ -67,7 +67,7 @@ def _importance(each: Mapping[str, Any]) -> list[str]:
 
 
 def _pair(each: Mapping[str, Any]) -> list[str]:
-    return [", ".join(each["fields"]), metric_text(each["strength"], ".4g")]
+    return [", ".join(each["fields"]), *(metric_text(each[key], ".4g") for key in ("strength", "spread"))]
 
 
 def _layer(each: Mapping[str, Any]) -> list[str]:

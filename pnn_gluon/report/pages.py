@@ -102,13 +102,13 @@ def render_explanation(title: str, explanation: Mapping[str, Any]) -> str:
 def _learned(explanation: Mapping[str, Any]) -> dict[str, Any]:
     """The charts of an explanation, and its strongest pairs; empty for none."""
     pairs = explanation.get("pairs")
-    importance, drawn = _safe(
-        [
-            importance_chart(explanation.get("importance") or ()),
-            pairs_chart(pairs["fields"], pairs["strength"]) if pairs else "",
-        ]
-    )
-    return {"importance": importance, "pairs": drawn, "strongest": strongest_pairs(pairs)}
+    charts = {
+        "importance": importance_chart(explanation.get("importance") or ()),
+        "pairs": pairs_chart(pairs["fields"], pairs["strength"]) if pairs else "",
+        "spread": pairs_chart(pairs["fields"], pairs["spread"], "spread") if pairs and pairs["spread"] else "",
+    }
+    safe = dict(zip(charts, _safe(list(charts.values())), strict=True))
+    return {**safe, "strongest": strongest_pairs(pairs)}
 
 
 def _safe(charts: Sequence[str]) -> list[Any]:

@@ -7,14 +7,26 @@ SHOWN_PAIRS = 15
 
 
 def strongest_pairs(pairs: Mapping[str, Any] | None, count: int = SHOWN_PAIRS) -> list[dict[str, Any]]:
-    """The pairs by falling size of their strength: `fields`, two names, and `strength`; none of no matrix."""
+    """The pairs by falling spread over the rows, where it is known, else by falling size of their strength.
+
+    Args:
+        pairs: See `pnn_gluon.explaining.pair_strength`; None for a model that has none.
+        count: How many.
+
+    Returns:
+        `fields`, two names, `strength` and `spread` of each; `spread` is None where it is not known.
+    """
     if pairs is None:
         return []
-    fields, matrix = pairs["fields"], pairs["strength"]
+    fields, strength, spread = pairs["fields"], pairs["strength"], pairs["spread"]
     found = [
-        {"fields": [fields[first], fields[second]], "strength": value}
-        for second, row in enumerate(matrix)
-        for first, value in enumerate(row[:second])
-        if value is not None
+        {
+            "fields": [fields[first], fields[second]],
+            "strength": strength[second][first],
+            "spread": None if spread is None else spread[second][first],
+        }
+        for second in range(len(fields))
+        for first in range(second)
     ]
-    return sorted(found, key=lambda each: -abs(each["strength"]))[:count]
+    by = "strength" if spread is None else "spread"
+    return sorted(found, key=lambda each: -abs(each[by]))[:count]

@@ -9,6 +9,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pair_network import SUBNET_NORMALIZATIONS
 from pnn_gluon.explaining.pair_strength import PairStrength, mean_embeddings, pair_strength
 from pnn_gluon.models.declared import declared_models
+from pnn_gluon.runtime import mx
 from pnn_gluon.training.export import predict_logits
 from tests.models.model_checks import LAYOUTS, SIZE, K, small_model, some_ids
 
@@ -46,6 +47,7 @@ def looked_at(name, layout=LAYOUTS["single"], ids=NO_IDS, **options):
     found = pair_strength(name, net, layout, FIELD_OF, ids)
     assert isinstance(found, PairStrength)
     assert found.fields == layout.names
+    assert (found.spread is None) == (name in {"nifm", "pin"} or not len(ids))
     return np.array(found.strength, float), found.kind, values
 
 
@@ -96,6 +98,54 @@ def test_models_of_kernel_products(name, kernel, sizes):
     ]
     np.testing.assert_allclose(found, matrix(expected), rtol=1e-6, atol=1e-12)
     assert kind == "kernel products of mean embeddings"
+
+
+def spreads(name, ids, layout, **options):
+    """A model of random parameters: the found spreads of its pairs, and its parameters."""
+    net = small_model(name, layout, **options)
+    values = randomize(net, 7)
+    return np.array(pair_strength(name, net, layout, FIELD_OF, ids).spread, float), values
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_spread_is_that_of_the_products_of_centred_vectors_over_the_rows(layout, monkeypatch):
+    monkeypatch.setattr("pnn_gluon.explaining.pair_strength.BATCH_ROWS", 7)
+    ids = some_ids(layout, rows=40)
+    for name, options in (("ipnn", {}), ("kfm", {"embedding_sizes": SIZES}), ("ffm", {})):
+        found, values = spreads(name, ids, layout, **options)
+        v = field_vectors(layout, ids, values["embedding.embedding_weight"])
+        v = v - v.mean(axis=0)
+        products = {
+            "ipnn": lambda i, j, p, v=v, values=values: (v[:, i] * v[:, j]).sum(axis=1),
+            "kfm": lambda i, j, p, v=v, values=values: np.einsum(
+                "bk,kl,bl->b",
+                v[:, i, : SIZES[i]],
+                values["product.weight"][p][: SIZES[i], : SIZES[j]],
+                v[:, j, : SIZES[j]],
+            ),
+            "ffm": lambda i, j, p, v=v, values=values: (
+                v.reshape(40, 4, 3, K)[:, i, j - 1] * v.reshape(40, 4, 3, K)[:, j, i]
+            ).sum(axis=1),
+        }[name]
+        expected = [products(i, j, p).std() for p, (i, j) in enumerate(PAIRS)]
+        np.testing.assert_allclose(found, matrix(expected), rtol=1e-4, err_msg=name)
+
+
+def test_what_a_pair_tells_only_together_is_in_its_spread_and_not_in_its_mean():
+    layout, random = LAYOUTS["single"], np.random.default_rng(1)
+    net = small_model("fm", layout)
+    table = np.zeros((SIZE, K))
+    table[[1, 5], 0] = 1, -1  # field a: its two ids are each other's opposite, and so are those of b
+    table[[2, 6], 0] = 1, -1
+    table[[3, 7], 1] = 0.5  # field c and d: the same vector whatever the value
+    table[4, 1] = 0.5
+    net.initialize()
+    net.embedding.embedding_weight.set_data(mx.nd.array(table))
+    ids = np.column_stack([random.choice(pair, 4000) for pair in ([1, 5], [2, 6], [3, 7], [4])]).astype(np.int32)
+    found = pair_strength("fm", net, layout, FIELD_OF, ids)
+    assert abs(found.strength[0][1]) < 0.01 < found.strength[2][3] == pytest.approx(0.25)
+    assert found.spread[0][1] == pytest.approx(1, abs=0.01)
+    assert found.spread[2][3] == pytest.approx(0, abs=1e-6)
 
 
 def test_field_aware_vectors():

@@ -82,6 +82,7 @@ def document() -> DayDocument:
                 "kind": "inner products",
                 "fields": ["c1", "c2", "c3"],
                 "strength": [[None, 0.5, -0.7], [0.5, None, 0.1], [-0.7, 0.1, None]],
+                "spread": [[None, 0.0321, 0.2], [0.0321, None, 0.3], [0.2, 0.3, None]],
             },
             "pairs_missing": None,
             "importance": [{"field": "c1", "log_loss": 0.02, "low": 0.0131, "high": 0.03, "auc": 0.0123}],

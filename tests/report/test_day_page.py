@@ -32,6 +32,8 @@ SAID = (
     "Numbers below zero are in the second colour.",
     "c1, c3",
     "-0.7",
+    "0.0321",
+    "Pairs of fields over the rows",
     "dense0",
     "0.0456",
     "Gradients of the log loss on 800 of the rows, as of one batch of training.",

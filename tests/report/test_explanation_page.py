@@ -79,10 +79,13 @@ def test_names_are_escaped_and_no_markup(explanation: dict[str, Any]) -> None:
     assert printed(spoilt).count("[bold]") >= 4
 
 
-def test_the_strongest_pairs_are_those_of_the_largest_size(explanation: dict[str, Any]) -> None:
-    found = [(*each["fields"], each["strength"]) for each in strongest_pairs(explanation["pairs"])]
-    assert found == [("c1", "c3", -0.7), ("c1", "c2", 0.5), ("c2", "c3", 0.1)]
-    assert len(strongest_pairs(explanation["pairs"], 2)) == 2
+def test_the_strongest_pairs_are_those_of_the_largest_spread_or_else_size(explanation: dict[str, Any]) -> None:
+    pairs = explanation["pairs"]
+    found = [(*each["fields"], each["strength"], each["spread"]) for each in strongest_pairs(pairs)]
+    assert found == [("c2", "c3", 0.1, 0.3), ("c1", "c3", -0.7, 0.2), ("c1", "c2", 0.5, 0.0321)]
+    found = [(*each["fields"], each["strength"], each["spread"]) for each in strongest_pairs({**pairs, "spread": None})]
+    assert found == [("c1", "c3", -0.7, None), ("c1", "c2", 0.5, None), ("c2", "c3", 0.1, None)]
+    assert len(strongest_pairs(pairs, 2)) == 2
 
 
 def test_a_long_learning_curve_is_thinned_and_keeps_its_end(explanation: dict[str, Any]) -> None:
@@ -93,6 +96,12 @@ def test_a_long_learning_curve_is_thinned_and_keeps_its_end(explanation: dict[st
     epochs = [str(cell) for cell in curve.columns[0].cells]
     assert SHOWN_EPOCHS / 2 < len(epochs) <= SHOWN_EPOCHS
     assert epochs[-1] == "437"
+
+
+def test_without_a_spread_there_is_one_heat_map(explanation: dict[str, Any]) -> None:
+    alone = {**explanation, "pairs": {**explanation["pairs"], "spread": None}}
+    counts = [render_explanation("T", each).count("Strength of the interaction") for each in (explanation, alone)]
+    assert counts == [2, 1]
 
 
 def test_every_pair_has_a_square_and_signs_have_colours_of_their_own() -> None:
