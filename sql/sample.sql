@@ -1,18 +1,27 @@
--- Every row with its share, and the train share's negatives down-sampled; both by hashes of the row id alone.
+-- The share and the rate of every row in its order, and its label; both by hashes of the row id alone.
+-- Negatives of the train share that are left out have neither.
+with placed as (
+    select
+        label,
+        row_id,
+        h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 as place
+    from {{ rows | parquet }}
+),
+shared as (
+    select
+        label,
+        case
+            when place >= {{ calibrate_end }} and place >= {{ train_end }} then 'gate'
+            when place >= {{ train_end }} then 'calibrate'
+            when label = 1 or h60(concat({{ salt | text }}, '|negative|', row_id)) < {{ negative_end }} then 'train'
+        end as share
+    from placed
+)
 select
-{% for column in columns %}
-    {{ column | name }},
-{% endfor %}
+    share,
     case
-        when h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 < {{ train_end }} then 'train'
-        when h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 < {{ calibrate_end }} then 'calibrate'
-        else 'gate'
-    end as share,
-    case
-        when h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 < {{ train_end }} then cast({{ rate | text }} as double)
-        else cast(1 as double)
-    end as rate
-from {{ rows | parquet }}
-where label = 1
-    or h60(concat({{ salt | text }}, '|share|', row_id)) % 1000000 >= {{ train_end }}
-    or h60(concat({{ salt | text }}, '|negative|', row_id)) < {{ negative_end }}
+        when share = 'train' then cast({{ rate | text }} as double)
+        when share is not null then cast(1 as double)
+    end as rate,
+    label
+from shared

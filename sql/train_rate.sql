@@ -1,5 +1,5 @@
 -- The rates at which negatives of the train share were kept: one, unless the sample is damaged.
 select distinct rate
-from {{ sample | parquet }}
+from {{ shares | parquet }}
 where share = 'train'
 order by rate

@@ -5,12 +5,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs.steps.sampled import sampled_rows
 from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.details import ShardDetails
 from pnn_gluon.pipeline.inputs import Labelled, LabelledOver, Need, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built
-from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SAMPLE_FILE, SHARD_SUFFIX, SHARDS
+from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
@@ -44,7 +45,7 @@ def _encode(inputs: Inputs, folder: Path, samples: Mapping[datetime.date, Labell
     with connect(inputs.config.engine) as connection:
         for day, sample in samples.items():
             path = folder / f"{day}{SHARD_SUFFIX}"
-            rows[str(day)] = write_shard(connection, feature_map, sample.partition.file(SAMPLE_FILE), path, day)
+            rows[str(day)] = write_shard(connection, feature_map, sampled_rows(sample.partition), path, day)
             log.info("encode %s: %s %s", inputs.day, day, rows[str(day)])
     return rows
 

@@ -86,22 +86,22 @@ def _unjudged(inputs: Inputs) -> str:
     """Why there is nothing to judge, or nothing to judge it by; empty when there is."""
     if (reason := inputs[Need(BUNDLES)].kept) is not None:
         return f"no candidate: {reason}"
-    counts = [_gate_clicks(sample) for sample in gate_samples(inputs)]
-    rows, positives = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    rows, positives = _gate_clicks(inputs)
     if 0 < positives < rows:
         return ""
     return f"{positives:,} clicks in {rows:,} rows of the gate shares: nothing to judge by"
 
 
-def _gate_clicks(sample: Path) -> tuple[int, int]:
-    """Rows of the gate share of a sample, and how many of them are clicks."""
-    import pyarrow.parquet as pq
+def _gate_clicks(inputs: Inputs) -> tuple[int, int]:
+    """Rows of the gate shares, and how many of them are clicks."""
+    from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
     rows = positives = 0
-    with pq.ParquetFile(sample) as file:
-        for batch in file.iter_batches(columns=["label", "share"]):
-            label = batch["label"].to_numpy()[batch["share"].to_numpy(zero_copy_only=False) == "gate"]
-            rows, positives = rows + len(label), positives + int(label.sum())
+    with connect(inputs.config.engine) as connection:
+        for sample in gate_samples(inputs):
+            query = statement("share_clicks", relation=sample.relation(), share="gate")
+            ((found, clicks),) = connection.execute(query).fetchall()
+            rows, positives = rows + found, positives + clicks
     return rows, positives
 
 

@@ -13,7 +13,7 @@ from pnn_gluon.pipeline.details import MaturedDetails
 from pnn_gluon.pipeline.inputs import RawLogs, Saved
 from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import step
-from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE, SAMPLE_FILE
+from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE, SHARES_FILE
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
@@ -30,7 +30,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, MaturedDetails(day=None))
     rows = _read(inputs, day, folder)
     config = inputs.config
-    result = sample_rows(config.sampling, config.engine, folder / ROWS_FILE, folder / SAMPLE_FILE)
+    result = sample_rows(config.sampling, config.engine, folder / ROWS_FILE, folder / SHARES_FILE)
     details = MaturedDetails(day=str(day), rows=rows, rate=config.sampling.negative_rate)
     return Built(result.rows, details) if rows else kept(f"no rows of {day}", details)
 

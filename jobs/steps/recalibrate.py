@@ -8,10 +8,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.steps.sampled import sampled_rows
 from pnn_gluon.pipeline.details import RecalibratedDetails, Summary
 from pnn_gluon.pipeline.inputs import Need
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.tables import CHAMPIONS, MATURED, SAMPLE_FILE
+from pnn_gluon.pipeline.tables import CHAMPIONS, MATURED
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pnn_gluon.config import CalibrationConfig, EngineConfig
+    from pnn_gluon.data.sampled_rows import SampledRows
     from pnn_gluon.evaluation.fitted_calibration import FittedCalibration
     from pnn_gluon.evaluation.segments import RowSegments
     from pnn_gluon.serving.bundle import Bundle
@@ -41,9 +43,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, NOTHING)
     config = inputs.config
     try:
-        before, after, rows, fitted = _refit(
-            config.calibration, config.engine, source, matured.file(SAMPLE_FILE), folder
-        )
+        before, after, rows, fitted = _refit(config.calibration, config.engine, source, sampled_rows(matured), folder)
     except CannotCalibrate as error:
         return kept(str(error), NOTHING)
     log.info("recalibrate %s: pcoc %s -> %s on %s rows", inputs.day, before["pcoc"], after["pcoc"], f"{rows:,}")
@@ -64,7 +64,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _refit(
-    calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: Path, folder: Path
+    calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: "SampledRows", folder: Path
 ) -> "tuple[Summary, Summary, int, FittedCalibration]":
     """The bundle with a new calibrator; summaries before and after on the rows of the fit, how many, and the fit."""
     from pnn_gluon.evaluation.calibration import correct_sampling
@@ -87,7 +87,7 @@ def _refit(
 
 
 def _scored(
-    bundle: "Bundle", engine: "EngineConfig", sample: Path, field: str | None
+    bundle: "Bundle", engine: "EngineConfig", sample: "SampledRows", field: str | None
 ) -> "tuple[list[NDArray[Any]], RowSegments | None]":
     """Label, logit, probability, calibrated logit of the calibrate share of a sample, and its segments by a field."""
     import numpy as np

@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
-from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet, parquet_path, statement
+from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet_path, statement
 
-Source: TypeAlias = str | Path | Sequence[Path]
-"""The name of a relation of the connection, or one or more Parquet files."""
+Source: TypeAlias = str | Path | Sequence[Path] | SampledRows
+"""The name of a relation of the connection, one or more Parquet files, or rows with their shares."""
 
 BATCH_ROWS = 65536
 WINDOW_ROWS = 8 * BATCH_ROWS
@@ -82,8 +83,8 @@ def encode_rows(
     """
     dictionaries = register_map(connection, feature_map)
     try:
-        for relation, row_position, window in _relations(connection, source):
-            query = _query(feature_map, dictionaries, relation, row_position, columns, f"({where}) and {window}")
+        for relation, row_position in _relations(connection, source):
+            query = _query(feature_map, dictionaries, relation, row_position, columns, where)
             for batch in connection.sql(query).to_arrow_reader(batch_rows):
                 if batch.num_rows:
                     yield _encoded(feature_map, batch, columns)
@@ -122,7 +123,7 @@ def clip_to_map(ids: Ids, size: int, other_of: Callable[[Ids], Ids]) -> Ids:
 def write_shard(
     connection: duckdb.DuckDBPyConnection,
     feature_map: FeatureMap,
-    sample_path: Path,
+    sample: SampledRows,
     shard_path: Path,
     day: datetime.date,
 ) -> dict[str, int]:
@@ -133,11 +134,11 @@ def write_shard(
     Raises:
         InputError: the sample is missing, or its train share has more than one rate.
     """
-    rate = _train_rate(connection, sample_path)
+    rate = _train_rate(connection, sample.shares or sample.rows)
     rows = dict.fromkeys(SHARES, 0)
     slots, size = feature_map.layout.slots, feature_map.size
     with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
-        for batch in encode_rows(connection, feature_map, sample_path, ("label", "share"), f"share in {SHARES}"):
+        for batch in encode_rows(connection, feature_map, sample, ("label", "share"), f"share in {SHARES}"):
             label = batch.columns["label"].to_numpy()
             for share in SHARES:
                 chosen = pc.equal(batch.columns["share"], share).to_numpy(zero_copy_only=False)
@@ -146,31 +147,32 @@ def write_shard(
     return rows
 
 
-def _train_rate(connection: duckdb.DuckDBPyConnection, sample_path: Path) -> float:
+def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
     """The rate at which the train share's negatives were kept, which all its rows carry; 1 if it has no rows."""
-    query = statement("train_rate", sample=str(sample_path))
+    query = statement("train_rate", shares=str(shares))
     try:
         rates = [float(rate) for (rate,) in connection.execute(query).fetchall()]
     except UNREADABLE as error:
-        raise InputError(f"{sample_path}: can't be read as a sample: {error}; run sample again") from error
+        raise InputError(f"{shares}: can't be read as a sample: {error}; run sample again") from error
     if len(rates) > 1:
         raise InputError(
-            f"{sample_path}: expected a train share of one rate, received {rates}; run sample for that day again"
+            f"{shares}: expected a train share of one rate, received {rates}; run sample for that day again"
         )
     return rates[0] if rates else 1.0
 
 
-def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, str, str]]:
-    """What to read from, the expression that numbers its rows, and the condition of a window of them."""
+def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, str]]:
+    """What to read from, some thousand rows each, and the expression that numbers its rows."""
     if isinstance(source, str):
-        yield identifier(source), "row_number() over ()", "true"
+        yield identifier(source), "row_number() over ()"
         return
-    for path in [source] if isinstance(source, Path) else source:
-        relation = parquet(path, row_numbers=True)
-        query = f"select num_rows from parquet_file_metadata({parquet_path(path)})"
+    for each in [source] if isinstance(source, Path | SampledRows) else source:
+        table = each if isinstance(each, SampledRows) else SampledRows(each)
+        query = f"select num_rows from parquet_file_metadata({parquet_path(table.rows)})"
         for (rows,) in connection.execute(query).fetchall():
             for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
-                yield relation, "file_row_number", f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
+                window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
+                yield table.relation(window), "file_row_number"
 
 
 def _query(

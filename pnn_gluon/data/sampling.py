@@ -5,12 +5,15 @@ With h60(s) the first 15 hexadecimal digits of md5(s) as a number:
 
     u = h60(salt|share|row_id) mod 10^6:  train if u < 10^6 train, else calibrate if u < 10^6 (train + calibrate)
     a train negative is kept if  h60(salt|negative|row_id) < 2^60 negative_rate
+
+They are written down beside the rows, in their order, and not with a copy of them: a few bits a row.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -20,6 +23,7 @@ from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
 SHARES = ("train", "calibrate", "gate")
+COLUMNS = pa.schema([("share", pa.string()), ("rate", pa.float64())])
 
 
 @dataclass(frozen=True)
@@ -44,43 +48,36 @@ class SampleReport:
 
 
 def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Path, path: Path) -> SampleReport:
-    """Write the rows kept to a Parquet file, in order, with `share` and `rate`.
+    """Write `share` and `rate` of every row to a Parquet file, in the rows' order; see `SampledRows`.
 
     `rate` is the probability with which a negative of the row's share was kept: `negative_rate` in the train
-    share, 1 in the others.
+    share, 1 in the others. A row that is left out has neither.
 
     Raises:
         InputError: the rows are not there or have no label.
     """
-    shares: Counter[str] = Counter()
+    shares: Counter[str | None] = Counter()
     positives = 0
-    total, query = _query(sampling, rows)
-    with connect(engine) as connection:
-        reader = connection.sql(query).to_arrow_reader(GROUP_ROWS)
-        with TableWriter(path, plain=("row_id",), schema=reader.schema) as writer:
-            for batch in reader:
-                writer.write(batch)
-                positives += pc.sum(batch.column("label")).as_py() or 0
-                for pair in pc.value_counts(batch.column("share")).to_pylist():
-                    shares[pair["values"]] += pair["counts"]
+    with connect(engine) as connection, TableWriter(path, schema=COLUMNS) as writer:
+        for batch in connection.sql(_query(sampling, rows)).to_arrow_reader(GROUP_ROWS):
+            writer.write(batch.select(COLUMNS.names))
+            positives += pc.sum(batch.column("label")).as_py() or 0  # a positive is never left out
+            for pair in pc.value_counts(batch.column("share")).to_pylist():
+                shares[pair["values"]] += pair["counts"]
     train, calibrate, gate = (shares[share] for share in SHARES)
-    kept = train + calibrate + gate
-    return SampleReport(kept, train, calibrate, gate, positives, total - kept)
+    return SampleReport(train + calibrate + gate, train, calibrate, gate, positives, shares[None])
 
 
-def _query(sampling: SamplingConfig, rows: Path) -> tuple[int, str]:
-    """The number of rows there are, and the statement."""
+def _query(sampling: SamplingConfig, rows: Path) -> str:
     try:
-        with pq.ParquetFile(rows) as file:
-            total, columns = file.metadata.num_rows, file.schema_arrow.names
+        columns = pq.read_schema(rows).names
     except OSError as error:
         raise InputError(f"{rows}: can't be read as rows: {error}; ingest the day again") from error
     if "label" not in columns or "row_id" not in columns:
         raise InputError(f"{rows}: expected the columns row_id and label; ingest the day's logs again")
-    return total, statement(
+    return statement(
         "sample",
         rows=str(rows),
-        columns=columns,
         salt=sampling.salt,
         rate=repr(sampling.negative_rate),
         train_end=round(sampling.train * 10**6),

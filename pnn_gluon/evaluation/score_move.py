@@ -53,8 +53,9 @@ def score_move(new: Floats, old: Floats) -> ScoreMove:
     """How far probabilities move, (B,) each.
 
     >>> import numpy as np
-    >>> score_move(np.array([0.4, 0.1]), np.array([0.2, 0.1]))
-    ScoreMove(mean=0.5, p99=1.0, rank_correlation=1.0, overlap=1.0)
+    >>> move = score_move(np.array([0.4, 0.1]), np.array([0.2, 0.1]))
+    >>> move.mean, move.p99, move.overlap
+    (0.5, 1.0, 1.0)
     """
     after, before = (np.asarray(each, dtype=np.float64) for each in (new, old))
     floor = np.maximum(before, SMALLEST)

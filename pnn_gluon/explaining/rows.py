@@ -14,6 +14,7 @@ from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.evaluation.arrays import label_array
 from pnn_gluon.evaluation.identity import Identities, text_identities, unit_identities
 from pnn_gluon.evaluation.poisson import mixed
@@ -60,7 +61,7 @@ class Rows:
 def read_rows(
     feature_map: FeatureMap,
     engine: EngineConfig,
-    files: Sequence[Path],
+    files: Sequence[Path | SampledRows],
     limit: int,
     *,
     where: str = "true",
@@ -90,7 +91,7 @@ def read_rows(
 def _encoded(
     feature_map: FeatureMap,
     engine: EngineConfig,
-    files: Sequence[Path],
+    files: Sequence[Path | SampledRows],
     where: str,
     row_id: str | None,
     cluster: str | None,

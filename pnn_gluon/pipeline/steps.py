@@ -128,6 +128,8 @@ STEPS: tuple[Step, ...] = (
         mend="Damaged rows: `ingest` of the day with --force.",
         inputs=(Need(ROWS),),
         options=("sampling",),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "count",
@@ -160,6 +162,8 @@ STEPS: tuple[Step, ...] = (
         mend="As `ingest`, for the logs of the day whose labels are complete now.",
         inputs=(RawLogs(matured=True), Saved(ROWS, matured=True)),
         options=("source", "fields", "sampling", "calibration.maturity_days"),
+        version=2,
+        stands=(1,),
         schedule="nightly",
     ),
     Step(

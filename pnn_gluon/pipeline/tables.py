@@ -13,7 +13,7 @@ ROWS_FILE = "rows.parquet"
 """Clean typed rows: of the logs in `rows` and `matured`."""
 REJECTS_FILE = "rejects.parquet"
 """Lines that were set aside, with their reason."""
-SAMPLE_FILE = "sample.parquet"
+SHARES_FILE = "shares.parquet"
 COUNTS_FILE = "counts.parquet"
 PROFILE_FILE = "profile.json"
 MAP_FILE = "map.h5"
@@ -50,7 +50,7 @@ ROWS = Table(
 SAMPLES = Table(
     "samples",
     details.SampleDetails,
-    f"`{SAMPLE_FILE}`: rows with `share` and `rate`",
+    f"`{ROWS_FILE}`: the rows of the day; `{SHARES_FILE}`: `share` and `rate` of each, in order, empty if left out",
 )
 COUNTS = Table(
     "counts",
@@ -70,7 +70,7 @@ MAPS = Table(
 MATURED = Table(
     "matured",
     details.MaturedDetails,
-    f"the logs of the day whose labels are complete by then: `{ROWS_FILE}`, `{REJECTS_FILE}`, `{SAMPLE_FILE}`",
+    f"the logs of the day whose labels are complete by then: `{ROWS_FILE}`, `{REJECTS_FILE}`, `{SHARES_FILE}`",
 )
 SHARDS = Table(
     "shards",

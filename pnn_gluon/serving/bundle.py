@@ -22,6 +22,7 @@ from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.read_ahead import read_ahead
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.evaluation.segments import Calibration, RowSegments, calibration_from_dict
@@ -179,7 +180,7 @@ class Bundle:
         return None if field is None else row_segments(self.feature_map, field, ids)
 
     def score(
-        self, connection: Any, table: Path, columns: Sequence[str] = ("row_id",), where: str = "true"
+        self, connection: Any, table: Path | SampledRows, columns: Sequence[str] = ("row_id",), where: str = "true"
     ) -> Generator[ScoredBatch, None, None]:
         """Score the raw rows of a Parquet file in order, some thousands at a time.
 

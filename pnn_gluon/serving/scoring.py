@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pnn_gluon.config import EngineConfig
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.serving.bundle import Bundle, ScoredBatch
 from pnn_gluon.store.tables import TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -16,14 +17,14 @@ KEYS = ("row_id", "file", "line")
 
 @contextmanager
 def score_batches(
-    bundle: Bundle, engine: EngineConfig, rows: Path, columns: Sequence[str], where: str = "true"
+    bundle: Bundle, engine: EngineConfig, rows: Path | SampledRows, columns: Sequence[str], where: str = "true"
 ) -> Generator[Generator[ScoredBatch, None, None], None, None]:
     """The rows of a file in order, scored some thousands at a time; what reads them ahead ends with the block.
 
     Args:
         bundle: What scores them.
         engine: What reads them.
-        rows: A Parquet file with a column for each field of the bundle.
+        rows: A Parquet file with a column for each field of the bundle, or such with shares.
         columns: Columns to carry along.
         where: A condition on the rows, as SQL.
     """

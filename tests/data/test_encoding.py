@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data.encoding import clip_to_map, encode_rows, register_map, write_shard
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect
 
@@ -260,7 +261,7 @@ def test_a_shard_holds_train_and_calibrate_and_never_the_gate(many, tmp_path):
     shares, labels = np.array(table["share"].to_pylist()), table["label"].to_numpy()
     whole = encode(feature_map, path)
     with connect(EngineConfig()) as connection:
-        counts = write_shard(connection, feature_map, path, tmp_path / "shard.h5", day_number(0))
+        counts = write_shard(connection, feature_map, SampledRows(path), tmp_path / "shard.h5", day_number(0))
     assert counts == {share: int((shares == share).sum()) for share in ("train", "calibrate")}
     with h5py.File(tmp_path / "shard.h5") as shard:
         assert set(shard) == {"train", "calibrate"}
@@ -275,8 +276,27 @@ def test_shards_of_one_and_two_threads_have_the_same_bytes(many, tmp_path):
     feature_map, path = many
     for threads in (1, 2):
         with connect(EngineConfig(threads=threads)) as connection:
-            write_shard(connection, feature_map, path, tmp_path / f"{threads}.h5", day_number(0))
+            write_shard(connection, feature_map, SampledRows(path), tmp_path / f"{threads}.h5", day_number(0))
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+def test_shares_in_a_file_of_their_own_give_the_same_shard(many, tmp_path):
+    feature_map, path = many
+    table = pq.read_table(path)
+    dropped = np.arange(table.num_rows) % 3 == 1
+    given = table.select(["share", "rate"]).to_pydict()
+    given = {name: pa.array(values, mask=dropped) for name, values in given.items()}
+    pq.write_table(table.drop(["share", "rate"]), tmp_path / "rows.parquet")
+    pq.write_table(pa.table(given), tmp_path / "shares.parquet")
+    pq.write_table(table.filter(pa.array(~dropped)), tmp_path / "copied.parquet")
+    samples = {
+        "apart": SampledRows(tmp_path / "rows.parquet", tmp_path / "shares.parquet"),
+        "copied": SampledRows(tmp_path / "copied.parquet"),
+    }
+    for name, sample in samples.items():
+        with connect(EngineConfig(threads=2)) as connection:
+            write_shard(connection, feature_map, sample, tmp_path / f"{name}.h5", day_number(0))
+    assert (tmp_path / "apart.h5").read_bytes() == (tmp_path / "copied.h5").read_bytes()
 
 
 def write_sample(folder, rates, labels):
@@ -289,7 +309,7 @@ def test_a_train_share_of_two_rates_is_refused(tmp_path):
     feature_map = map_of(tmp_path, [])
     sample = write_sample(tmp_path, [0.5, 0.25, 0.25], [0, 0, 1])
     with connect(EngineConfig()) as connection, pytest.raises(InputError, match=r"one rate, received \[0.25, 0.5\]"):
-        write_shard(connection, feature_map, sample, tmp_path / "shard.h5", day_number(0))
+        write_shard(connection, feature_map, SampledRows(sample), tmp_path / "shard.h5", day_number(0))
     assert not (tmp_path / "shard.h5").exists()
 
 
@@ -298,6 +318,6 @@ def test_the_rate_of_a_shard_is_that_of_its_train_share_also_without_negatives(t
     feature_map = map_of(tmp_path, [])
     sample = write_sample(tmp_path, rates, [1] * len(rates))
     with connect(EngineConfig()) as connection:
-        write_shard(connection, feature_map, sample, tmp_path / "shard.h5", day_number(0))
+        write_shard(connection, feature_map, SampledRows(sample), tmp_path / "shard.h5", day_number(0))
     with h5py.File(tmp_path / "shard.h5") as shard:
         assert shard.attrs["rate"] == expected

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from pipelines import CSV, FIELDS, pipeline
 
 from pnn_gluon.config import EngineConfig, SamplingConfig
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.sampling import SampleReport, sample_rows
 from pnn_gluon.errors import InputError
+from pnn_gluon.warehouse.duckdb_engine import connect
 
 Rows = list[dict[str, Any]]
 
@@ -42,8 +44,13 @@ def sample(
 ) -> tuple[SampleReport, Rows]:
     config = pipeline(folder, CSV, FIELDS, f"[sampling]\n{sampling}\n[engine]\n{engine}")
     pq.write_table(pa.table({"row_id": ids, "label": pa.array(labels, pa.int8())}), folder / "rows.parquet")
-    report = sample_rows(config.sampling, config.engine, folder / "rows.parquet", folder / "sample.parquet")
-    rows: Rows = pq.read_table(folder / "sample.parquet").to_pylist()
+    files = folder / "rows.parquet", folder / "shares.parquet"
+    report = sample_rows(config.sampling, config.engine, *files)
+    rows: Rows = SampledRows(*files).read().to_pylist()
+    with connect(config.engine) as connection:
+        relation = SampledRows(*files).relation()
+        query = f"select row_id, label, share, rate from {relation} order by file_row_number"
+        assert connection.sql(query).to_arrow_table().to_pylist() == rows
     counted = {share: sum(row["share"] == share for row in rows) for share in ("train", "calibrate", "gate")}
     assert dataclasses.asdict(report) == {
         "rows": len(rows),
@@ -127,28 +134,23 @@ def test_order_is_kept_and_bytes_do_not_depend_on_threads(tmp_path: Path) -> Non
     contents = []
     for threads in (1, 2):
         _, rows = sample(tmp_path, ids, labels, "negative_rate = 0.5", f"threads = {threads}")
-        contents.append((tmp_path / "sample.parquet").read_bytes())
+        contents.append((tmp_path / "shares.parquet").read_bytes())
     numbers = [int(row["row_id"]) for row in rows]
     assert numbers == sorted(numbers)
     assert contents[0] == contents[1]
 
 
-def test_all_columns_of_the_rows_are_carried(tmp_path: Path) -> None:
-    table = pa.table({"row_id": ["a"], "file": ["f"], "line": [1], "label": pa.array([1], pa.int8()), "site": [None]})
-    pq.write_table(table.cast(table.schema.set(4, pa.field("site", pa.string()))), tmp_path / "rows.parquet")
-    sample_rows(SamplingConfig(), EngineConfig(), tmp_path / "rows.parquet", tmp_path / "sample.parquet")
-    schema = pq.read_schema(tmp_path / "sample.parquet")
-    assert schema.names == ["row_id", "file", "line", "label", "site", "share", "rate"]
-    assert [str(schema.field(name).type) for name in ("label", "site", "share", "rate")] == [
-        "int8",
-        "string",
-        "string",
-        "double",
-    ]
+def test_the_file_has_a_share_and_a_rate_for_each_row_and_few_bits_of_them(tmp_path: Path) -> None:
+    sample(tmp_path, IDS, LABELS, "negative_rate = 0.25")
+    found = pq.read_table(tmp_path / "shares.parquet")
+    assert found.schema.equals(pa.schema([("share", pa.string()), ("rate", pa.float64())]))
+    assert found.num_rows == len(IDS)
+    assert found["share"].null_count == found["rate"].null_count > 10_000
+    assert (tmp_path / "shares.parquet").stat().st_size * 8 < 4 * len(IDS)
 
 
 def test_rows_without_labels_or_without_a_file_are_refused(tmp_path: Path) -> None:
-    paths = tmp_path / "rows.parquet", tmp_path / "sample.parquet"
+    paths = tmp_path / "rows.parquet", tmp_path / "shares.parquet"
     with pytest.raises(InputError, match=r"rows\.parquet: can't be read as rows"):
         sample_rows(SamplingConfig(), EngineConfig(), *paths)
     pq.write_table(pa.table({"row_id": ["a"]}), tmp_path / "rows.parquet")

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from jobs.running import run_step
+from jobs.steps.sampled import sampled_rows
 from pnn_gluon.config import Config
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.synthetic import write_day, write_requests
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import STEPS, step
+from pnn_gluon.pipeline.tables import SAMPLES
 
 DAILY = tuple(each.name for each in STEPS if each.schedule == "daily")
 UNPUBLISHED = tuple(name for name in DAILY if name != "publish")
@@ -72,6 +76,13 @@ source = {{ logs = "{name}/logs/{{day}}.tsv", columns = ["label", "c1"] }}
 name = "fm"
 """
 """A pipeline that loads and reads nothing; the name is filled in."""
+
+
+def sample_of(config: Config, day: datetime.date) -> SampledRows:
+    """The sample of a day."""
+    partition = open_partition(open_store(config), SAMPLES, day)
+    assert partition is not None
+    return sampled_rows(partition)
 
 
 def raw_options() -> SyntheticOptions:

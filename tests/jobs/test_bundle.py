@@ -12,6 +12,7 @@ import pytest
 
 from pnn_gluon import __version__
 from pnn_gluon.config import Config, EngineConfig
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import InputError
 from pnn_gluon.evaluation.calibration import correct_sampling
@@ -22,7 +23,7 @@ from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.training.export import exported_values, predict_logits
 from pnn_gluon.training.parameters import put_values
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import DAYS
+from tests.jobs.small_pipeline import DAYS, sample_of
 
 LAST = DAYS[-1]
 
@@ -36,14 +37,9 @@ def bundle_folder(five_days: Config, tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def sample_of(config: Config) -> Path:
-    store = open_store(config)
-    manifest = store.manifest("samples", LAST)
-    assert manifest is not None
-    return store.folder(manifest) / "sample.parquet"
-
-
-def scored(folder: Path, table: Path, where: str = "share = 'calibrate'") -> tuple[np.ndarray, np.ndarray]:
+def scored(
+    folder: Path, table: Path | SampledRows, where: str = "share = 'calibrate'"
+) -> tuple[np.ndarray, np.ndarray]:
     bundle = Bundle.load(folder)
     with connect(EngineConfig()) as connection:
         batches = list(bundle.score(connection, table, where=where))
@@ -63,11 +59,11 @@ def test_raw_rows_get_the_bits_of_the_gluon_model_on_encoded_rows(five_days: Con
     assert manifest is not None
     with open_shard(store.folder(manifest) / f"{LAST}.h5") as shard:
         ids, _ = shard.read("calibrate")
-    logit, probability = scored(bundle_folder, sample_of(five_days))
+    logit, probability = scored(bundle_folder, sample_of(five_days, LAST))
     np.testing.assert_array_equal(logit, predict_logits(net, ids))
     with plain_operators():
         net.hybridize(static_alloc=True)
-        plain_logit, _ = scored(bundle_folder, sample_of(five_days))
+        plain_logit, _ = scored(bundle_folder, sample_of(five_days, LAST))
         np.testing.assert_array_equal(plain_logit, predict_logits(net, ids))
     np.testing.assert_allclose(logit, plain_logit, rtol=1e-5, atol=1e-5)
     expected = bundle.calibrator.probability(correct_sampling(logit, five_days.sampling.negative_rate))
@@ -75,7 +71,7 @@ def test_raw_rows_get_the_bits_of_the_gluon_model_on_encoded_rows(five_days: Con
 
 
 def test_a_rows_score_does_not_depend_on_the_rows_beside_it(five_days: Config, bundle_folder: Path) -> None:
-    table = sample_of(five_days)
+    table = sample_of(five_days, LAST).rows
     whole, _ = scored(bundle_folder, table, "true")
     few, _ = scored(bundle_folder, table, "file_row_number % 7 = 3")
     np.testing.assert_array_equal(few, whole[3::7])
@@ -85,17 +81,19 @@ OTHER_PROCESS = """
 import sys
 from pathlib import Path
 from pnn_gluon.config import EngineConfig
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.warehouse.duckdb_engine import connect
 with connect(EngineConfig()) as connection:
-    for batch in Bundle.load(Path(sys.argv[1])).score(connection, Path(sys.argv[2]), where="share = 'calibrate'"):
+    table = SampledRows(*map(Path, sys.argv[2:]))
+    for batch in Bundle.load(Path(sys.argv[1])).score(connection, table, where="share = 'calibrate'"):
         sys.stdout.buffer.write(batch.logit.tobytes())
 """
 
 
 def test_another_process_gets_the_same_bits(five_days: Config, bundle_folder: Path) -> None:
-    table = sample_of(five_days)
-    command = [sys.executable, "-c", OTHER_PROCESS, str(bundle_folder), str(table)]
+    table = sample_of(five_days, LAST)
+    command = [sys.executable, "-c", OTHER_PROCESS, str(bundle_folder), str(table.rows), str(table.shares)]
     done = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout == scored(bundle_folder, table)[0].tobytes()
 

@@ -17,7 +17,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import DAYS, build, tree
+from tests.jobs.small_pipeline import DAYS, build, sample_of, tree
 
 TREES = """
 [model]
@@ -67,7 +67,7 @@ def test_raw_rows_get_the_bits_of_the_trees_on_encoded_rows(trees: Config) -> No
         ids, _ = shard.read("calibrate")
     bundle = Bundle.load(folder_of(trees, "bundles"))
     with connect(EngineConfig()) as connection:
-        sample = folder_of(trees, "samples") / "sample.parquet"
+        sample = sample_of(trees, DAYS[-1])
         batches = list(bundle.score(connection, sample, where="share = 'calibrate'"))
     logit = np.concatenate([batch.logit for batch in batches])
     np.testing.assert_array_equal(logit, GBDT.load(folder_of(trees, "models")).logits(ids))

@@ -2,13 +2,12 @@
 
 import datetime
 
-import pyarrow.parquet as pq
 import pytest
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.store.manifest import Manifest
-from tests.jobs.small_pipeline import DAYS, build
+from tests.jobs.small_pipeline import DAYS, build, sample_of
 
 TODAY, BEFORE = DAYS[2], DAYS[1]
 
@@ -27,8 +26,7 @@ def manifest(config: Config, table: str, day: datetime.date) -> Manifest:
 
 
 def rows(config: Config, day: datetime.date, share: str) -> int:
-    sample = open_store(config).folder(manifest(config, "samples", day)) / "sample.parquet"
-    return pq.read_table(sample, columns=["share"])["share"].to_pylist().count(share)
+    return sample_of(config, day).read()["share"].to_pylist().count(share)
 
 
 @pytest.mark.parametrize("window", [(TODAY,), (BEFORE, TODAY)])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from numpy_models import backward, gradients, int32, randomize
 
@@ -23,7 +22,7 @@ from pnn_gluon.training.export import predict_logits
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 from pnn_gluon.training.step import TrainingStep
-from tests.jobs.small_pipeline import DAYS
+from tests.jobs.small_pipeline import DAYS, sample_of
 
 LAYOUT = FieldLayout.single_valued(("a", "b", "c"))
 
@@ -137,7 +136,7 @@ def test_numeric_buckets_are_applied_as_fitted(five_days):
     feature_map = FeatureMap.load(folder_of(five_days, "maps") / "map.h5")
     with open_shard(next(folder_of(five_days, "shards").glob("*.h5"))) as shard:
         ids, _ = shard.read("train")
-    rows = pq.read_table(folder_of(five_days, "samples") / "sample.parquet").filter(pc.field("share") == "train")
+    rows = sample_of(five_days, DAYS[0]).read().filter(pc.field("share") == "train")
     numeric = [i for i, field in enumerate(feature_map.fields) if field.edges]
     assert numeric
     for i in numeric:

@@ -23,7 +23,7 @@ from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.serving.scoring import score_batches
 from pnn_gluon.store.manifest import Manifest
-from tests.jobs.small_pipeline import DAYS, NIGHTLY, build
+from tests.jobs.small_pipeline import DAYS, NIGHTLY, build, sample_of
 
 TODAY, TOMORROW = DAYS[2], DAYS[3]
 FIELD = "c20"
@@ -78,7 +78,7 @@ def test_the_probability_of_the_segment_is_judged_and_served(built: Config) -> N
     served = expected(bundle, rate, rows, scored["logit"].to_numpy())
     np.testing.assert_allclose(scored["probability"].to_numpy(), served, rtol=1e-12)
 
-    sample = folder(config, "samples", TODAY) / "sample.parquet"
+    sample = sample_of(config, TODAY)
     with score_batches(Bundle.load(bundle), config.engine, sample, ("label", FIELD), "share = 'gate'") as batches:
         (batch,) = batches
     judged = expected(bundle, rate, batch.columns, batch.logit)
@@ -135,7 +135,7 @@ def test_hostile_values_are_segments_like_any_other(pipeline: Config) -> None:
     assert build(config, [DAYS[0]], steps) == ["done"] * len(steps)
     assert manifest(config, "bundles", DAYS[0]).details["calibration"]["segments"]["carried"] == 1 + len(HOSTILE)
     bundle = folder(config, "bundles", DAYS[0])
-    sample = folder(config, "samples", DAYS[0]) / "sample.parquet"
+    sample = sample_of(config, DAYS[0])
     with score_batches(Bundle.load(bundle), config.engine, sample, (FIELD,)) as batches:
         for batch in batches:
             assert {value for value in batch.columns[FIELD].to_pylist() if value} == set(HOSTILE)

@@ -13,14 +13,16 @@ from jobs.commands.status import print_status
 from jobs.commands.verify import verify
 from jobs.day_reports import day_reports
 from jobs.running import run_step
+from jobs.steps.sampled import sampled_rows
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.legacy import SECTIONS
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.states import day_states
 from pnn_gluon.pipeline.steps import STEPS, step
-from pnn_gluon.pipeline.tables import SCORES, SCORES_FILE
+from pnn_gluon.pipeline.tables import SAMPLES, SCORES, SCORES_FILE
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.store.manifest import Manifest, content_run
 from pnn_gluon.store.store import Store
@@ -85,7 +87,7 @@ def store_manifest(store: Store, table: str) -> Manifest:
     return manifest
 
 
-@pytest.mark.parametrize("name", ["ingest", "sample", "count", "feature_map", "promote"])
+@pytest.mark.parametrize("name", ["ingest", "count", "feature_map", "promote"])
 def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Config, name: str) -> None:
     before = store_manifest(open_store(old), step(name).table.name)
     assert run_step(step(name), old, DAY).status == "skipped"
@@ -95,6 +97,23 @@ def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Conf
     assert (before.format, before.options) == (1, None)
     assert (after.format, after.version, after.files) == (2, 1, before.files)
     assert words(old, [DAY]) == {"done"}
+
+
+def test_a_sample_made_again_has_the_same_rows_and_gives_the_same_shards(old: Config) -> None:
+    def sampled() -> SampledRows:
+        partition = open_partition(open_store(old), SAMPLES, DAY)
+        assert partition is not None
+        return sampled_rows(partition)
+
+    before = sampled().read()
+    run_step(step("encode"), old, DAY, force=True)
+    shards = store_manifest(open_store(old), "shards").files
+    assert run_step(step("sample"), old, DAY).status == "skipped"
+    assert run_step(step("sample"), old, DAY, force=True).status == "done"
+    assert sampled().shares is not None
+    assert sampled().read().equals(before)
+    assert run_step(step("encode"), old, DAY).status == "done"
+    assert store_manifest(open_store(old), "shards").files == shards
 
 
 def test_scores_made_again_are_the_same_to_the_bit_on_such_a_processor_and_nearly_so_on_others(old: Config) -> None:
