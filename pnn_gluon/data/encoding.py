@@ -20,7 +20,7 @@ from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet_path, statement
 
-Source: TypeAlias = str | Path | Sequence[Path] | SampledRows
+Source: TypeAlias = str | Path | SampledRows | Sequence[Path | SampledRows]
 """The name of a relation of the connection, one or more Parquet files, or rows with their shares."""
 
 BATCH_ROWS = 65536
