@@ -29,6 +29,7 @@ from pnn_gluon.report.day_document import DayDocument, Lineage, Volume
 from pnn_gluon.report.day_report import COMPARED, DayReport
 from pnn_gluon.report.decision import decision_rules
 from pnn_gluon.secrets_masking import masked
+from pnn_gluon.training.history import as_mappings
 
 
 class Parts(Protocol):
@@ -125,13 +126,8 @@ def day_document(pipeline: str, day: str, parts: Parts, earlier: Sequence[Parts]
 
 
 def learning_history(model: Partition[ModelDetails] | None) -> list[Mapping[str, Any]]:
-    """The epochs of a network as they are; of trees, which have a number for each, the same form."""
-    if model is None or model.kept is not None:
-        return []
-    return [
-        each if isinstance(each, Mapping) else {"epoch": at, "loss": None, "validation": float(each)}
-        for at, each in enumerate(model.details.history)
-    ]
+    """How training went, epoch by epoch or tree by tree; empty for no model."""
+    return [] if model is None or model.kept is not None else as_mappings(model.details.history)
 
 
 def _explained(parts: Parts) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def explained_day(config: Config, day: datetime.date) -> dict[str, Any]:
         why = "was not looked at" if made is None else f"was not looked at: {made.kept or made.details.unexplained}"
         command = mending_command(EXPLANATIONS.name, day, config.path)
         raise InputError(f"the candidate of {day} {why}; to do so: {command.removesuffix(' --force')}")
-    return {**json.loads(content), "history": learning_history(open_partition(store, MODELS, day))}
+    told: dict[str, Any] = json.loads(content)
+    return {**told, "history": told["history"] or learning_history(open_partition(store, MODELS, day))}
 
 
 def _show(told: Mapping[str, Any]) -> None:

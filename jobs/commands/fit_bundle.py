@@ -67,5 +67,5 @@ def write_fit_bundle(folder: Path, config: "FitConfig", plan: "Plan", rows: "Dat
             config={"fit": {"fingerprint": config.fingerprint(plan.model.name), "seed": run.seed, **plan.summary()}},
             pnn_gluon=__version__,
         )
-        write_bundle(bundle, card, Calibration(NoCalibration()))
+        write_bundle(bundle, card, Calibration(NoCalibration()), run.history)
         bundle.rename(folder)

@@ -32,6 +32,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.evaluation.metrics import ClickMetrics
     from pnn_gluon.serving.bundle import write_bundle
     from pnn_gluon.training.families import family_of
+    from pnn_gluon.training.history import as_mappings
 
     calibration, model = inputs.config.calibration, inputs[Need(MODELS)]
     if model.kept is not None:
@@ -48,7 +49,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     answers = fitted.calibration.probability(corrected, segment), fitted.calibration.logit(corrected, segment)
     metrics = ClickMetrics().update(label, logit, *answers)
     summary = metrics.summary()
-    write_bundle(folder, _card(inputs, model, summary), fitted.calibration)
+    write_bundle(folder, _card(inputs, model, summary), fitted.calibration, as_mappings(model.details.history))
     log.info("calibrate %s: %s on %s rows: %s", inputs.day, calibration.method, f"{len(label):,}", summary)
     notes = [*fitted.notes, *metrics.warnings()]
     for told in (*fitted.told(), *notes):

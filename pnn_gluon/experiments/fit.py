@@ -49,6 +49,7 @@ def fit(plan: Plan, data: Dataset, seed: int) -> tuple[Run, Any]:
         best_epoch=trained.best_epoch,
         seconds=trained.seconds,
         parameters=trained.parameters,
+        history=trained.history,
     )
     if run.scores_are_equal:
         one_score = f"all {len(run.output):,} test rows have one score: the model tells no row from another"

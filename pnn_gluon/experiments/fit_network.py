@@ -25,7 +25,7 @@ def train_network(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watc
     from pnn_gluon.experiments.parameter_counts import count_network
     from pnn_gluon.models.registry import create_model
     from pnn_gluon.training.export import predict_logits
-    from pnn_gluon.training.history import few_steps
+    from pnn_gluon.training.history import as_mappings, few_steps
     from pnn_gluon.training.loop import Progress, train
 
     options = plan.training.replaced(seed=seed)
@@ -55,6 +55,7 @@ def train_network(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watc
         best_epoch=result.best_epoch + 1,
         seconds=time.perf_counter() - start - judge.seconds,
         parameters=count_network(net).total,
+        history=as_mappings(result.history),
     )
 
 

@@ -14,6 +14,7 @@ def train_trees(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watch)
     """See `pnn_gluon.experiments.fit.train_model`: an epoch is a tree, the seed decides the draws of `subsample`."""
     from pnn_gluon.models.gbdt import GBDTOptions
     from pnn_gluon.training.gbdt import REPORT_EVERY, Validation, in_memory, train_gbdt
+    from pnn_gluon.training.history import as_mappings
 
     trees: list[str] = []
 
@@ -44,4 +45,5 @@ def train_trees(plan: Plan, data: Dataset, seed: int, log: RunLog, watch: Watch)
         best_epoch=fitted.model.trees,
         seconds=time.perf_counter() - start - judge.seconds,
         parameters=fitted.model.parameters,
+        history=as_mappings(fitted.history),
     )

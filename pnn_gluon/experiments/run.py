@@ -1,6 +1,6 @@
 """What one seed of one model gave."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Run:
         parameters: Numbers that training changes.
         probability: Of each test row, float64 (rows,).
         output: The model's for each test row, float32 (rows,): the logit, for log loss.
+        history: How training went, see `pnn_gluon.training.history`.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Run:
     parameters: int
     probability: Floats
     output: NDArray[np.float32]
+    history: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def measured(cls, outputs: Outputs, data: Dataset, loss: Loss, **about: Any) -> "Run":

@@ -1,6 +1,6 @@
 """What training in paper mode gives, whatever the family of the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ class Trained:
         best_epoch: The one that counts, from 1.
         seconds: Spent on training, without pre-training, validation and reading data.
         parameters: Numbers that training changes.
+        history: How it went, see `pnn_gluon.training.history`.
     """
 
     model: Any
@@ -30,3 +31,4 @@ class Trained:
     best_epoch: int
     seconds: float
     parameters: int
+    history: Sequence[Mapping[str, Any]]

@@ -12,7 +12,7 @@ from pnn_gluon.explaining.network import network_of
 from pnn_gluon.explaining.pair_strength import PairStrength, pair_strength
 from pnn_gluon.explaining.rows import Rows
 from pnn_gluon.models.declared import declared
-from pnn_gluon.serving.bundle import Bundle
+from pnn_gluon.serving.bundle import Bundle, read_history
 
 SEED = 1
 """Of permutations and draws."""
@@ -79,6 +79,7 @@ def explain(bundle: Bundle, folder: Path, rows: Rows, repeats: int, seed: int = 
         repeats=repeats,
         seed=seed,
         importance=importance,
+        history=read_history(folder),
         importance_missing=None if importance else "it needs labelled rows, two or more that are drawn by themselves",
         **_inside(bundle, folder, rows),
     )

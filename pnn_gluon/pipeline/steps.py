@@ -205,6 +205,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(MODELS), Need(MAPS), Need(SHARDS), REFUSED_TO_CALIBRATE),
         options=("source", "fields", "sampling", "feature_map", "model", "training", "calibration"),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "gate",

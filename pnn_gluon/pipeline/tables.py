@@ -90,7 +90,7 @@ MODELS = Table(
 BUNDLES = Table(
     "bundles",
     details.BundleDetails,
-    f"the model with `{MAP_FILE}`, `calibrator.json` and `bundle.json`",
+    f"the model with `{MAP_FILE}`, `calibrator.json`, `history.json` and `bundle.json`",
 )
 GATES = Table(
     "gates",

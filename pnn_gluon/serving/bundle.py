@@ -1,9 +1,9 @@
 """The bundle: a model with everything it needs to answer a calibrated probability for a raw row.
 
 A folder with the plain graph (`model-symbol.json`, `model-0000.params`), the feature map (`map.h5`), the
-calibrator (`calibrator.json`) and what they are (`bundle.json`). Where native operators serve, scores are computed
-with them by a network built anew from the card; else by the plain graph. Either scores raw rows to the same bits as
-the training code with the same operators, in this process or any other.
+calibrator (`calibrator.json`), how training went (`history.json`) and what they are (`bundle.json`). Where native
+operators serve, scores are computed with them by a network built anew from the card; else by the plain graph. Either
+scores raw rows to the same bits as the training code with the same operators, in this process or any other.
 """
 
 import dataclasses
@@ -35,6 +35,8 @@ from pnn_gluon.training.options import PrecisionName
 FORMAT = 1
 MAP = "map.h5"
 CALIBRATOR = "calibrator.json"
+HISTORY = "history.json"
+"""The epochs, or trees, of the training; bundles of earlier releases have none."""
 CARD = "bundle.json"
 REMEDY = "copy the bundle again, or rebuild it: pnn-gluon step calibrate --day ... --force"
 
@@ -202,13 +204,31 @@ class Bundle:
         return np.repeat([self.feature_map.other_id(field) for field in range(len(widths))], widths).astype(np.int32)
 
 
-def write_bundle(folder: Path, card: BundleCard, calibrator: Calibration) -> None:
-    """Put calibrator and card beside the graph, the parameters and the map that are already in the folder."""
+def write_bundle(
+    folder: Path, card: BundleCard, calibrator: Calibration, history: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Put calibrator and card beside the graph, the parameters and the map that are already in the folder.
+
+    Args:
+        folder: The bundle's.
+        card: Its card, but for the hashes.
+        calibrator: What its probabilities go through.
+        history: How training went, see `pnn_gluon.training.history`; by default what is in the folder already, if so.
+    """
     (folder / CALIBRATOR).write_text(_canonical(calibrator.to_dict()))
+    if history:
+        (folder / HISTORY).write_text(_canonical(list(history)))
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != CARD}
     card = dataclasses.replace(card, files=files)
     card = dataclasses.replace(card, checksum=_checksum(card))
     (folder / CARD).write_text(_canonical(dataclasses.asdict(card)))
+
+
+def read_history(folder: Path) -> list[Mapping[str, Any]]:
+    """How the training of a bundle's model went, epoch by epoch or tree by tree; empty where it is not known."""
+    path = folder / HISTORY
+    found: list[Mapping[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
+    return found
 
 
 def _checksum(card: BundleCard) -> str:
@@ -216,5 +236,5 @@ def _checksum(card: BundleCard) -> str:
     return hashlib.sha256(_canonical({**dataclasses.asdict(card), "checksum": None}).encode()).hexdigest()
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
+def _canonical(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"

@@ -1,7 +1,8 @@
 """The epochs of a run that are done, and which of them is the best."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 FEW_STEPS = 200
 """Fewer updates than this can hardly move a network from where it starts."""
@@ -16,6 +17,17 @@ class EpochRecord:
     examples: int
     loss: float
     validation: float | None
+
+
+def as_mappings(history: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """The epochs of a run as plain values, whatever form they have: records, mappings, or a number for each tree."""
+    return [_as_mapping(at, each) for at, each in enumerate(history)]
+
+
+def _as_mapping(at: int, each: Any) -> Mapping[str, Any]:
+    if isinstance(each, Mapping):
+        return each
+    return asdict(each) if isinstance(each, EpochRecord) else {"epoch": at, "loss": None, "validation": float(each)}
 
 
 def steps_of(history: Sequence[EpochRecord]) -> int:

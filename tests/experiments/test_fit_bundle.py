@@ -106,6 +106,8 @@ def test_a_libffm_model_scores_tables_of_its_fields(folder):
 def test_the_card_says_what_was_fitted(folder, capsys):
     command(folder / "fit.toml", seed=4, bundle=folder / "b")
     found, card = json.loads(capsys.readouterr().out), json.loads((folder / "b" / "bundle.json").read_text())
+    (epoch,) = json.loads((folder / "b" / "history.json").read_text())
+    assert (epoch["epoch"], epoch["examples"]) == (0, 200)
     assert card["config"]["fit"] == {"seed": 4, **found["config"]}
     assert card["metrics"] == {"auc": found["auc"], "log_loss": found["log_loss"]}
     (folder / "b" / "model-0000.params").write_bytes(b"x")

@@ -117,6 +117,7 @@ def test_a_bundle_alone_and_with_rows(five_days: Config, tmp_path: Path) -> None
     ask(bundle, rows=rows, at_most=300, output=tmp_path / "rows.json")
     ask(bundle, rows=rows, at_most=300, output=tmp_path / "again.json")
     alone, with_rows = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "rows"))
+    assert alone["history"] == with_rows["history"] == manifest(five_days, "models").details["history"]
     assert (alone["rows"], alone["importance"], with_rows["rows"], len(with_rows["importance"])) == (0, [], 300, 39)
     assert alone["pairs"]["fields"] == with_rows["pairs"]["fields"]
     assert (tmp_path / "rows.json").read_bytes() == (tmp_path / "again.json").read_bytes()
@@ -137,6 +138,27 @@ def test_a_day_is_shown_with_the_curve_of_its_training(
     assert len(written.pop("history")) == manifest(five_days, "models").details["history"][-1]["epoch"] + 1
     assert written == {key: value for key, value in told(five_days).items() if key != "history"}
     assert "Learning curve" in (tmp_path / "day.html").read_text()
+
+
+def test_a_day_whose_bundle_has_no_curve_is_shown_with_that_of_its_model(built: Config, tmp_path: Path) -> None:
+    path, output = folder(built, "explanations") / "explanation.json", tmp_path / "day.json"
+    made = manifest(built, "explanations")
+    store = open_store(built)
+    with store.staging("explanations", DAY) as staged:
+        (staged / path.name).write_text(json.dumps({**told(built), "history": []}))
+        store.commit(
+            "explanations",
+            DAY,
+            staged,
+            rows=made.rows,
+            inputs=made.inputs,
+            options=made.options,
+            version=made.version,
+            made_by=made.made_by,
+            details=made.details,
+        )
+    ask(config=built.path, day=str(DAY), output=output)
+    assert json.loads(output.read_text())["history"] == manifest(built, "models").details["history"]
 
 
 def test_what_cannot_be_asked_is_refused_with_what_to_do(five_days: Config, tmp_path: Path) -> None:

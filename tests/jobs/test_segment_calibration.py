@@ -109,6 +109,7 @@ def test_the_night_chooses_and_fits_segments_again(built: Config) -> None:
     assert set(made.details["calibration"]["losses"]) == {"none", "temperature", "platt", "beta", "isotonic"}
     bundle = folder(config, "recalibrated", TODAY)
     assert json.loads((bundle / "calibrator.json").read_text())["method"] == "segments"
+    assert (bundle / "history.json").read_bytes() == (folder(config, "bundles", TODAY) / "history.json").read_bytes()
     assert made.details["after"]["pcoc"] == pytest.approx(1, abs=0.02)
     build(config, [TODAY], ("recalibrate",), force=True)
     assert manifest(config, "recalibrated", TODAY).run == made.run
