@@ -13,6 +13,8 @@ TREND = {"auc": 0.5, "normalized_entropy": 1.0, "pcoc": 1.0}
 """The numbers whose way over the days is drawn, and what each is for a constant click rate, or as it should be."""
 JUDGED = {"served_auc": None, "normalized_entropy": 1.0, "pcoc": 1.0}
 """The numbers of candidate and champion whose way is drawn, and where a dashed line stands."""
+SHADES = 25
+"""Of a colour, from nothing to the strongest."""
 NAMED_FIELDS = 45
 """On an axis of pairs; of more fields, some at equal distances."""
 SHOWN_CHARACTERS = 18
@@ -130,10 +132,8 @@ def pairs_chart(fields: Sequence[str], strength: Matrix, name: str = "pairs") ->
     def draw(figure: Any) -> None:
         axes, names = figure.subplots(), [_short(name) for name in fields]
         axes.grid(False)
-        for row, values in enumerate(strength):
-            for column, value in enumerate(values[:row]):
-                if value is not None:
-                    axes.add_patch(_square(column, row, value / strongest))
+        for shade, cells in _by_shade(strength, strongest).items():
+            axes.add_patch(_squares(cells, shade))
         size, named = max(6.5, min(9.0, 270 / len(fields))), range(0, len(fields), -(-len(fields) // NAMED_FIELDS))
         axes.set_xticks(named, [names[at] for at in named], rotation=90, fontsize=size)
         axes.set_yticks(named, [names[at] for at in named], fontsize=size)
@@ -142,11 +142,27 @@ def pairs_chart(fields: Sequence[str], strength: Matrix, name: str = "pairs") ->
     return svg(name, "Strength of the interaction of each pair of fields", (WIDTH, 4.4), draw)
 
 
-def _square(column: int, row: int, strength: float) -> Any:
-    from matplotlib.patches import Rectangle
+def _by_shade(strength: Matrix, strongest: float) -> dict[int, list[tuple[int, int]]]:
+    """The columns and rows of the pairs of each shade, from -SHADES to SHADES; those of shade 0 are not seen."""
+    cells: dict[int, list[tuple[int, int]]] = {}
+    for row, values in enumerate(strength):
+        for column, value in enumerate(values[:row]):
+            shade = 0 if value is None else round(SHADES * value / strongest)
+            if shade:
+                cells.setdefault(shade, []).append((column, row))
+    return cells
 
-    colour = OTHER if strength < 0 else MARK
-    return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, alpha=abs(strength), edgecolor="none")
+
+def _squares(cells: Sequence[tuple[int, int]], shade: int) -> Any:
+    """Squares of one shade as one path, which is a third of the text of a path for each."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    corners = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5))
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    path = Path([(x + dx, y + dy) for x, y in cells for dx, dy in corners], codes * len(cells))
+    colour = OTHER if shade < 0 else MARK
+    return PathPatch(path, facecolor=colour, alpha=abs(shade) / SHADES, edgecolor="none")
 
 
 def importance_chart(importance: Sequence[Mapping[str, Any]]) -> str:

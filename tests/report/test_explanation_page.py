@@ -1,6 +1,7 @@
 """What a model learned, as a page and as tables of the terminal."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -104,10 +105,16 @@ def test_without_a_spread_there_is_one_heat_map(explanation: dict[str, Any]) -> 
     assert counts == [2, 1]
 
 
-def test_every_pair_has_a_square_and_signs_have_colours_of_their_own() -> None:
-    chart = pairs_chart(["a", "b", "c"], [[None, 0.5, -0.5], [0.5, None, 0.25], [-0.5, 0.25, None]])
-    assert chart.count("fill: var(--mark)") == 2
-    assert chart.count("fill: var(--other)") == 1
+def squares_of(chart: str) -> dict[str, int]:
+    """By colour and opacity how many squares there are."""
+    paths = re.findall(r'<path d="([^"]*)"[^>]*style="fill: var\(--(mark|other)\)(?:; opacity: ([0-9.]+))?', chart)
+    return {f"{colour} {opacity or 1}": path.count("M ") for path, colour, opacity in paths}
+
+
+def test_every_pair_has_a_square_whose_colour_is_its_sign_and_whose_shade_its_size() -> None:
+    strength = [[None, 0.5, -0.5, 0.2], [0.5, None, 0.2, 1.0], [-0.5, 0.2, None, 0.001], [0.2, 1.0, 0.001, None]]
+    found = squares_of(pairs_chart(["a", "b", "c", "d"], strength))
+    assert found == {"mark 0.48": 1, "other 0.48": 1, "mark 0.2": 2, "mark 1": 1}
 
 
 def test_of_very_many_fields_some_are_named() -> None:
