@@ -5,9 +5,11 @@
 Ours: log loss, NE, RIG and PCOC, and from one histogram AUC with its bound, equal-mass ECE, Brier score with its parts
 and RMSE; `with intervals` also the bootstrap's sums, of rows, and the bounds of six metrics. Rows come in chunks, made
 from a seed (their making is not counted), in so many processes, each of which adds up its share; the states are merged
-at the end. scikit-learn: roc_auc_score, log_loss, brier_score_loss, and calibration_curve with 20 quantile bins, on the
-first of the same rows, all at once, in one process: as many as `--peer-mb` holds, by the peaks of two small numbers of
-rows. Rows a second are medians over rounds; peak memory is that of a process, with its libraries, on Linux. The last
+at the end. `a day's`: `DayMetrics`, as the step `evaluate` adds them up in one process, without weights, with intervals
+and with the exact AUC of logits and of probabilities, whose memory grows with distinct scores. scikit-learn:
+roc_auc_score, log_loss, brier_score_loss, and calibration_curve with 20 quantile bins, on the first of the same rows,
+all at once, in one process: as many as `--peer-mb` holds, by the peaks of two small numbers of rows; `a day's` has as
+many. Rows a second are medians over rounds; peak memory is that of a process, with its libraries, on Linux. The last
 line is JSON.
 """
 
@@ -16,6 +18,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +30,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Floats
 from pnn_gluon.evaluation.arrays import class_weights
+from pnn_gluon.evaluation.day_metrics import DayMetrics
 from pnn_gluon.evaluation.log_loss import NormalizedEntropy
 from pnn_gluon.evaluation.log_odds import sigmoid
 from pnn_gluon.evaluation.pcoc import Pcoc
@@ -117,6 +121,21 @@ def told(states: States, intervals: bool) -> dict[str, float]:
     return numbers
 
 
+def day(rows: int) -> dict[str, Any]:
+    """The metrics of a day of so many rows."""
+    metrics, seconds = DayMetrics(), 0.0
+    for number, start in enumerate(range(0, rows, CHUNK)):
+        label, logit, _ = chunk(number, min(CHUNK, rows - start))
+        units, model_logit = mixed(np.arange(start, start + label.size, dtype=np.uint64)), logit.astype(np.float32)
+        began = time.perf_counter()
+        metrics = metrics.update(units, {}, label, model_logit, sigmoid(logit), logit)
+        seconds += time.perf_counter() - began
+    began = time.perf_counter()
+    numbers, (bounds, _) = metrics.summary(), metrics.intervals(False, REPEATS, min_clicks=10)
+    seconds += time.perf_counter() - began
+    return {"rows_per_second": rows / seconds, "peak_mb": peak_mb(), "numbers": numbers, "intervals": bounds}
+
+
 def scikit_learn(rows: int) -> dict[str, Any]:
     """What it has of these metrics, on the same rows at once."""
     import sklearn.calibration
@@ -154,10 +173,10 @@ def peak_mb() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def alone(rows: int) -> dict[str, Any]:
-    """scikit-learn in a process of its own, whose peak is its own."""
+def alone(measure: Callable[[int], dict[str, Any]], rows: int) -> dict[str, Any]:
+    """What it measures in a process of its own, whose peak is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(scikit_learn, rows).result()
+        return pool.submit(measure, rows).result()
 
 
 def main(
@@ -167,12 +186,17 @@ def main(
     processes: Annotated[int, typer.Option(help="That share our rows.")] = 2,
 ) -> None:
     """Measure in turn, and tell."""
-    peer_rows = min(rows, rows_within(peer_mb, *(alone(probe)["peak_mb"] for probe in PROBES)))
-    measured: dict[str, list[dict[str, Any]]] = {"ours": [], "ours with intervals": [], "scikit-learn": []}
+    peer_rows = min(rows, rows_within(peer_mb, *(alone(scikit_learn, probe)["peak_mb"] for probe in PROBES)))
+    variants: dict[str, Callable[[], dict[str, Any]]] = {
+        "ours": lambda: whole_set(rows, processes, intervals=False),
+        "ours with intervals": lambda: whole_set(rows, processes, intervals=True),
+        "a day's": lambda: alone(day, peer_rows),
+        "scikit-learn": lambda: alone(scikit_learn, peer_rows),
+    }
+    measured: dict[str, list[dict[str, Any]]] = {name: [] for name in variants}
     for _ in range(rounds):
-        measured["ours"].append(whole_set(rows, processes, intervals=False))
-        measured["ours with intervals"].append(whole_set(rows, processes, intervals=True))
-        measured["scikit-learn"].append(alone(peer_rows))
+        for name, measure in variants.items():
+            measured[name].append(measure())
     for name, value in measured["ours with intervals"][-1]["numbers"].items():
         print(f"    {name:24} {value:.9f}", file=sys.stderr)
     told_figures = {name: medians(name, found) for name, found in measured.items()}

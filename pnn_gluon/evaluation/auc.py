@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from math import nan
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from pnn_gluon.arrays import Floats
 from pnn_gluon.evaluation.arrays import score_array
 from pnn_gluon.evaluation.row_metric import RowMetric
+
+Columns: TypeAlias = tuple[Floats, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +26,23 @@ class ScoreRun:
     @classmethod
     def of(cls, score: Floats, positive: Floats, negative: Floats) -> Self:
         """Sort scores in any order (B,), and add up those that are equal."""
-        order = np.argsort(score, kind="stable")
-        score, positive, negative = score[order], positive[order], negative[order]
-        start = np.flatnonzero(np.concatenate(([True], score[1:] != score[:-1])))
-        return cls(score[start], np.add.reduceat(positive, start), np.add.reduceat(negative, start))
+        return cls._of((score,), (positive,), (negative,))
+
+    @classmethod
+    def _of(cls, score: Columns, positive: Columns, negative: Columns) -> Self:
+        """The same of columns in pieces, put together one after the other: a day's rows are much memory."""
+        whole = np.concatenate(score)
+        order = np.argsort(whole, kind="stable")
+        whole = whole[order]
+        first = np.concatenate(([True], whole[1:] != whole[:-1]))
+        if first.all():
+            return cls(whole, *(np.concatenate(weight)[order] for weight in (positive, negative)))
+        whole, start = whole[first], np.flatnonzero(first)
+        return cls(whole, *(np.add.reduceat(np.concatenate(w)[order], start) for w in (positive, negative)))
 
     def merge(self, other: "ScoreRun") -> "ScoreRun":
         """The scores of both."""
-        return ScoreRun.of(
-            np.concatenate((self.score, other.score)),
-            np.concatenate((self.positive, other.positive)),
-            np.concatenate((self.negative, other.negative)),
-        )
+        return ScoreRun._of((self.score, other.score), (self.positive, other.positive), (self.negative, other.negative))
 
     def area(self) -> float:
         """The area under the ROC curve; NaN when a class is missing."""

@@ -1,9 +1,11 @@
 """The rows of the benchmark measured in parts, and beside scikit-learn."""
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from benchmarks import metrics
-from benchmarks.metrics import PROBES, rows_within, scikit_learn, share_of_rows, told
+from benchmarks.metrics import PROBES, day, rows_within, scikit_learn, share_of_rows, told
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,15 @@ def test_both_measure_the_same_rows():
     assert abs(ours["auc"] - theirs["auc"]) <= ours["auc_bound"]
     assert ours["log_loss"] == pytest.approx(theirs["log_loss"], rel=1e-12)
     assert ours["value"] == pytest.approx(theirs["brier"], rel=1e-12)
+
+
+def test_a_day_has_the_exact_auc_of_these_rows_and_intervals():
+    chunks = [metrics.chunk(number, rows) for number, rows in enumerate((5000, 5000, 2000))]
+    label, logit = (np.concatenate(column) for column in list(zip(*chunks, strict=True))[:2])
+    found = day(12_000)
+    assert found["numbers"]["rows"] == 12_000
+    assert found["numbers"]["served_auc"] == pytest.approx(roc_auc_score(label, logit), rel=1e-12)
+    assert found["intervals"]["pcoc"]["low"] < found["numbers"]["pcoc"] < found["intervals"]["pcoc"]["high"]
 
 
 def test_rows_that_fill_the_memory_follow_from_two_peaks():
