@@ -138,7 +138,7 @@ def _explained(parts: Parts) -> dict[str, Any]:
     content = made.content(EXPLANATION_FILE)
     if content is not None:
         return {"explanation": json.loads(content)}
-    return {"unexplained": f"Not looked at: {made.kept or made.details.unexplained}."}
+    return {"unexplained": f"Not looked at: {made.details.unexplained}."}
 
 
 def _in_trend(parts: Parts) -> DayReport | None:

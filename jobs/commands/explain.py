@@ -108,7 +108,7 @@ def explained_day(config: Config, day: datetime.date) -> dict[str, Any]:
     made = open_partition(store, EXPLANATIONS, day)
     content = None if made is None else made.content(EXPLANATION_FILE)
     if content is None:
-        why = "was not looked at" if made is None else f"was not looked at: {made.kept or made.details.unexplained}"
+        why = "was not looked at" if made is None else f"was not looked at: {made.details.unexplained}"
         command = mending_command(EXPLANATIONS.name, day, config.path)
         raise InputError(f"the candidate of {day} {why}; to do so: {command.removesuffix(' --force')}")
     told: dict[str, Any] = json.loads(content)

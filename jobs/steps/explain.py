@@ -6,7 +6,7 @@ from pathlib import Path
 from jobs.steps.gate_samples import GATE_SHARE, gate_samples
 from pnn_gluon.pipeline.details import ExplanationDetails
 from pnn_gluon.pipeline.inputs import Need
-from pnn_gluon.pipeline.step import Built, kept
+from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.tables import BUNDLES, EXPLANATION_FILE
 from pnn_gluon.pipeline.work import Inputs
 
@@ -24,9 +24,9 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
     candidate, options = inputs[Need(BUNDLES)], inputs.config.explain
     if candidate.kept is not None:
-        return kept(f"no candidate: {candidate.kept}", _nothing(f"no candidate: {candidate.kept}"))
+        return _nothing(f"no candidate: {candidate.kept}")
     if not options.rows:
-        return Built(0, _nothing("explain.rows = 0 turns it off"))
+        return _nothing("explain.rows = 0 turns it off")
     bundle = Bundle.load(candidate.folder)
     rows = read_rows(
         bundle.feature_map,
@@ -44,5 +44,6 @@ def build(inputs: Inputs, folder: Path) -> Built:
     return Built(found.rows, details, bundle.last_bits)
 
 
-def _nothing(reason: str) -> ExplanationDetails:
-    return ExplanationDetails(rows=0, rows_available=0, important=(), unexplained=reason)
+def _nothing(reason: str) -> Built:
+    """A day with nothing to look at, which is no refusal: whoever is to hear of a day without a candidate has heard."""
+    return Built(0, ExplanationDetails(rows=0, rows_available=0, important=(), unexplained=reason))

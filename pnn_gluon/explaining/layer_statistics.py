@@ -17,6 +17,8 @@ from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.loss import make_loss
 from pnn_gluon.training.parameters import named_parameters
 
+AT_ONCE = 2**20
+"""Numbers whose squares are held together."""
 GRADIENT_ROWS = 2000
 """The most rows of the batch: the batch size of [PNN] Table 5."""
 
@@ -94,4 +96,6 @@ def _held(gradient: Any) -> Floats:
 
 
 def _norm(arrays: list[Floats]) -> float:
-    return sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays))
+    """The 2-norm of all of them, in float64 a part at a time: tables may be large."""
+    parts = (array.ravel()[start : start + AT_ONCE] for array in arrays for start in range(0, array.size, AT_ONCE))
+    return sqrt(sum(float(np.square(part, dtype=np.float64).sum()) for part in parts))

@@ -67,13 +67,13 @@ def test_training_is_kept_with_the_reason_and_scores_go_out_with_the_model_in_fo
     assert {name: again[name].status for name in STEPS} == {
         **dict.fromkeys(STEPS, "skipped"),
         "check": "refused",
-        "explain": "kept",
         "train": "kept",
         "calibrate": "kept",
         "gate": "kept",
     }
     assert (again["check"].exit_status, again["train"].exit_status) == (4, 4)
     assert again["train"].details["kept"] == f"the data of the day were refused: {REASON}"
+    assert again["explain"].details["unexplained"].endswith(f"the data of the day were refused: {REASON}")
     assert REASON in again["promote"].details["reason"]
     assert (again["score"].rows, again["score"].details["model_day"]) == (20, str(day(2)))
 
