@@ -4,6 +4,7 @@ import datetime
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from jobs.steps.sampled import sampled_rows
 from pnn_gluon.errors import InputError
@@ -11,36 +12,43 @@ from pnn_gluon.pipeline.details import ShardDetails
 from pnn_gluon.pipeline.inputs import Labelled, LabelledOver, Need, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built
-from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
+from pnn_gluon.pipeline.steps import SHARDS_BEFORE
+from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, PATCH_SUFFIX, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
 log = logging.getLogger(__name__)
 
 SAMPLES = LabelledOver("training.window_days")
+Samples: TypeAlias = Mapping[datetime.date, Labelled]
+Rows: TypeAlias = dict[str, Mapping[str, int]]
+"""By day and share."""
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
-    """Encode each day of the window; a shard whose sample and map are unchanged is taken over as it is."""
-    samples, before = inputs[SAMPLES], _reusable(inputs)
-    rows = _take_over(inputs, before, folder) if before else {}
-    rows |= _encode(inputs, folder, {day: sample for day, sample in samples.items() if str(day) not in rows})
+    """Take over what was made from the same samples and map, carry on what is of yesterday's map, encode the rest."""
+    samples = inputs[SAMPLES]
+    rows = _take_over(inputs, folder)
+    for make in (_carry_on, _encode):
+        rows |= make(inputs, folder, {day: sample for day, sample in samples.items() if str(day) not in rows})
     details = ShardDetails(
         map=inputs[Need(MAPS)].run,
         samples={str(day): sample.partition.run for day, sample in samples.items()},
-        rows=rows,
+        rows={str(day): rows[str(day)] for day in samples},
         rate=_rate(inputs, samples),
     )
     return Built(sum(sum(share.values()) for share in rows.values()), details)
 
 
-def _encode(inputs: Inputs, folder: Path, samples: Mapping[datetime.date, Labelled]) -> dict[str, Mapping[str, int]]:
+def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     """Encode the samples of some days; rows by day and share."""
     from pnn_gluon.data.encoding import write_shard
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.warehouse.duckdb_engine import connect
 
-    rows: dict[str, Mapping[str, int]] = {}
+    rows: Rows = {}
+    if not samples:
+        return rows
     feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
     with connect(inputs.config.engine) as connection:
         for day, sample in samples.items():
@@ -50,27 +58,52 @@ def _encode(inputs: Inputs, folder: Path, samples: Mapping[datetime.date, Labell
     return rows
 
 
-def _reusable(inputs: Inputs) -> Partition[ShardDetails] | None:
-    """The day in force, if its shards may be taken over: whole, and made under the same map."""
+def _take_over(inputs: Inputs, folder: Path) -> Rows:
+    """Link the shards of the day in force that were made from the same samples under the same map."""
     before = None if inputs.force else inputs[Saved(SHARDS)]
     if before is None or before.details.map != inputs[Need(MAPS)].run or not before.whole:
-        return None
-    return before
-
-
-def _take_over(inputs: Inputs, before: Partition[ShardDetails], folder: Path) -> dict[str, Mapping[str, int]]:
-    """Link the shards that were made from the same samples; their rows by day and share."""
-    rows: dict[str, Mapping[str, int]] = {}
-    for day, sample in inputs[SAMPLES].items():
-        if before.details.samples.get(str(day)) == sample.partition.run:
-            name = f"{day}{SHARD_SUFFIX}"
-            link_file(before.file(name), folder / name)
-            rows[str(day)] = before.details.rows[str(day)]
-            log.info("encode %s: %s unchanged, taken over", inputs.day, day)
+        return {}
+    rows: Rows = {}
+    for day in _same_samples(before, inputs[SAMPLES]):
+        for file in before.manifest.files:
+            if file.name in {f"{day}{SHARD_SUFFIX}", f"{day}{PATCH_SUFFIX}"}:
+                link_file(before.file(file.name), folder / file.name)
+        rows[str(day)] = before.details.rows[str(day)]
+        log.info("encode %s: %s unchanged, taken over", inputs.day, day)
     return rows
 
 
-def _rate(inputs: Inputs, samples: Mapping[datetime.date, Labelled]) -> float:
+def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
+    """Link yesterday's shards of the same samples, with patches for what the map has learned since."""
+    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.data.shard_growth import ShardGrowth
+    from pnn_gluon.warehouse.duckdb_engine import connect
+
+    before, today = None if inputs.force else inputs[SHARDS_BEFORE], inputs[Need(MAPS)]
+    if before is None or before.details.map != today.manifest.inputs.get(f"{MAPS.name}/{before.day}"):
+        return {}
+    same = _same_samples(before, samples)
+    if not same or not before.whole:
+        return {}
+    rows: Rows = {}
+    feature_map = FeatureMap.load(today.file(MAP_FILE))
+    with connect(inputs.config.engine) as connection:
+        growth = ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
+        for day, sample in same.items():
+            name = f"{day}{SHARD_SUFFIX}"
+            if growth.possible and growth.continues(before.file(name)):
+                cells = growth.carry(before.file(name), sampled_rows(sample.partition), folder / name)
+                rows[str(day)] = before.details.rows[str(day)]
+                log.info("encode %s: %s carried on, %s cells changed", inputs.day, day, f"{cells:,}")
+    return rows
+
+
+def _same_samples(before: Partition[ShardDetails], samples: Samples) -> Samples:
+    """The samples that earlier shards were made from, too."""
+    return {day: each for day, each in samples.items() if before.details.samples.get(str(day)) == each.partition.run}
+
+
+def _rate(inputs: Inputs, samples: Samples) -> float:
     """The one rate of all samples."""
     rates = {day: sample.rate for day, sample in samples.items()}
     if len(set(rates.values())) > 1:

@@ -16,6 +16,7 @@ from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.sampled_rows import SampledRows
+from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet_path, statement
@@ -129,6 +130,9 @@ def write_shard(
 ) -> dict[str, int]:
     """Encode the train and calibrate shares of a day's sample into one shard; the gate share never is.
 
+    The shard holds the ids by the map of its own day, a patch beside it what the map has learned since; with
+    multi-valued fields, whose slots depend on each other, the shard holds the ids by this map.
+
     Returns the number of rows of each share.
 
     Raises:
@@ -136,14 +140,19 @@ def write_shard(
     """
     rate = _train_rate(connection, sample.shares or sample.rows)
     rows = dict.fromkeys(SHARES, 0)
-    slots, size = feature_map.layout.slots, feature_map.size
+    cells = {share: [Cells.none()] for share in SHARES}
+    slots, size = feature_map.layout.slots, feature_map.size if feature_map.has_sets else feature_map.size_on(day)
     with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
         for batch in encode_rows(connection, feature_map, sample, ("label", "share"), f"share in {SHARES}"):
-            label = batch.columns["label"].to_numpy()
+            label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
             for share in SHARES:
                 chosen = pc.equal(batch.columns["share"], share).to_numpy(zero_copy_only=False)
-                shard.append(share, batch.ids[chosen], label[chosen])
+                shard.append(share, own[chosen], label[chosen])
+                cells[share].append(Cells.between(own[chosen], batch.ids[chosen], rows[share]))
                 rows[share] += int(chosen.sum())
+    if size < feature_map.size:
+        joined = {share: Cells.joined(parts) for share, parts in cells.items()}
+        Patch(day.isoformat(), feature_map.size, joined).write(patch_of(shard_path))
     return rows
 
 

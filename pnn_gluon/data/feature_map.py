@@ -106,6 +106,16 @@ class FeatureMap:
         """Number of ids V, padding included."""
         return len(self.field_of)
 
+    @property
+    def has_sets(self) -> bool:
+        """Whether a field is multi-valued."""
+        return any(field.kind == "multi" for field in self.fields)
+
+    def size_on(self, day: datetime.date) -> int:
+        """Number of ids that the map had on a day from its first on: they come in the order of their admission."""
+        days = (day - EPOCH).days
+        return max(_reserved(self.fields), int(np.searchsorted(self.first_day, days, side="right")))
+
     @cached_property
     def layout(self) -> FieldLayout:
         """How the S slots of an encoded row are divided into fields."""

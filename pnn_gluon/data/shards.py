@@ -3,7 +3,8 @@
 Layout of the file: one group for each share, with the datasets `ids` int32 (rows, S) and `label` uint8 (rows,),
 uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if the share is smaller); root attributes `day`, `slots` (S),
 `rate` (share of the train negatives that were kept), `size` (number of ids of the map that encoded it) and `format`.
-Equal rows give equal bytes, however they were split into batches.
+Equal rows give equal bytes, however they were split into batches. A patch beside it (`shard_patch.py`) says what a
+later map reads otherwise; whoever opens a shard reads it by that map.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
 from pnn_gluon.atomic import sync_file, sync_folder
+from pnn_gluon.data.shard_patch import Patch, patch_of
 from pnn_gluon.errors import InputError
 
 FORMAT = 1
@@ -153,11 +155,14 @@ class Shard:
         day: UTC date of the sample.
         slots: Width S of a row of ids.
         rate: Share of the train negatives that were kept.
-        size: Number of ids of the feature map that encoded it.
+        own_size: Number of ids of the feature map that encoded it.
+        size: Number of ids of the feature map that its rows are read by.
+        patch: What that map reads otherwise; None where it is the same.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.patch = Patch.read(patch_of(path)) if patch_of(path).exists() else None
         try:
             self._file: Any = h5py.File(path, "r")
         except OSError as error:
@@ -171,7 +176,11 @@ class Shard:
             self._file.close()
             raise InputError(f"{path}: a shard of format {found}, written by a newer release than this: install that")
         self.day, self.slots = str(attributes["day"]), int(attributes["slots"])
-        self.rate, self.size = float(attributes["rate"]), int(attributes["size"])
+        self.rate, self.own_size = float(attributes["rate"]), int(attributes["size"])
+        self.size = self.patch.size if self.patch else self.own_size
+        if self.patch is not None and self.patch.day != self.day:
+            self._file.close()
+            raise InputError(f"{path}: of {self.day}, but its patch is of {self.patch.day}; encode the day again")
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -190,7 +199,10 @@ class Shard:
     def read(self, share: str, start: int = 0, stop: int | None = None) -> tuple[Ids, Labels]:
         """Rows start <= row < stop of a share: ids int32 (rows, S), labels uint8 (rows,)."""
         group = self._group(share)
-        return group["ids"][start:stop], group["label"][start:stop]
+        ids: Ids = group["ids"][start:stop]
+        if self.patch is not None and share in self.patch.cells:
+            ids = self.patch.cells[share].put(ids, start)
+        return ids, group["label"][start:stop]
 
     def _group(self, share: str) -> Any:
         if share not in self._file:

@@ -236,14 +236,18 @@ class After(Input[None]):
 
 @dataclasses.dataclass(frozen=True)
 class Saved(Input["Partition[D] | None"]):
-    """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured."""
+    """A table whose files save work and decide nothing: of the day, or of the day whose labels have matured.
+
+    Or of a day `back` days before.
+    """
 
     table: Table[D]
     matured: bool = False
+    back: int = 0
 
     def read(self, reading: "Reading", known: Known) -> "Partition[D] | None":
         """Read it, if it is there."""
-        day = reading.matured_day() if self.matured else reading.day
+        day = reading.matured_day() if self.matured else plus(reading.day, -self.back)
         try:
             return None if day is None else reading.unrecorded(self.table, day)
         except DamagedError:  # it saves no work then

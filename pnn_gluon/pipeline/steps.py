@@ -89,6 +89,7 @@ IN_FORCE = Newest(CHAMPIONS)
 STANDING = When(_not_overridden, CHAMPION_BEFORE)
 RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 
+SHARDS_BEFORE = Saved(SHARDS, back=1)
 CHECKED_BEFORE = Before(CHECKS, "checks.window_days")
 COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
 SAMPLED_BEFORE = Before(SAMPLES, "gate.trailing_days")
@@ -169,10 +170,12 @@ STEPS: tuple[Step, ...] = (
     Step(
         "encode",
         SHARDS,
-        does="Encode each day of the window; a shard whose sample and map are unchanged is taken over as it is.",
+        does="Encode the day, and look in those of the window before it for what the map has learned since.",
         mend="A day of the window is missing: run it, or declare its outage by `pnn-gluon skip-day`.",
-        inputs=(Need(MAPS), LabelledOver("training.window_days"), Saved(SHARDS)),
+        inputs=(Need(MAPS), LabelledOver("training.window_days"), Saved(SHARDS), SHARDS_BEFORE),
         options=("training.window_days", "sampling.negative_rate"),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "evaluate",

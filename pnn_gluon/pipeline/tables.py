@@ -30,6 +30,7 @@ OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
 APPROVAL_FILE = "approval.json"
 SHARD_SUFFIX = ".h5"
+PATCH_SUFFIX = ".patch"
 """Of the shards, which are named by the day of their rows."""
 
 
@@ -75,7 +76,8 @@ MATURED = Table(
 SHARDS = Table(
     "shards",
     details.ShardDetails,
-    f"for each day of the training window `DAY{SHARD_SUFFIX}`: int32 ids and labels",
+    f"for each day of the training window `DAY{SHARD_SUFFIX}`: labels, and int32 ids by the map of that day; "
+    f"`DAY{PATCH_SUFFIX}`: the cells that the map of today reads otherwise",
 )
 EVALUATIONS = Table(
     "evaluations",

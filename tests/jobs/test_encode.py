@@ -53,7 +53,38 @@ def test_shards_of_another_map_are_not_taken_over(built: Config) -> None:
     encoded = store.manifest("shards", DAYS[2])
     assert encoded is not None
     shards = {path.name: path.read_bytes() for path in store.folder(encoded).iterdir()}
-    assert sorted(shards) == [f"{DAYS[1]}.h5", f"{DAYS[2]}.h5"]
+    assert sorted(shards) == [f"{DAYS[1]}.h5", f"{DAYS[1]}.patch", f"{DAYS[2]}.h5"]
     assert not set(shards.values()) & set(before.values())
     build(smaller, [DAYS[2]], ["encode"], force=True)
     assert store.manifest("shards", DAYS[2]) == encoded
+
+
+def test_a_window_encodes_one_day_and_carries_the_others_on_to_the_same_bytes(
+    built: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    built.path.write_text(built.path.read_text().replace("window_days = 2", "window_days = 3"))
+    longer = load_config(built.path)
+    store = open_store(longer)
+    build(longer, DAYS[:3], ["encode"])
+    (Path(built.store_root) / "shards" / f"ds={DAYS[3]}.json").unlink()
+    with caplog.at_level("INFO"):
+        caplog.clear()
+        build(longer, [DAYS[3]], ["encode"])
+    said = [line.split(": ")[1] for line in caplog.messages if line.startswith(f"encode {DAYS[3]}: ")]
+    assert [line.split()[0] for line in said] == [str(day) for day in DAYS[1:4]]
+    assert ["carried on" in line for line in said] == [True, True, False]
+    carried, before = store.manifest("shards", DAYS[3]), store.manifest("shards", DAYS[2])
+    assert carried is not None
+    assert before is not None
+    for day in DAYS[1:3]:
+        files = [store.folder(each) / f"{day}.h5" for each in (carried, before)]
+        assert files[0].samefile(files[1])
+    build(longer, [DAYS[3]], ["encode"], force=True)
+    assert store.manifest("shards", DAYS[3]) == carried
+
+
+def test_another_map_of_yesterday_is_not_carried_on(built: Config, caplog: pytest.LogCaptureFixture) -> None:
+    built.path.write_text(built.path.read_text().replace("min_impressions = 5", "min_impressions = 50"))
+    smaller = load_config(built.path)
+    build(smaller, DAYS[:3], ["feature_map"])
+    assert "carried on" not in " ".join(run(smaller, caplog) + caplog.messages)
