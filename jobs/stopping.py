@@ -21,6 +21,10 @@ ONE_SIGNAL = 1.0
 """Seconds within which further signals count as the same one."""
 
 
+AGAIN = 0.1
+"""Seconds after which a signal is sent again that nothing could be raised for."""
+
+
 class Stopped(BaseException):
     """Somebody asked the command to end; not an error, so that nothing takes it for one and tries again."""
 
@@ -33,8 +37,10 @@ def raise_when_stopped() -> None:
     """From now on SIGINT and SIGTERM raise Stopped, so that what is open is closed; one that comes later kills.
 
     Senders such as timeout(1) signal a process and then its whole group: a second signal at once is the first again.
+    One that comes where Python ignores exceptions (while an object is deleted, or after a fork) is sent again.
     """
     heard: list[float] = []
+    others = sys.unraisablehook
 
     def stop(number: int, frame: FrameType | None) -> None:
         heard.append(time.monotonic())
@@ -44,6 +50,16 @@ def raise_when_stopped() -> None:
             _default()
             os.kill(os.getpid(), number)
 
+    def ignored(told: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(told.exc_value, Stopped):
+            others(told)
+            return
+        heard.clear()
+        again = threading.Timer(AGAIN, os.kill, (os.getpid(), told.exc_value.exit_status - 128))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = ignored
     _on_both(stop)
 
 

@@ -16,6 +16,20 @@ from jobs.watched import watched
 from pnn_gluon.errors import PnnError
 
 ROOT = Path(__file__).parents[2]
+IGNORING = """
+import sys, time
+from jobs import cli
+class Closing:
+    def __del__(self):  # Python ignores what is raised here
+        print(0, flush=True)
+        time.sleep(1)
+@cli.app.command()
+def wait():
+    Closing()
+    time.sleep(100)
+sys.argv = ["pnn-gluon", "wait"]
+cli.main()
+"""
 SWALLOWING = """
 import signal, subprocess, sys, time
 from jobs.stopping import ends_at_once
@@ -88,6 +102,13 @@ def test_one_signal_ends_the_demo_and_its_job_although_airflow_would_try_again(n
 def test_a_stopped_command_closes_what_is_open_and_says_how_to_go_on(number: int) -> None:
     status, out, errors, _ = stopped(UNWINDING, number, twice=True)
     assert (status, out) == (128 + number, "closed\n")
+    assert errors == "stopped; the same command continues here\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_where_python_ignores_exceptions_is_not_lost(number: int) -> None:
+    status, _, errors, _ = stopped(IGNORING, number)
+    assert status == 128 + number
     assert errors == "stopped; the same command continues here\n"
 
 
