@@ -8,10 +8,11 @@ import time
 
 @dataclasses.dataclass(frozen=True)
 class Usage:
-    """What one process took."""
+    """What one process took: seconds from start to end, most memory, and seconds of all its threads on processors."""
 
     seconds: float
     peak_mb: float
+    cpu_seconds: float
 
 
 def run(command: list[str]) -> tuple[Usage, str]:
@@ -28,4 +29,5 @@ def run(command: list[str]) -> tuple[Usage, str]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"status {process.returncode} of {' '.join(command)}: {said[-1000:]}")
-    return Usage(time.perf_counter() - started, used.ru_maxrss / 1024), said
+    seconds = time.perf_counter() - started
+    return Usage(seconds, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime), said
