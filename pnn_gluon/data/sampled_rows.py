@@ -9,6 +9,12 @@ import pyarrow.parquet as pq
 from pnn_gluon.warehouse.duckdb_engine import parquet, statement
 
 
+def read_columns(path: Path, names: list[str] | None = None) -> pa.Table:
+    """The columns of a Parquet file, all by default: the file's own, none from the names of its folders."""
+    with pq.ParquetFile(path) as file:
+        return file.read(names)
+
+
 @dataclass(frozen=True)
 class SampledRows:
     """Rows that belong to a share.
@@ -39,10 +45,10 @@ class SampledRows:
 
     def read(self) -> pa.Table:
         """All of it in memory."""
-        rows = pq.read_table(self.rows)
+        rows = read_columns(self.rows)
         if self.shares is None:
             return rows
-        given = pq.read_table(self.shares)
+        given = read_columns(self.shares)
         for name in given.column_names:
             rows = rows.append_column(given.schema.field(name), given[name])
         return rows.filter(rows["share"].is_valid())

@@ -8,11 +8,10 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pnn_gluon.data.feature_map import FeatureMap
-from pnn_gluon.data.sampled_rows import SampledRows
+from pnn_gluon.data.sampled_rows import SampledRows, read_columns
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import SHARES, open_shard
 from pnn_gluon.store.store import link_file
@@ -83,7 +82,7 @@ def _since(words: Any, known: int) -> Any:
 
 def _by_share(cells: Cells, sample: SampledRows) -> dict[str, Cells]:
     """Cells by the rows of a file -> by the rows of each share, in which a shard has them."""
-    share = pq.read_table(sample.shares or sample.rows, columns=["share"])["share"]
+    share = read_columns(sample.shares or sample.rows, ["share"])["share"]
     return {name: _renumbered(cells, pc.equal(share, name).fill_null(False).to_numpy()) for name in SHARES}
 
 
