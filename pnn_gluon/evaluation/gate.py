@@ -87,7 +87,7 @@ class GateDecision:
 
     Measures: rows, min_rows, baseline (none, champion, or unusable), candidate (`ClickMetrics.summary`, None when it
     could not be made), notes (what was not judged, and warnings), rows_share and new_share (value, limit) where they
-    are known, pcoc and, below its limit, auc (value, low, high), and against a champion: champion (its summary),
+    are known, auc where it is judged and pcoc (value, low, high), and against a champion: champion (its summary),
     metric, regression (difference, low, high, limit; or skipped, with why), slices (name=value to rows and the like),
     slice_level, slices_skipped (name=value to why).
     """
@@ -198,7 +198,7 @@ def _auc_reasons(
     auc, positives = measures["candidate"]["served_auc"], int(label.sum())
     if auc is None:
         return [f"auc: undefined with {positives} positives in {label.size} rows, limit {rules.min_auc:g}; all rows"]
-    if auc >= rules.min_auc or few:
+    if few:
         return []
     found = bootstrap(label, candidate.probability, "auc", rules.bootstrap_repeats, rules.seed, rules.level, units)
     measures["auc"] = {**asdict(found), "limit": rules.min_auc}
