@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from pnn_gluon.blocks.layout import adaptive_sizes
+from pnn_gluon.column_names import Column, is_path, is_plain
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_model_options
 from pnn_gluon.models.declared import (
@@ -95,7 +96,7 @@ class StoreConfig(Section):
 class LabelRule(Section):
     """How a row's label is read: equal to one of `positive`, or at least `at_least`."""
 
-    column: Name = "label"
+    column: Column = "label"
     positive: tuple[str, ...] = ("1",)
     negative: tuple[str, ...] = ("0",)
     at_least: float | None = None
@@ -122,6 +123,9 @@ def label_key(text: str) -> str | float:
 PATTERNS = ("logs", "clicks", "requests")
 """Options of the source that say where raw files lie."""
 
+_OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
+"""Options of the source that say how a line is cut into columns."""
+
 
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
@@ -131,17 +135,17 @@ class SourceConfig(Section):
     """
 
     preset: Name | None = None
-    kind: Literal["delimited", "parquet", "ipinyou_raw"] = "delimited"
+    kind: Literal["delimited", "parquet", "json", "ipinyou_raw"] = "delimited"
     logs: FilePath
     clicks: FilePath | None = None
     requests: FilePath | None = None
     delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = "\t"
     quote: Annotated[Symbol, Field(max_length=1)] = ""
     header: bool = False
-    columns: tuple[Name, ...] = ()
+    columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
-    id_column: Name | None = None
-    time_column: Name | None = None
+    id_column: Column | None = None
+    time_column: Column | None = None
     time_format: str = "%Y-%m-%d %H:%M:%S"
     missing: tuple[str, ...] = ("",)
     max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -156,14 +160,21 @@ class SourceConfig(Section):
             raise ValueError("`clicks` goes with kind = 'ipinyou_raw', which needs it")
         if self.kind == "ipinyou_raw" and self.id_column is None:
             raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
-        if len(set(self.columns)) != len(self.columns):
+        if len({self.stored(column) for column in self.columns}) != len(self.columns):
             raise ValueError("`columns` names a column twice")
         if self.quote == self.delimiter:
             raise ValueError(f"`quote` and `delimiter` are both {self.quote!r}; they must differ")
         if self.id_column is None and self.model_fields_set & {"on_repeat", "max_conflict_share"}:
             raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
+        self._check_json()
         self._check_patterns()
         return self
+
+    def _check_json(self) -> None:
+        idle = sorted(self.model_fields_set & _OF_COLUMNS) if self.kind == "json" else []
+        if idle:
+            advice = "remove it or the preset" if self.preset else "remove it"
+            raise ValueError(f"`{idle[0]}` has no effect with kind = 'json', whose lines name their values; {advice}")
 
     def _check_patterns(self) -> None:
         for key in PATTERNS:
@@ -174,10 +185,26 @@ class SourceConfig(Section):
                     allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
                     raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
 
+    def stored(self, column: str) -> str:
+        """What a column is looked up by: keys of JSON as they are written, all other names in lower case."""
+        return column if self.kind == "json" else column.lower()
+
+    def fault_of(self, column: str) -> str | None:
+        """Why files of this kind have no such column; None if they may have it."""
+        if self.kind == "json":
+            return None if is_path(column) else "expected keys with dots between them, none of them empty or *"
+        if is_plain(column) or self.header or self.kind == "parquet":
+            return None
+        advice = "a path into JSON lines needs kind = 'json'; " if "." in column else ""
+        return (
+            "a file without a header has columns named by `columns`, in lower-case letters, digits and underscores; "
+            f"{advice}other names need header = true"
+        )
+
 
 class _FieldConfig(Section):
     name: Name
-    column: Name = ""
+    column: Column = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -817,18 +844,26 @@ class Config(Section):
                 raise ValueError(f"evaluation.{option}: field {name!r} is {kind}; expected a categorical field")
 
     def _check_columns(self) -> None:
-        leaking = [field.name for field in self.fields if field.column == self.source.label.column]
-        if leaking:
-            raise ValueError(f"field {leaking[0]!r} reads the label column {self.source.label.column!r}; remove it")
-        known = set(self.source.columns)
-        if not known:
-            return
-        derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
-        label = None if self.source.kind == "ipinyou_raw" else self.source.label.column
-        used = {"label": label, "id": self.source.id_column, "time": self.source.time_column}
+        source = self.source
+        label = None if source.kind == "ipinyou_raw" else source.label.column
+        used = {"label": label, "id": source.id_column, "time": source.time_column}
         used |= {f"field {field.name}": field.column for field in self.fields}
-        for what, column in used.items():
-            if column and column not in known | derived:
+        named = {f"columns[{number}]": column for number, column in enumerate(source.columns)}
+        for what, column in (named | used).items():
+            if column and (fault := source.fault_of(column)):
+                raise ValueError(f"{what}: column {column!r}: {fault}")
+        read = source.stored(source.label.column)
+        leaking = [field.name for field in self.fields if source.stored(field.column) == read]
+        if leaking:
+            raise ValueError(f"field {leaking[0]!r} reads the label column {source.label.column!r}; remove it")
+        self._check_known(used)
+
+    def _check_known(self, used: Mapping[str, str | None]) -> None:
+        """Columns that are read are among those that the source lists, if it does."""
+        known = {self.source.stored(column) for column in self.source.columns}
+        derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
+        for what, column in used.items() if known else ():
+            if column and self.source.stored(column) not in known | derived:
                 raise ValueError(f"{what}: no column {column!r} in the source{_suggest(column, known | derived)}")
 
     def resolve(self, path: str) -> str:

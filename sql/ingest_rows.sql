@@ -1,10 +1,14 @@
 -- One block of lines -> typed rows in line order. A line that fails a check has its first reason and its text;
 -- its other columns mean nothing. Lines of other days are left out when the source is an archive of many days.
-with cells as (
+with
+{% if form == "json" %}
+{% include "ingest_json.sql" %}
+{% else %}
+cells as (
     select file, line, text
-{% if named %}
+{% if form == "parquet" %}
     {% for column in columns %}
-        , {{ ("column_" ~ column.name) | name }} as cell_{{ column.position }}
+        , column_{{ column.position }} as cell_{{ column.position }}
     {% endfor %}
 {% else %}
     {% if quote %}
@@ -20,11 +24,11 @@ with cells as (
 ),
 trimmed as (
     select file, line, text
-{% if not named %}
+{% if form == "delimited" %}
         , cell_count(cells) as width
 {% endif %}
 {% for column in columns %}
-    {% if named %}
+    {% if form == "parquet" %}
         , trim(cell_{{ column.position }}, ' ') as raw_{{ column.position }}
     {% else %}
         , case when padded then trim(cell_at(cells, {{ column.position }}), ' ') else cell_at(cells, {{ column.position }}) end as raw_{{ column.position }}
@@ -32,8 +36,14 @@ trimmed as (
 {% endfor %}
     from cells
 ),
+{% endif %}
 present as (
-    select file, line, text{{ "" if named else ", width" }}
+    select file, line, text
+{% if form == "delimited" %}
+        , width
+{% elif form == "json" %}
+        , fault
+{% endif %}
 {% for column in columns %}
     {% if missing and not (label and label.position == column.position) %}
         , case when raw_{{ column.position }} in ({{ missing | map("text") | join(", ") }}) then null else raw_{{ column.position }} end as raw_{{ column.position }}
@@ -82,8 +92,13 @@ labelled as (
 checked as (
     select *
         , case
-{% if not named %}
+{% if form != "parquet" %}
             when text = '' then {{ (prefix ~ "empty line") | text }}
+{% endif %}
+{% if form == "json" %}
+            when fault is not null then fault
+            when contains(text, '\u0000') and ({% for column in columns %}{{ " or " if not loop.first }}holds_nul(raw_{{ column.position }}){% endfor %}) then 'holds a NUL character'
+{% elif form == "delimited" %}
             when width = 0 then {{ (prefix ~ "quotes do not match") | text }}
             when width <> {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ width }}')
 {% endif %}
@@ -105,7 +120,7 @@ checked as (
         end as reason
     from labelled
 {% if time and other_days == "leave out" %}
-    where {% if not named %}width <> {{ width }} or {% endif %}moment is null or cast(moment as date) = date {{ day | text }}
+    where {% if form == "delimited" %}width <> {{ width }} or {% endif %}moment is null or cast(moment as date) = date {{ day | text }}
 {% endif %}
 )
 select row_id, file, line

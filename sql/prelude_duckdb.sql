@@ -20,3 +20,19 @@ create or replace macro cell_at(cells, n) as cells[n];
 
 -- The values of a multi-valued field.
 create or replace macro split_values(s, separator) as string_split(s, separator);
+
+-- Whether a line is JSON, and whether one that is JSON is an object; its values at some paths as texts (NULL where there is
+-- none, or null), and their kinds: each reads the line once, however many paths there are.
+create or replace macro is_json(s) as json_valid(s);
+create or replace macro is_object(s) as starts_with(ltrim(s, concat(' ', chr(9), chr(13))), '{');
+create or replace macro json_cells(s, paths) as json_extract_string(s, paths);
+create or replace macro json_kinds(s, paths) as json_type(s, paths);
+create or replace macro looks_nested(s) as starts_with(s, '[') or starts_with(s, '{');
+
+-- Of a list of JSON: its values joined by a separator, whether one of them holds it, and whether one is no single value.
+create or replace macro list_text(s, separator) as array_to_string([coalesce(part, '') for part in json_extract_string(s, '$[*]')], separator);
+create or replace macro list_holds(s, separator) as list_bool_or([contains(part, separator) for part in json_extract_string(s, '$[*]')]);
+create or replace macro list_nests(s) as list_has_any(json_type(s, '$[*]'), ['ARRAY', 'OBJECT']);
+
+-- Whether a text holds the character NUL, which PostgreSQL does not take.
+create or replace macro holds_nul(s) as contains(s, chr(0));

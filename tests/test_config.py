@@ -321,6 +321,50 @@ def test_a_source_that_can_not_be_meant_is_refused(tmp_path: Path, change: tuple
         load(tmp_path, BASE.replace(*change))
 
 
+@pytest.mark.parametrize(
+    ("source", "column", "expected"),
+    [
+        ("", "Site ID", "field c1: column 'Site ID': a file without a header has columns named by `columns`"),
+        ("", "device.geo", "a path into JSON lines needs kind = 'json'"),
+        ('id_column = "Site ID"', "c1", "id: column 'Site ID': a file without a header"),
+        ('time_column = "Site ID"', "c1", "time: column 'Site ID': a file without a header"),
+        ('label = { column = "a.b" }', "c1", "label: column 'a.b': a file without a header"),
+        ('header = true\nlabel = { column = "Click" }', "click", "field 'c1' reads the label column 'Click'"),
+        ('kind = "json"\nlabel = { column = "a.b" }', "a.b", "field 'c1' reads the label column 'a.b'"),
+        ('kind = "json"', "a..b", "field c1: column 'a..b': expected keys with dots between them, none of them empty"),
+        ('kind = "json"', "a.*.b", "none of them empty or *"),
+        ('kind = "json"', "a\\u0007", "fields.0.column: expected a column's name without control characters"),
+        ('kind = "json"', "a\\u009f", "without control characters"),
+        ('kind = "json"', "a\\u0000", "without control characters"),
+        ('kind = "json"', 'a\\"b', "without control characters, double quotes"),
+        ('kind = "json"', "a\\\\b", "without control characters, double quotes and backslashes"),
+        ('kind = "json"', " a", "without blanks around it"),
+        ('kind = "json"', "a" * 201, "at most 200 characters"),
+        ('kind = "json"\nheader = true', "a", "`header` has no effect with kind = 'json'"),
+        ('kind = "json"\ndelimiter = ","', "a", "`delimiter` has no effect with kind = 'json'"),
+        ('kind = "json"\nquote = "\'"', "a", "`quote` has no effect with kind = 'json'"),
+        ('kind = "json"\ncolumns = ["a"]', "a", "`columns` has no effect with kind = 'json'"),
+        ('kind = "json"\npreset = "criteo"', "a", "`columns` has no effect with kind = 'json', whose lines name their"),
+        ('columns = ["label", "C1", "i1"]', "c1", "columns[1]: column 'C1': a file without a header"),
+        ('header = true\ncolumns = ["a b", "A B"]', "a b", "`columns` names a column twice"),
+        ('header = true\ncolumns = ["label", "Site", "i1"]', "Sites", "no column 'Sites' in the source, did you mean"),
+    ],
+)
+def test_a_column_that_the_files_can_not_have_is_refused(
+    tmp_path: Path, source: str, column: str, expected: str
+) -> None:
+    listed = "" if "columns" in source or "header" in source or "json" in source else 'columns = ["label", "i1", "c1"]'
+    text = BASE.replace('columns = ["label", "i1", "c1"]', f"{source}\n{listed}")
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        load(tmp_path, text.replace('{ name = "c1" }', f'{{ name = "c1", column = "{column}" }}'))
+
+
+def test_with_a_header_columns_are_listed_as_the_files_name_them(tmp_path: Path) -> None:
+    text = BASE.replace('["label", "i1", "c1"]', '["Label", "Item 1", "Site ID"]\nheader = true')
+    text = text.replace('"c1" }', '"c1", column = "site id" }').replace('"i1", ', '"i1", column = "Item 1", ')
+    assert [field.column for field in load(tmp_path, text).fields] == ["site id", "Item 1"]
+
+
 def test_logs_without_a_day_are_read_for_one_day_or_by_a_time(tmp_path: Path) -> None:
     text = BASE.replace('"logs/{day}.tsv"', '"logs.tsv"')
     load(tmp_path, text.replace("[store]", "last_day = 2026-11-01\n[store]"))

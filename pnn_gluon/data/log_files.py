@@ -50,7 +50,7 @@ class LogBlock(NamedTuple):
     """Neighbouring lines of a log.
 
     Attributes:
-        lines: table of file, line, text and, for lines with quotes, cells; or the named columns of a Parquet file.
+        lines: table of file, line, text and, for lines with quotes, cells; or the columns of a Parquet file.
         rejected: record batch of line, reason, text.
     """
 
@@ -81,7 +81,7 @@ class DelimitedLog:
     quote: str
     headers: int
 
-    named = False
+    form = "delimited"
     times: frozenset[str] = frozenset()
 
     def blocks(self) -> Iterator[LogBlock]:
@@ -130,7 +130,7 @@ class ParquetLog:
     wanted: Wanted
     times: frozenset[str]
 
-    named = True
+    form = "parquet"
     headers = 0
 
     def blocks(self) -> Iterator[LogBlock]:
@@ -163,7 +163,7 @@ class ParquetLog:
 
     def _block(self, columns: dict[str, ColumnText], rows: int, first: int) -> LogBlock:
         """The rows whose values all have a text; the others with their first reason."""
-        lines = _numbered({name: column.texts for name, column in columns.items()}, first)
+        lines = _numbered({self.columns.index(name) + 1: column.texts for name, column in columns.items()}, first)
         reasons = pa.nulls(rows, pa.string())
         for name, column in columns.items():
             for bad, reason in column.faults:
@@ -176,7 +176,29 @@ class ParquetLog:
         return LogBlock(_sliced(lines.filter(pc.invert(bad)), self.raw.name), rejected)
 
 
-Log = DelimitedLog | ParquetLog
+@dataclass(frozen=True)
+class JsonLog:
+    """A text file with an object of JSON in each line.
+
+    Attributes:
+        raw: the file.
+        columns: paths of the values to read.
+    """
+
+    raw: RawFile
+    columns: tuple[str, ...]
+
+    form = "json"
+    headers = 0
+    times: frozenset[str] = frozenset()
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """The lines."""
+        for lines, rejected in read_lines(self.raw):
+            yield LogBlock(_sliced(lines, self.raw.name), rejected)
+
+
+Log = DelimitedLog | ParquetLog | JsonLog
 
 
 def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
@@ -191,6 +213,8 @@ def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
             names = tuple(name.strip().lower() for name in file.schema_arrow.names)
         _check_columns(raw, names, wanted)
         return ParquetLog(raw, names, wanted, frozenset(name for name in types if is_time(types[name])))
+    if source.kind == "json":
+        return JsonLog(raw, wanted.used)
     if not source.header:
         return DelimitedLog(raw, wanted.declared, source.delimiter, source.quote, 0)
     header = _header(raw, source.delimiter, source.quote)
@@ -254,11 +278,12 @@ def _quoted_cells(texts: Any, delimiter: str, quote: str, limit: int) -> Any:
     return pa.ListArray.from_arrays(pa.array(np.cumsum(offsets, dtype=np.int32)), cells, _CELLS, mask=pa.array(~chosen))
 
 
-def _numbered(columns: dict[str, Any], first: int) -> Any:
+def _numbered(columns: dict[int, Any], first: int) -> Any:
+    """Rows with their numbers and texts; a column is named after its place, since its own name may be anything."""
     arrays = list(columns.values())
     text = pc.binary_join_element_wise(*arrays, "\t", null_handling="replace", null_replacement="")
     numbers = pa.array(np.arange(first, first + len(text)))
-    return pa.record_batch([numbers, text, *arrays], names=["line", "text", *(f"column_{name}" for name in columns)])
+    return pa.record_batch([numbers, text, *arrays], names=["line", "text", *(f"column_{place}" for place in columns)])
 
 
 def _sliced(lines: Any, name: str) -> Any:

@@ -63,6 +63,11 @@ def as_text(column: Any, where: str, separator: str) -> ColumnText:
         ) from error
 
 
+def holds_separator(separator: str) -> str:
+    """Why a list has no text: joined and split again, it would be another one."""
+    return f"a value of the list holds the separator {separator!r}"
+
+
 def is_time(kind: Any) -> bool:
     """Whether a column of this type holds times or dates."""
     return bool(types.is_timestamp(kind) or types.is_date(kind))
@@ -100,7 +105,7 @@ def _joined(column: Any, where: str, separator: str) -> ColumnText:
     rows = np.repeat(np.arange(len(lengths)), lengths)
     offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int32))
     joined = pc.binary_join(pa.ListArray.from_arrays(offsets, texts, mask=column.is_null()), separator)
-    holds = (pc.match_substring(texts, separator), f"a value of the list holds the separator {separator!r}")
+    holds = (pc.match_substring(texts, separator), holds_separator(separator))
     faults: list[tuple[Any, str]] = []
     for wrong, reason in (*values.faults, holds):
         marked = np.zeros(len(lengths), bool)

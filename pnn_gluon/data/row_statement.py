@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from pnn_gluon.column_names import json_path
 from pnn_gluon.config import DAY_PATTERN, AnyField, Fields, SourceConfig, label_key
 from pnn_gluon.data.log_files import Log, Wanted
-from pnn_gluon.data.parquet_text import TIME_FORMAT
+from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
 DERIVED = {"hour_of_day": "hour_text(moment)", "weekday": "weekday_text(moment)"}
@@ -36,32 +37,35 @@ def has_label(source: SourceConfig, stream: Stream) -> bool:
 
 def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Wanted:
     """The columns that a stream's files must have."""
-    labelled, read = has_label(source, stream), _fields(fields, stream)
-    derived = set(DERIVED) - set(source.columns) if source.time_column else set()
-    used = {field.column for field in read} - derived | {source.id_column, source.time_column} - {None}
+    labelled, read, stored = has_label(source, stream), _fields(fields, stream), source.stored
+    columns = tuple(stored(name) for name in source.columns)
+    derived = set(DERIVED) - set(columns) if source.time_column else set()
+    own = [name for name in (source.id_column, source.time_column) if name]
+    label = stored(source.label.column)
+    used = {stored(field.column) for field in read} - derived | {stored(name) for name in own}
     if labelled:
-        used.add(source.label.column)
-    optional = None if labelled else source.label.column
-    declared = () if source.kind == "parquet" else tuple(name for name in source.columns if name != optional)
-    separators = {field.column: field.separator for field in fields if field.kind == "multi"}
-    numbers = {field.column for field in read if field.kind == "numeric"} | {source.label.column}
-    named = {field.column for field in read if field.kind != "numeric"} | {source.id_column}
-    return Wanted(tuple(sorted(filter(None, used))), declared, optional, separators, frozenset(numbers - named))
+        used.add(label)
+    optional = None if labelled else label
+    declared = () if source.kind == "parquet" else tuple(name for name in columns if name != optional)
+    separators = {stored(field.column): field.separator for field in fields if field.kind == "multi"}
+    numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
+    named = {stored(field.column) for field in read if field.kind != "numeric"} | {stored(source.id_column or "")}
+    return Wanted(tuple(sorted(used)), declared, optional, separators, frozenset(numbers - named))
 
 
 def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> str:
     """The statement over the table `lines`, a block of the log's lines."""
-    wanted = wanted_columns(source, fields, stream)
+    wanted, stored = wanted_columns(source, fields, stream), source.stored
     places = {name: log.columns.index(name) + 1 for name in wanted.used if name in log.columns}
-    read = [(field, places.get(field.column)) for field in _fields(fields, stream)]
+    read = [(field, places.get(stored(field.column))) for field in _fields(fields, stream)]
     numbers = {place: field.column for field, place in read if field.kind == "numeric" and place}
     prefix = "click line: " if stream.kind == "clicks" else ""
     return statement(
         "ingest_rows",
-        named=log.named,
+        form=log.form,
         quote=source.quote,
         delimiter=source.delimiter,
-        columns=[{"name": name, "position": place} for name, place in places.items()],
+        columns=[_column(name, place, wanted, prefix) for name, place in places.items()],
         width=len(log.columns),
         missing=source.missing,
         prefix=prefix,
@@ -74,7 +78,7 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
         clicks=stream.kind == "clicks",
         other_days=_other_days(stream),
         day=day.isoformat(),
-        fields=[{"name": field.name, "expression": _expression(field, place)} for field, place in read],
+        fields=[{"name": field.name, "expression": _expression(source, field, place)} for field, place in read],
     )
 
 
@@ -96,9 +100,23 @@ def _fields(fields: Fields, stream: Stream) -> Fields:
     return () if stream.kind == "clicks" else fields
 
 
-def _expression(field: AnyField, place: int | None) -> str:
+def _column(name: str, place: int, wanted: Wanted, prefix: str) -> dict[str, Any]:
+    """A column by its place, with what only lines of JSON need: its path, and how and why its values are no texts."""
+    separator = wanted.separators.get(name)
+    expected = "a single value" if separator is None else "a single value or a list of them"
+    return {
+        "position": place,
+        "path": json_path(name),
+        "separator": separator,
+        "shape": f"{prefix}{name}: not {expected}",
+        "holds": f"{prefix}{name}: {holds_separator(separator)}" if separator else "",
+    }
+
+
+def _expression(source: SourceConfig, field: AnyField, place: int | None) -> str:
     if place is None:
-        return f"try_number({DERIVED[field.column]})" if field.kind == "numeric" else DERIVED[field.column]
+        derived = DERIVED[source.stored(field.column)]
+        return f"try_number({derived})" if field.kind == "numeric" else derived
     return f"number_{place}" if field.kind == "numeric" else f"raw_{place}"
 
 
@@ -106,15 +124,15 @@ def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -
     column, form = source.time_column, source.time_format
     if column is None:
         return None
-    form = TIME_FORMAT if column in log.times else form
+    form = TIME_FORMAT if source.stored(column) in log.times else form
     said = "seconds since 1970" if form == "epoch" else f"a time of the form {form}"
     reasons = {"reason": f"{prefix}{column}: not {said}", "other_day": f"{prefix}{column}: another day"}
-    return {"position": places[column], "form": form, **reasons}
+    return {"position": places[source.stored(column)], "form": form, **reasons}
 
 
 def _id(source: SourceConfig, places: dict[str, int], prefix: str) -> dict[str, Any] | None:
     column = source.id_column
-    return {"position": places[column], "reason": f"{prefix}{column}: no id"} if column else None
+    return {"position": places[source.stored(column)], "reason": f"{prefix}{column}: no id"} if column else None
 
 
 def _id_prefix(source: SourceConfig, stream: Stream, log: Log) -> str:
@@ -136,6 +154,6 @@ def _label(source: SourceConfig, places: dict[str, int]) -> dict[str, Any]:
     return {
         **rule.model_dump(),
         "numbers": numbers,
-        "position": places[rule.column],
+        "position": places[source.stored(rule.column)],
         "reason": f"{rule.column}: expected {expected}",
     }

@@ -93,7 +93,7 @@ class DataConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError("`fields` names a field twice")
         for field in self.fields:
-            if self.format == "csv" and field.column == self.label:
+            if self.format == "csv" and field.column.lower() == self.label:
                 raise ValueError(f"field {field.name!r} reads the label column {self.label!r}; remove it")
             if self.format == "libsvm" and (field.kind == "numeric" or field.column != field.name):
                 raise ValueError(f"field {field.name!r}: numbers and `column` have an effect with csv only")

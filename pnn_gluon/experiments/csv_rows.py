@@ -30,14 +30,14 @@ def read_csv(path: Path, data: DataConfig, fields: Fields | None = None) -> Rows
     """
     table = _read_table(path, data.delimiter)
     read = fields or data.fields or _fields(path, [name for name in table.column_names if name != data.label])
-    for column in (data.label, *(field.column for field in read)):
+    for column in (data.label, *(field.column.lower() for field in read)):
         if column not in table.column_names:
             raise InputError(f"{path} line 1: no column {column!r}; there are {', '.join(table.column_names)}")
     table = _without_empty_end(table)
     for name in table.column_names:
         _check_lines(table, name, path)
     label = read_labels(_column(table, data.label), path, _FIRST_LINE)
-    columns = {field.name: _values(_column(table, field.column), field, data.missing, path) for field in read}
+    columns = {field.name: _values(_column(table, field.column.lower()), field, data.missing, path) for field in read}
     return Rows(label, read, pa.table(columns))
 
 

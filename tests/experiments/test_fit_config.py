@@ -129,7 +129,7 @@ def test_an_override_of_another_form_is_refused(tmp_path, text):
         ('"csv"', '"csv"\nfields = [{ name = "rowid" }]', "field name 'rowid' is taken; choose another"),
         ('"csv"', '"csv"\nfields = [{ name = "A" }]', "data.fields.0.name: String should match pattern"),
         ('"csv"', '"csv"\nfields = [{ name = "a" }, { name = "a" }]', "`fields` names a field twice"),
-        ('"csv"', '"csv"\nfields = [{ name = "a", column = "label" }]', "reads the label column 'label'"),
+        ('"csv"', '"csv"\nfields = [{ name = "a", column = "Label" }]', "reads the label column 'label'"),
     ],
 )
 def test_an_error_names_the_file_the_key_and_what_is_allowed(tmp_path, old, new, expected):

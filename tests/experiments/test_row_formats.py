@@ -211,8 +211,8 @@ def test_csv_values_are_text_and_columns_are_found_by_name(tmp_path):
 
 
 def test_csv_fields_may_be_sets_and_have_other_names(tmp_path):
-    fields = (CategoricalField(name="user", column="u"), MultiField(name="tags", kind="multi", max_values=2))
-    path = write(tmp_path, "y;u;tags;extra", "1;5; a|b |;0", "0;6;;1", "0;7;c;2")
+    fields = (CategoricalField(name="user", column="User ID"), MultiField(name="tags", kind="multi", max_values=2))
+    path = write(tmp_path, "y;USER id;tags;extra", "1;5; a|b |;0", "0;6;;1", "0;7;c;2")
     rows = read_csv(path, csv(label="y", delimiter=";", fields=fields))
     assert as_lists(rows) == ([1, 0, 0], {"user": [["5"], ["6"], ["7"]], "tags": [["a", "b"], [], ["c"]]})
 
