@@ -23,6 +23,7 @@ COMMANDS = (
     "arrived",
     "status",
     "verify",
+    "gc",
     "days",
     "report",
     "track",

@@ -12,6 +12,7 @@ import pyarrow.fs
 
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.store.filesystem import open_filesystem
+from pnn_gluon.store.runs import Run, RunFile, runs_of
 from pnn_gluon.temporary import temporary_folder
 
 _BLOCK = 1 << 22
@@ -75,6 +76,25 @@ class Remote:
         selector = pyarrow.fs.FileSelector(self.base, allow_not_found=True)
         infos = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in infos if info.type == pyarrow.fs.FileType.Directory)
+
+    def runs(self, table: str) -> list[Run]:
+        """Every run of a table."""
+        base = f"{self.base}/{table}"
+        selector = pyarrow.fs.FileSelector(base, allow_not_found=True, recursive=True)
+        files = []
+        for info in self.filesystem.get_file_info(selector):
+            if info.type == pyarrow.fs.FileType.File:
+                at = (
+                    None
+                    if info.mtime_ns is None
+                    else datetime.datetime.fromtimestamp(info.mtime_ns / 1e9, datetime.UTC)
+                )
+                files.append((info.path[len(base) + 1 :], RunFile(info.size, info.path, 1, at)))
+        return runs_of(table, files)
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder and every object below it."""
+        self.filesystem.delete_dir(f"{self.base}/{folder}")
 
     def upload(self, folder: Path, name: str) -> None:
         """Put every file of a folder below name; one that is there with the same bytes is left alone.

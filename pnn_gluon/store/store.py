@@ -23,6 +23,7 @@ from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
 from pnn_gluon.store.remote import Remote
+from pnn_gluon.store.runs import Run, local_runs
 
 _LOCAL_STATE = ".local"
 _DISCARDED = "discarded"
@@ -105,6 +106,34 @@ class Store:
         if self.remote:
             return self.remote.folders()
         return sorted({path.parent.name for path in self.local.glob("*/ds=*.json")})
+
+    def tables_with_runs(self) -> list[str]:
+        """The names of the tables that have runs, named by a manifest or not."""
+        if self.remote:
+            return self.remote.folders()
+        return sorted({path.parent.parent.name for path in self.local.glob("*/ds=*/run=*")})
+
+    def runs(self, table: str) -> list[Run]:
+        """Every run of a table, by day and name, whether a manifest names it or not."""
+        return self.remote.runs(table) if self.remote else local_runs(self.local, table)
+
+    def remove_run(self, run: Run) -> bool:
+        """Remove a run that is not in force; False where it is by now, or its day is being made on this machine."""
+        name = self.relative(run.table, run.day, run.name)
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self.lock(f"{run.table}-{run.day}"))
+            except InputError:
+                return False
+            manifest = self.manifest(run.table, run.day)
+            if manifest is not None and manifest.run == run.name:
+                return False
+            if self.remote:
+                self.remote.remove(name)
+            self._discard(self.local / name)
+            with contextlib.suppress(OSError):  # other runs of the day are there
+                (self.local / name).parent.rmdir()
+        return True
 
     def verify(self, manifest: Manifest) -> None:
         """Compare every file of a run with its SHA-256 where the store is, whatever a cache holds.
