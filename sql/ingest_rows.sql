@@ -103,7 +103,7 @@ checked as (
             when width <> {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ width }}')
 {% endif %}
 {% if time %}
-            when moment is null then {{ time.reason | text }}
+            when moment is null{{ " and raw_" ~ time.position ~ " is not null" if timeless }} then {{ time.reason | text }}
     {% if other_days == "reject" %}
             when cast(moment as date) <> date {{ day | text }} then {{ time.other_day | text }}
     {% endif %}

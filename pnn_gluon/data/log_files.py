@@ -34,14 +34,14 @@ class Wanted:
     Attributes:
         used: columns that are read, in any order.
         declared: every column of a file in order, as configured; empty when the files say it.
-        optional: a column that may be there or not (the label, in requests).
+        optional: columns that may be there or not (in requests the label, and all that no field and no id needs).
         separators: what joins the values of a list in a Parquet file, by column.
         numbers: columns that are read as numbers only.
     """
 
     used: tuple[str, ...]
     declared: tuple[str, ...]
-    optional: str | None
+    optional: frozenset[str]
     separators: Mapping[str, str]
     numbers: frozenset[str]
 
@@ -245,8 +245,8 @@ def _header(raw: RawFile, delimiter: str, quote: str) -> tuple[str, ...] | None:
 
 def _check_columns(raw: RawFile, found: Sequence[str], wanted: Wanted) -> None:
     """Compare a file's columns with those needed: all the declared ones in any order, or the used ones."""
-    needed = set(wanted.declared or wanted.used) - {wanted.optional}
-    allowed = needed | {wanted.optional} if wanted.declared else set(found)
+    needed = set(wanted.declared or wanted.used) - wanted.optional
+    allowed = needed | wanted.optional if wanted.declared else set(found)
     differences = {
         "missing": sorted(needed - set(found)),
         "unexpected": sorted(set(found) - allowed),

@@ -36,21 +36,37 @@ def has_label(source: SourceConfig, stream: Stream) -> bool:
 
 
 def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Wanted:
-    """The columns that a stream's files must have."""
+    """The columns that a stream's files must have, and those that they may have."""
     labelled, read, stored = has_label(source, stream), _fields(fields, stream), source.stored
     columns = tuple(stored(name) for name in source.columns)
-    derived = set(DERIVED) - set(columns) if source.time_column else set()
     own = [name for name in (source.id_column, source.time_column) if name]
     label = stored(source.label.column)
-    used = {stored(field.column) for field in read} - derived | {stored(name) for name in own}
+    used = {stored(field.column) for field in read} - _derived(source) | {stored(name) for name in own}
     if labelled:
         used.add(label)
-    optional = None if labelled else label
-    declared = () if source.kind == "parquet" else tuple(name for name in columns if name != optional)
+    optional = set() if labelled else {label}
+    if stream.kind == "requests":
+        optional |= set(columns) - used
+    if not needs_time(source, fields, stream):
+        optional |= {stored(source.time_column or "")} - {stored(source.id_column or "")}
+    declared = () if source.kind == "parquet" else tuple(name for name in columns if labelled or name != label)
     separators = {stored(field.column): field.separator for field in fields if field.kind == "multi"}
     numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
     named = {stored(field.column) for field in read if field.kind != "numeric"} | {stored(source.id_column or "")}
-    return Wanted(tuple(sorted(used)), declared, optional, separators, frozenset(numbers - named))
+    return Wanted(tuple(sorted(used)), declared, frozenset(optional), separators, frozenset(numbers - named))
+
+
+def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
+    """Whether lines without a time are no rows: requests need it only to be told from other days, or for a field."""
+    columns = {source.stored(field.column) for field in fields}
+    own = source.time_column is not None and source.stored(source.time_column) in columns
+    return stream.kind != "requests" or stream.archive or own or bool(columns & _derived(source))
+
+
+def _derived(source: SourceConfig) -> set[str]:
+    """Columns that are made from the time of a row."""
+    listed = {source.stored(name) for name in source.columns}
+    return set(DERIVED) - listed if source.time_column else set()
 
 
 def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> str:
@@ -71,6 +87,7 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
         prefix=prefix,
         numbers=[{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
         time=_time(source, log, places, prefix),
+        timeless=log.form == "json" and not needs_time(source, fields, stream),
         id=_id(source, places, prefix),
         id_prefix=_id_prefix(source, stream, log),
         label=_label(source, places) if has_label(source, stream) else None,
@@ -122,12 +139,13 @@ def _expression(source: SourceConfig, field: AnyField, place: int | None) -> str
 
 def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -> dict[str, Any] | None:
     column, form = source.time_column, source.time_format
-    if column is None:
+    place = places.get(source.stored(column)) if column else None
+    if place is None:
         return None
-    form = TIME_FORMAT if source.stored(column) in log.times else form
+    form = TIME_FORMAT if log.columns[place - 1] in log.times else form
     said = "seconds since 1970" if form == "epoch" else f"a time of the form {form}"
     reasons = {"reason": f"{prefix}{column}: not {said}", "other_day": f"{prefix}{column}: another day"}
-    return {"position": places[source.stored(column)], "form": form, **reasons}
+    return {"position": place, "form": form, **reasons}
 
 
 def _id(source: SourceConfig, places: dict[str, int], prefix: str) -> dict[str, Any] | None:

@@ -350,6 +350,49 @@ def test_requests_have_no_label_and_the_ids_of_their_logs(tmp_path: Path) -> Non
     assert report.positives == 0
 
 
+HEADED = CSV.replace("columns =", "header = true\ncolumns =")
+TIMELESS = 'fields = [{ name = "site" }]'
+
+
+def test_requests_that_name_their_columns_need_only_those_of_fields_and_ids(tmp_path: Path) -> None:
+    lines = ["id,site", "7,news"]
+    deliver(tmp_path, lines, "requests/2026-11-02/a.csv")
+    for source in (HEADED, changed(HEADED, columns="[]")):
+        _, rows, _ = ingest(pipeline(tmp_path, source, TIMELESS), ingest_requests)
+        assert [(row["row_id"], row["site"]) for row in rows] == [(md5("delimited|7"), "news")]
+    deliver(tmp_path, lines)
+    with pytest.raises(InputError, match="missing: 'click', 'price', 'tags', 'time'"):
+        ingest(pipeline(tmp_path, HEADED, TIMELESS))
+    (tmp_path / "requests/2026-11-02/a.csv").unlink()
+    pq.write_table(pa.table({"id": [7], "site": ["news"]}), tmp_path / "requests/2026-11-02/a.parquet")
+    _, rows, _ = ingest(pipeline(tmp_path, changed(HEADED, kind='"parquet"'), TIMELESS), ingest_requests)
+    assert [(row["row_id"], row["site"]) for row in rows] == [(md5("parquet|7"), "news")]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "lacks"),
+    [
+        ({}, 'fields = [{ name = "site" }, { name = "weekday" }]', "'time'"),
+        ({}, 'fields = [{ name = "site" }, { name = "moment", column = "time" }]', "'time'"),
+        ({"requests": '"requests/*/*"'}, TIMELESS, "'time'"),
+        ({"id_column": '"time"'}, TIMELESS, "'time'"),
+        ({}, 'fields = [{ name = "site" }, { name = "price" }]', "'price'"),
+    ],
+)
+def test_requests_that_lack_what_a_field_an_id_or_the_day_needs_are_refused(
+    tmp_path: Path, options: dict[str, str], fields: str, lacks: str
+) -> None:
+    deliver(tmp_path, ["id,site", "7,news"], "requests/2026-11-02/a.csv")
+    with pytest.raises(InputError, match=f"missing: {lacks};"):
+        ingest(pipeline(tmp_path, changed(HEADED, **options), fields), ingest_requests)
+
+
+def test_the_time_of_a_request_that_has_one_is_checked(tmp_path: Path) -> None:
+    deliver(tmp_path, ["id,site,time", "7,a,2026-11-03 00:00:00", "8,b,2026-11-02 00:00:00"], "requests/2026-11-02/a")
+    _, rows, rejects = ingest(pipeline(tmp_path, HEADED, TIMELESS), ingest_requests)
+    assert ([row["site"] for row in rows], [row["reason"] for row in rejects]) == (["b"], ["time: another day"])
+
+
 def test_without_an_id_column_the_place_of_a_line_is_its_id(tmp_path: Path) -> None:
     source = CSV.replace('id_column = "id"\n', "")
     deliver(tmp_path, [GOOD, GOOD])

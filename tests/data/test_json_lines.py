@@ -212,14 +212,26 @@ def test_a_header_that_lacks_an_odd_column_is_refused_by_its_name(tmp_path: Path
         ingest(pipeline(tmp_path, changed(UNTIMED, kind='"delimited"', delimiter='","', header="true"), fields))
 
 
-def test_requests_need_only_the_values_of_fields_id_and_time(tmp_path: Path) -> None:
-    deliver(tmp_path, [line(click=[], tags=["a"]), '{"id": 9}'], "requests/2026-11-02/a.json")
-    config = pipeline(tmp_path, JSON, PATHS)
-    _, rows, rejects = ingest(config, ingest_requests)
-    assert [(row["row_id"], row["tags"]) for row in rows] == [(md5("json|8"), "a")]
+def test_requests_need_only_the_values_of_fields_and_id(tmp_path: Path) -> None:
+    bad = [line(id=10, at={"time": "soon"}), line(id=11, at={"time": "2026-11-03 00:00:00"}), line(id=None)]
+    deliver(tmp_path, [line(click=[], tags=["a"]), '{"id": 9}', *bad], "requests/2026-11-02/a.json")
+    _, rows, rejects = ingest(pipeline(tmp_path, JSON, THREE), ingest_requests)
+    assert [(row["row_id"], row["tags"]) for row in rows] == [(md5("json|8"), "a"), (md5("json|9"), None)]
+    reasons = ["at.time: not a time of the form %Y-%m-%d %H:%M:%S", "at.time: another day", "id: no id"]
+    assert [row["reason"] for row in rejects] == reasons
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [({}, PATHS), ({}, THREE.replace('"app.site name"', '"at.time"')), ({"requests": '"requests/*/*"'}, THREE)],
+)
+def test_requests_need_a_time_for_a_field_or_to_be_told_from_those_of_other_days(
+    tmp_path: Path, options: dict[str, str], fields: str
+) -> None:
+    deliver(tmp_path, [line(), '{"id": 9}'], "requests/2026-11-02/a.json")
+    _, rows, rejects = ingest(pipeline(tmp_path, changed(JSON, **options), fields), ingest_requests)
+    assert [row["row_id"] for row in rows] == [md5("json|8")]
     assert rejects[0]["reason"].startswith("at.time: not a time")
-    _, rows, rejects = ingest(pipeline(tmp_path, UNTIMED, THREE), ingest_requests)
-    assert ([row["row_id"] for row in rows], rejects) == ([md5("json|8"), md5("json|9")], [])
 
 
 def test_without_an_id_a_row_is_named_by_file_and_line_whatever_the_compression(tmp_path: Path) -> None:
