@@ -123,6 +123,13 @@ def label_key(text: str) -> str | float:
 PATTERNS = ("logs", "clicks", "requests")
 """Options of the source that say where raw files lie."""
 
+NAMED_TIMES = {
+    "epoch": "seconds since 1970",
+    "epoch_ms": "milliseconds since 1970",
+    "iso8601": "an ISO 8601 time",
+}
+"""Forms of a time that no strptime form says, and what each is called."""
+
 _OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
 """Options of the source that say how a line is cut into columns."""
 
@@ -146,7 +153,7 @@ class SourceConfig(Section):
     label: LabelRule = LabelRule()
     id_column: Column | None = None
     time_column: Column | None = None
-    time_format: str = "%Y-%m-%d %H:%M:%S"
+    time_format: str | tuple[str, ...] = "%Y-%m-%d %H:%M:%S"
     missing: tuple[str, ...] = ("",)
     max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     on_repeat: Literal["any_click", "first", "last", "reject"] = "any_click"
@@ -168,6 +175,7 @@ class SourceConfig(Section):
             raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
         self._check_json()
         self._check_patterns()
+        self._check_times()
         return self
 
     def _check_json(self) -> None:
@@ -184,6 +192,21 @@ class SourceConfig(Section):
                 if form not in DAY_FORMS:
                     allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
                     raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
+
+    def _check_times(self) -> None:
+        if not self.time_forms or len(set(self.time_forms)) != len(self.time_forms):
+            raise ValueError("`time_format`: expected a form, or a list of different ones in the order they are tried")
+        for form in self.time_forms:
+            if form not in NAMED_TIMES and "%" not in form:
+                known = ", ".join(NAMED_TIMES)
+                raise ValueError(
+                    f"`time_format`: no form {form!r}{_suggest(form, NAMED_TIMES)}; {known} or a strptime form"
+                )
+
+    @property
+    def time_forms(self) -> tuple[str, ...]:
+        """The forms of a time in the order they are tried."""
+        return (self.time_format,) if isinstance(self.time_format, str) else self.time_format
 
     def stored(self, column: str) -> str:
         """What a column is looked up by: keys of JSON as they are written, all other names in lower case."""

@@ -59,11 +59,11 @@ typed as (
         , try_number(raw_{{ number.position }}) as number_{{ number.position }}
 {% endfor %}
 {% if time %}
-    {% if time.form == "epoch" %}
-        , try_epoch(raw_{{ time.position }}) as moment
-    {% else %}
-        , try_time(raw_{{ time.position }}, {{ time.form | text }}) as moment
-    {% endif %}
+        , coalesce(
+    {%- for form in time.forms %}
+        {{- ", " if not loop.first }}
+        {%- if form in named_times %}try_{{ form }}(raw_{{ time.position }}){% else %}try_time(raw_{{ time.position }}, {{ form | text }}){% endif %}
+    {%- endfor %}) as moment
 {% endif %}
 {% if id %}
         , md5(concat({{ id_prefix | text }}, raw_{{ id.position }})) as row_id

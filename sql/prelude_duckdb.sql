@@ -6,9 +6,17 @@ create or replace macro h60(s) as cast(concat('0x', substr(md5(s), 1, 15)) as bi
 -- A finite number written in decimal or scientific notation, else NULL.
 create or replace macro try_number(s) as case when regexp_full_match(s, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?') and isfinite(try_cast(s as double)) then cast(s as double) end;
 
--- A UTC time written in a strptime form, and one written as seconds since 1970; NULL when it is not one.
+-- Minutes of an offset such as +02, +0230 or -02:30; 0 for no offset.
+create or replace macro offset_minutes(o) as case when starts_with(o, '-') then -1 else 1 end
+    * (60 * coalesce(try_cast(substr(o, 2, 2) as integer), 0) + case when length(o) > 3 then coalesce(try_cast(right(o, 2) as integer), 0) else 0 end);
+
+-- A UTC time written in a strptime form, as seconds or milliseconds since 1970, or as in ISO 8601; NULL when it is not one.
 create or replace macro try_time(s, form) as cast(try_strptime(s, form) as timestamp);
 create or replace macro try_epoch(s) as case when regexp_full_match(s, '[0-9]{1,11}([.][0-9]*)?') then make_timestamp(cast(split_part(s, '.', 1) as bigint) * 1000000) end;
+create or replace macro try_epoch_ms(s) as case when regexp_full_match(s, '[0-9]{1,14}([.][0-9]*)?') then make_timestamp(cast(split_part(s, '.', 1) as bigint) * 1000) end;
+create or replace macro try_iso8601(s) as case when regexp_full_match(s, '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?')
+    then try_strptime(concat(substr(s, 1, 10), ' ', substr(s, 12, 5), case when substr(s, 17, 1) = ':' then substr(s, 17, 3) else ':00' end), '%Y-%m-%d %H:%M:%S')
+        - to_minutes(offset_minutes(regexp_extract(s, '[+-][0-9]{2}(:?[0-9]{2})?$'))) end;
 
 -- The hour, 0 to 23, and the ISO day of the week, 1 (Monday) to 7, as text.
 create or replace macro hour_text(t) as cast(hour(t) as varchar);

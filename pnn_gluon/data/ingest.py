@@ -156,11 +156,11 @@ class _Reading:
         self._check_time_format()
 
     def _check_time_format(self) -> None:
-        form = self.source.time_format
-        try:
-            self.connection.execute("select try_time('', $1)", [form]).fetchall()
-        except duckdb.Error as error:
-            raise ConfigError(f"source.time_format: {form!r}: {error}") from error
+        for form in self.source.time_forms:
+            try:
+                self.connection.execute("select try_time('', $1)", [form]).fetchall()
+            except duckdb.Error as error:
+                raise ConfigError(f"source.time_format: {form!r}: {error}") from error
 
     def read_clicks(self, stream: Stream) -> None:
         """Put the good click lines into the table clicks."""

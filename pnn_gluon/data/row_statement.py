@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pnn_gluon.column_names import json_path
-from pnn_gluon.config import DAY_PATTERN, AnyField, Fields, SourceConfig, label_key
+from pnn_gluon.config import DAY_PATTERN, NAMED_TIMES, AnyField, Fields, SourceConfig, label_key
 from pnn_gluon.data.log_files import Log, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
@@ -87,6 +87,7 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
         prefix=prefix,
         numbers=[{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
         time=_time(source, log, places, prefix),
+        named_times=NAMED_TIMES,
         timeless=log.form == "json" and not needs_time(source, fields, stream),
         id=_id(source, places, prefix),
         id_prefix=_id_prefix(source, stream, log),
@@ -138,14 +139,14 @@ def _expression(source: SourceConfig, field: AnyField, place: int | None) -> str
 
 
 def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -> dict[str, Any] | None:
-    column, form = source.time_column, source.time_format
+    column = source.time_column
     place = places.get(source.stored(column)) if column else None
     if place is None:
         return None
-    form = TIME_FORMAT if log.columns[place - 1] in log.times else form
-    said = "seconds since 1970" if form == "epoch" else f"a time of the form {form}"
+    forms = (TIME_FORMAT,) if log.columns[place - 1] in log.times else source.time_forms
+    said = " or ".join(NAMED_TIMES.get(form, f"a time of the form {form}") for form in forms)
     reasons = {"reason": f"{prefix}{column}: not {said}", "other_day": f"{prefix}{column}: another day"}
-    return {"position": place, "form": form, **reasons}
+    return {"position": place, "forms": forms, **reasons}
 
 
 def _id(source: SourceConfig, places: dict[str, int], prefix: str) -> dict[str, Any] | None:
