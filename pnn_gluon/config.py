@@ -47,7 +47,7 @@ from pnn_gluon.training.options import (
 )
 
 PRESETS = Path(__file__).parent / "presets"
-DAY_FORMS = ("day", "yyyymmdd", "yymmdd")
+DAY_FORMS = ("day", "yyyymmdd", "yymmdd", "yyyy", "mm", "dd")
 ENGINE_NAMES = frozenset({"label", "row_position", "file_row_number", "file_index", "filename", "rowid"})
 """Columns that counting and encoding (the first two) and DuckDB add beside the fields."""
 
@@ -137,8 +137,8 @@ _OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
 
-    Paths hold `{day}` (YYYY-MM-DD), `{yyyymmdd}` or `{yymmdd}`; they may hold wildcards. A path without
-    a day is an archive of many days: rows of other days are then counted and left out, not rejected.
+    Paths hold `{day}` (YYYY-MM-DD), `{yyyymmdd}`, `{yymmdd}` or `{yyyy}`, `{mm}` and `{dd}`; they may hold wildcards. A
+    path without a whole day is an archive of many days: rows of other days are then counted and left out, not rejected.
     """
 
     preset: Name | None = None
@@ -805,7 +805,7 @@ class Config(Section):
                 f"calibration.window_days {self.calibration.window_days}: at most training.window_days "
                 f"({self.training.window_days}), the days that are encoded"
             )
-        if not (self.source.time_column or DAY_PATTERN.search(self.source.logs) or self.last_day == self.first_day):
+        if not (self.source.time_column or names_day(self.source.logs) or self.last_day == self.first_day):
             raise ValueError(
                 f"source.logs {self.source.logs!r} names no day, so the whole of it would be every day: put {{day}} "
                 "into it, name the column of the time (source.time_column), or set last_day = first_day for one day"
@@ -1089,7 +1089,15 @@ def _close(word: str, known: typing.Iterable[str]) -> list[str]:
 DAY_PATTERN = re.compile(r"\{(" + "|".join(DAY_FORMS) + r")\}")
 
 
+def names_day(pattern: str) -> bool:
+    """Whether a pattern is another one each day, and not just each month or year."""
+    forms = set(DAY_PATTERN.findall(pattern))
+    return bool(forms & {"day", "yyyymmdd", "yymmdd"}) or {"yyyy", "mm", "dd"} <= forms
+
+
 def day_path(pattern: str, day: datetime.date) -> str:
     """The pattern with its day filled in."""
-    forms = {"day": day.isoformat(), "yyyymmdd": day.strftime("%Y%m%d"), "yymmdd": day.strftime("%y%m%d")}
+    year, month, date = day.isoformat().split("-")
+    forms = {"day": day.isoformat(), "yyyymmdd": year + month + date, "yymmdd": year[2:] + month + date}
+    forms |= {"yyyy": year, "mm": month, "dd": date}
     return DAY_PATTERN.sub(lambda match: forms[match.group(1)], pattern)

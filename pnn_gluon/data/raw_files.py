@@ -21,6 +21,7 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Suffixes of files that are decompressed as they are read."""
 
 _WILDCARD = re.compile(r"[*?\[]")
+_FOLDERS = "**"
 _CHUNK = 8 << 20
 _COPY_BYTES = 4096
 
@@ -62,9 +63,9 @@ class RawFile:
 def list_raw_files(pattern: str, day: datetime.date, base: Path) -> tuple[RawFile, ...]:
     """The files of a day, sorted by name.
 
-    The pattern is a path, relative to `base`, or a URL: `{day}`, `{yyyymmdd}` or `{yymmdd}` are filled in; `*`, `?` and
-    `[...]` stand for characters within one folder or file name; names that begin with a dot or an
-    underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
+    The pattern is a path, relative to `base`, or a URL: the forms of the day are filled in; `*`, `?` and `[...]`
+    stand for characters within one folder or file name, a part `**` for any number of folders; names that begin with a
+    dot or an underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
     A pattern that ends in a folder means the files directly in it.
 
     Raises:
@@ -75,7 +76,7 @@ def list_raw_files(pattern: str, day: datetime.date, base: Path) -> tuple[RawFil
     folder = located(folder, base)
     filesystem, root = _open_folder(folder + query)
     wanted = [day_path(part, day) for part in parts]
-    found = sorted(_matches(filesystem, root, wanted), key=lambda named: named[0])
+    found = sorted(dict(_matches(filesystem, root, wanted)).items())
     files = tuple(
         RawFile(name, f"{folder}/{name}{query}", int(info.size), folder + query, info.mtime_ns) for name, info in found
     )
@@ -129,7 +130,9 @@ def _open_folder(folder: str) -> tuple[Any, str]:
 
 
 def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> list[tuple[str, Any]]:
-    """Name and description of every file below the base whose path matches part by part."""
+    """Name and description of every file below the base whose path matches part by part, perhaps twice."""
+    if wanted[0] == _FOLDERS:
+        return _matches_below(filesystem, base, wanted, name)
     found, last = [], len(wanted) == 1
     for part, info in _children(filesystem, base, name, wanted[0]):
         below = f"{name}/{part}" if name else part
@@ -137,6 +140,15 @@ def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> l
             found.append((below, info))
         elif info.type == pyarrow.fs.FileType.Directory and not (last and _WILDCARD.search(wanted[0])):
             found += _matches(filesystem, base, wanted[1:] or ["*"], below)
+    return found
+
+
+def _matches_below(filesystem: Any, base: str, wanted: list[str], name: str) -> list[tuple[str, Any]]:
+    """What matches the parts after `**` in the folder, or in any below it."""
+    found = _matches(filesystem, base, wanted[1:] or ["*"], name)
+    for part, info in _children(filesystem, base, name, "*"):
+        if info.type == pyarrow.fs.FileType.Directory:
+            found += _matches(filesystem, base, wanted, f"{name}/{part}" if name else part)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pnn_gluon.column_names import json_path
-from pnn_gluon.config import DAY_PATTERN, NAMED_TIMES, AnyField, Fields, SourceConfig, label_key
+from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, label_key, names_day
 from pnn_gluon.data.log_files import Log, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
@@ -27,7 +27,7 @@ class Stream:
     @property
     def archive(self) -> bool:
         """Whether the files hold many days, so that lines of other days are no faults."""
-        return not DAY_PATTERN.search(self.pattern)
+        return not names_day(self.pattern)
 
 
 def has_label(source: SourceConfig, stream: Stream) -> bool:

@@ -170,6 +170,15 @@ def test_the_first_of_rows_with_one_id_stays_across_files(tmp_path: Path) -> Non
     assert report.positives == sum(i % 2 for i in range(700))
 
 
+def test_a_folder_a_month_is_an_archive_of_its_days(tmp_path: Path) -> None:
+    deliver(tmp_path, [GOOD, "8,1,2026-11-03 13:00:00,news,1.5,a|b"], "logs/2026/11/a.csv")
+    report, rows, _ = ingest(pipeline(tmp_path, changed(CSV, logs='"logs/{yyyy}/{mm}/*"')))
+    assert (report.other_days, [row["file"] for row in rows]) == (1, ["2026/11/a.csv"])
+    whole = pipeline(tmp_path, changed(CSV, logs='"logs/{yyyy}/{mm}/{dd}/*"'))
+    deliver(tmp_path, [GOOD, "8,1,2026-11-03 13:00:00,news,1.5,a|b"], "logs/2026/11/02/a.csv")
+    assert ingest(whole)[0].reasons == {"time: another day": 1}
+
+
 def test_lines_of_other_days_in_an_archive_are_counted_and_left_out(tmp_path: Path) -> None:
     other = ["8,1,2026-11-03 00:00:00,a,1,", "9,bad,2026-11-01 23:59:59,a,bad,", "1,1"]
     deliver(tmp_path, [GOOD, *other], "archive.csv")

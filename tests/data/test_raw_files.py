@@ -39,6 +39,30 @@ def test_a_pattern_that_ends_in_a_folder_means_the_files_directly_in_it(tmp_path
     assert [file.name for file in files] == ["2026-11-02/a.csv"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("logs/{day}/**", ["2026-11-02/a.csv", "2026-11-02/h/00/b.csv", "2026-11-02/h/c.csv"]),
+        ("logs/{day}/**/*.csv", ["2026-11-02/a.csv", "2026-11-02/h/00/b.csv", "2026-11-02/h/c.csv"]),
+        ("logs/{day}/**/**/b.csv", ["2026-11-02/h/00/b.csv"]),
+        ("logs/{day}/**/00", ["2026-11-02/h/00/b.csv"]),
+        ("logs/**/{day}/h/*", ["2026-11-02/h/c.csv"]),
+        ("logs/{day}/**/_SUCCESS", ["2026-11-02/h/_SUCCESS"]),
+        ("logs/{day}/a**v", ["2026-11-02/a.csv"]),
+    ],
+)
+def test_two_stars_are_any_number_of_folders(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    put(tmp_path, *(f"logs/2026-11-02/{name}" for name in ("a.csv", "h/c.csv", "h/00/b.csv", "h/_SUCCESS", ".x/d.csv")))
+    put(tmp_path, "logs/2026-11-02/_temporary/e.csv", "logs/2026-11-02/h/.crc", "logs/2026-11-03/a.csv")
+    assert [file.name for file in list_raw_files(pattern, DAY, tmp_path)] == names
+
+
+def test_year_month_and_day_may_be_folders_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026/11/02/a.csv", "logs/2026/11/03/a.csv", "logs/2026/12/02/a.csv", "logs/2025/11/02/a.csv")
+    (file,) = list_raw_files("logs/{yyyy}/{mm}/{dd}/*", DAY, tmp_path)
+    assert file.name == "2026/11/02/a.csv"
+
+
 def test_names_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
     names = []
     for place in ("here", "there [1]/deeper"):
