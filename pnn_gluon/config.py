@@ -2,11 +2,14 @@
 
 import datetime
 import difflib
+import glob
+import os
 import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
@@ -15,7 +18,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -65,6 +70,14 @@ _SHOWN = 100
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 FilePath = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+FilePatterns: TypeAlias = Annotated[
+    Annotated[FilePath, Tag("one")] | Annotated[tuple[FilePath, ...], Tag("several")],
+    Discriminator(lambda given: _how_many(given)),
+]
+TimeForms: TypeAlias = Annotated[
+    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("several")],
+    Discriminator(lambda given: _how_many(given)),
+]
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 """What stands between or around the columns of a line."""
 
@@ -73,6 +86,11 @@ Person = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(lamb
 
 Day = Annotated[datetime.date, BeforeValidator(lambda day: _no_number(day))]
 """A day as a TOML date or YYYY-MM-DD; pydantic would take a number for seconds since 1970."""
+
+
+def _how_many(given: Any) -> str:
+    """Which of two forms a value is meant to have, so that what is wrong with it is said of that form only."""
+    return "several" if isinstance(given, list | tuple) else "one"
 
 
 def _readable(name: str) -> str:
@@ -134,6 +152,29 @@ _OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
 """Options of the source that say how a line is cut into columns."""
 
 
+def _check_list(key: str, patterns: Sequence[str]) -> None:
+    """Refuse patterns of one kind that say no place, or of which it is not clear what they say together."""
+    for pattern in patterns:
+        _check_pattern(key, pattern)
+    if not patterns or len(set(patterns)) != len(patterns):
+        raise ValueError(f"`{key}`: expected a pattern, or a list of different ones")
+    if len({_store_of(pattern) for pattern in patterns}) > 1:
+        raise ValueError(
+            f"`{key}`: the patterns of a list lie in one store: local folders, or one bucket of one account"
+        )
+    if len({names_day(pattern) for pattern in patterns}) > 1:
+        raise ValueError(f"`{key}`: of the patterns of a list, each names a whole day, or none does")
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    if not pattern.strip():
+        raise ValueError(f"`{key}`: empty; write where the files lie, such as logs/{{day}}/*")
+    for form in re.findall(r"\{(.*?)\}", pattern):
+        if form not in DAY_FORMS:
+            allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
+            raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
+
+
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
 
@@ -143,9 +184,9 @@ class SourceConfig(Section):
 
     preset: Name | None = None
     kind: Literal["delimited", "parquet", "json", "ipinyou_raw"] = "delimited"
-    logs: FilePath
+    logs: FilePatterns
     clicks: FilePath | None = None
-    requests: FilePath | None = None
+    requests: FilePatterns | None = None
     delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = "\t"
     quote: Annotated[Symbol, Field(max_length=1)] = ""
     header: bool = False
@@ -153,7 +194,7 @@ class SourceConfig(Section):
     label: LabelRule = LabelRule()
     id_column: Column | None = None
     time_column: Column | None = None
-    time_format: str | tuple[str, ...] = "%Y-%m-%d %H:%M:%S"
+    time_format: TimeForms = "%Y-%m-%d %H:%M:%S"
     missing: tuple[str, ...] = ("",)
     max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     on_repeat: Literal["any_click", "first", "last", "reject"] = "any_click"
@@ -186,12 +227,8 @@ class SourceConfig(Section):
 
     def _check_patterns(self) -> None:
         for key in PATTERNS:
-            if getattr(self, key) is not None and not getattr(self, key).strip():
-                raise ValueError(f"`{key}`: empty; write where the files lie, such as logs/{{day}}/*")
-            for form in re.findall(r"\{(.*?)\}", getattr(self, key) or ""):
-                if form not in DAY_FORMS:
-                    allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
-                    raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
+            if getattr(self, key) is not None:
+                _check_list(key, patterns_of(getattr(self, key)))
 
     def _check_times(self) -> None:
         if not self.time_forms or len(set(self.time_forms)) != len(self.time_forms):
@@ -805,7 +842,9 @@ class Config(Section):
                 f"calibration.window_days {self.calibration.window_days}: at most training.window_days "
                 f"({self.training.window_days}), the days that are encoded"
             )
-        if not (self.source.time_column or names_day(self.source.logs) or self.last_day == self.first_day):
+        if not (
+            self.source.time_column or names_day(patterns_of(self.source.logs)[0]) or self.last_day == self.first_day
+        ):
             raise ValueError(
                 f"source.logs {self.source.logs!r} names no day, so the whole of it would be every day: put {{day}} "
                 "into it, name the column of the time (source.time_column), or set last_day = first_day for one day"
@@ -919,6 +958,55 @@ def split_pattern(pattern: str) -> tuple[str, list[str], str]:
     moving = (i for i, part in enumerate(parts) if _WILDCARD.search(part) or DAY_PATTERN.search(part))
     first = next(moving, len(parts) - 1)
     return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else "."), parts[first:], query
+
+
+def patterns_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One pattern, several or none, as an option gives them."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+class Placed(NamedTuple):
+    """Patterns of raw files below one folder.
+
+    Attributes:
+        folder: the fixed folder of a single pattern, or the one that the fixed folders of several have in common: a
+            local path or a URL without options.
+        below: of each pattern, the parts of its path below the folder.
+        query: the options of the URL, as written.
+    """
+
+    folder: str
+    below: list[list[str]]
+    query: str
+
+
+def placed(patterns: Sequence[str], base: Path) -> Placed:
+    """Where the files of patterns lie; relative ones start from `base`.
+
+    >>> placed(["s3://logs/web/{day}/*", "s3://logs/app/{day}/*"], Path()).below
+    [['web', '{day}', '*'], ['app', '{day}', '*']]
+    """
+    split = [split_pattern(pattern) for pattern in patterns]
+    query = split[0][2]
+    if len(split) == 1:
+        return Placed(located(split[0][0], base), [split[0][1]], query)
+    folders = [_folders_of(folder, base) for folder, _, _ in split]
+    alike = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
+    common = [names[0] for names in alike]
+    own = [[glob.escape(folder) for folder in each[len(common) :]] for each in folders]
+    return Placed("/".join(common) or "/", [[*a, *parts] for a, (_, parts, _) in zip(own, split, strict=True)], query)
+
+
+def _folders_of(folder: str, base: Path) -> list[str]:
+    """The parts of a path or URL; links stay as they are, so that it does not matter where they lead."""
+    whole = folder if "://" in folder else os.path.abspath(base / folder)
+    return whole.rstrip("/").split("/")
+
+
+def _store_of(pattern: str) -> tuple[str, str]:
+    """What patterns of one list have in common: the bucket of a URL and its options, or nothing."""
+    folder, _, query = split_pattern(pattern)
+    return ("/".join(folder.split("/")[:3]), query) if "://" in pattern else ("", "")
 
 
 def load_config(path: str | Path) -> Config:

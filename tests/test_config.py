@@ -96,6 +96,12 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             ("[model]", '[publish]\nserver = "postgresql://me:secret@db"\n[model]'),
             "publish.server: String should match",
         ),
+        (('"logs/{day}.tsv"', '["logs/{day}", "/a/{date}"]'), "`logs`: no {date}; a day is one of {day}"),
+        (('"logs/{day}.tsv"', '["a/{day}", "a/{day}"]'), "`logs`: expected a pattern, or a list of different ones"),
+        (('"logs/{day}.tsv"', '["a/{day}", "s3://a/{day}"]'), "`logs`: the patterns of a list lie in one store"),
+        (('"logs/{day}.tsv"', '["s3://b/{day}", "s3://a/{day}"]'), "`logs`: the patterns of a list lie in one store"),
+        (('"logs/{day}.tsv"', '["a/{day}", "b/{yyyy}/{mm}"]'), "each names a whole day, or none does"),
+        (('"logs/{day}.tsv"', '["a/{day}", 5]'), "source.logs.1: Input should be a valid string"),
         (("{day}", "{date}"), "`logs`: no {date}; a day is one of {day}"),
         (
             ('name = "fm"', 'name = "gbdt"\n[training]\nwarm_start = true\nwindow_days = 1'),

@@ -4,7 +4,7 @@ import datetime
 import time
 from typing import NamedTuple
 
-from pnn_gluon.config import ArrivalConfig, Config
+from pnn_gluon.config import ArrivalConfig, Config, patterns_of
 from pnn_gluon.data.raw_files import NoRawFiles, list_raw_files
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError
@@ -31,14 +31,14 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
         ConfigError: the configuration does not say where they lie.
         InputError: a file is there twice, compressed in two ways.
     """
-    pattern: str | None = getattr(config.source, kind)
-    if pattern is None:
+    patterns = patterns_of(getattr(config.source, kind))
+    if not patterns:
         raise ConfigError(f"{config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
     base, rules = config.path.parent, config.arrival
     try:
-        files = list_raw_files(pattern, day, base)
+        files = list_raw_files(patterns, day, base)
         if rules.marker is not None:
-            list_raw_files(f"{pattern.rpartition('/')[0]}/{rules.marker}", day, base)
+            list_raw_files([f"{each.rpartition('/')[0]}/{rules.marker}" for each in patterns], day, base)
     except NoRawFiles as error:
         return Arrival(0, 0, str(error))
     size = sum(file.size for file in files)

@@ -7,8 +7,8 @@ removed, NULL where it is one of `source.missing`), double for numeric ones. `ho
 first 65,536 characters).
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
-`<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder; in the id,
-without the suffix of a compression.
+`<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder, or below
+the one that the fixed folders of several patterns have in common; in the id, without the suffix of a compression.
 """
 
 import datetime
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnn_gluon.config import EngineConfig, Fields, SourceConfig
+from pnn_gluon.config import EngineConfig, Fields, SourceConfig, patterns_of
 from pnn_gluon.data.lines import SHOWN_CHARACTERS
 from pnn_gluon.data.log_files import Log, LogBlock, open_log
 from pnn_gluon.data.raw_files import copies, list_raw_files
@@ -101,8 +101,8 @@ def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets
         InputError: files are missing or damaged, their columns are not the configured ones, more than
             `source.max_reject_share` of the lines are rejects, or an archive of many days has no line of this one.
     """
-    clicks = Stream("clicks", raw.source.clicks) if raw.source.clicks else None
-    return _ingest(raw, engine, day, targets, Stream("logs", raw.source.logs), clicks)
+    clicks = Stream("clicks", (raw.source.clicks,)) if raw.source.clicks else None
+    return _ingest(raw, engine, day, targets, Stream("logs", patterns_of(raw.source.logs)), clicks)
 
 
 def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
@@ -114,7 +114,7 @@ def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, tar
     """
     if raw.source.requests is None:
         raise ConfigError("source.requests: needed; say where the requests of a day lie")
-    return _ingest(raw, engine, day, targets, Stream("requests", raw.source.requests), None)
+    return _ingest(raw, engine, day, targets, Stream("requests", patterns_of(raw.source.requests)), None)
 
 
 def no_logs(fields: Fields, targets: Targets) -> IngestReport:
@@ -189,7 +189,7 @@ class _Reading:
 
     def _logs(self, stream: Stream) -> list[Log]:
         wanted = wanted_columns(self.source, self.fields, stream)
-        files = list_raw_files(stream.pattern, self.day, self.base)
+        files = list_raw_files(stream.patterns, self.day, self.base)
         return [open_log(self.source, file, wanted) for file in files]
 
     def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
@@ -352,7 +352,9 @@ def _refuse_bad_day(
     if not report.rows and report.other_days:
         raise InputError(
             f"{stream.kind} of {day}: no row in {report.lines:,} lines ({report.other_days:,} of other days); "
-            f"expected lines of {day} in {stream.pattern}" + (f": {said}" if said else "") + _outage_advice(stream)
+            f"expected lines of {day} in {' and '.join(stream.patterns)}"
+            + (f": {said}" if said else "")
+            + _outage_advice(stream)
         )
 
 

@@ -5,7 +5,7 @@ import fnmatch
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs
 
-from pnn_gluon.config import day_path, located, split_pattern
+from pnn_gluon.config import day_path, patterns_of, placed
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.filesystem import open_filesystem
 
@@ -35,8 +35,8 @@ class RawFile:
     """A file of raw lines.
 
     Attributes:
-        name: path relative to the pattern's fixed folder (the part before the first wildcard or day): the same
-            wherever the data lie.
+        name: path relative to the pattern's fixed folder (the part before the first wildcard or day), or to what the
+            fixed folders of several patterns have in common: the same wherever the data lie.
         path: where the file is: a local path or a URL.
         size: bytes, as stored.
         folder: the fixed folder, a local path or a URL.
@@ -60,31 +60,35 @@ class RawFile:
         return next((codec for suffix, codec in COMPRESSIONS.items() if self.name.endswith(suffix)), None)
 
 
-def list_raw_files(pattern: str, day: datetime.date, base: Path) -> tuple[RawFile, ...]:
+def list_raw_files(patterns: str | Sequence[str], day: datetime.date, base: Path) -> tuple[RawFile, ...]:
     """The files of a day, sorted by name.
 
-    The pattern is a path, relative to `base`, or a URL: the forms of the day are filled in; `*`, `?` and `[...]`
+    A pattern is a path, relative to `base`, or a URL: the forms of the day are filled in; `*`, `?` and `[...]`
     stand for characters within one folder or file name, a part `**` for any number of folders; names that begin with a
     dot or an underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
-    A pattern that ends in a folder means the files directly in it.
+    A pattern that ends in a folder means the files directly in it. A file that several patterns match is there once.
 
     Raises:
-        NoRawFiles: no file matches.
+        NoRawFiles: no file matches one of the patterns.
         InputError: a file is there twice, compressed in two ways.
     """
-    folder, parts, query = split_pattern(pattern)
-    folder = located(folder, base)
+    given = patterns_of(patterns)
+    folder, below, query = placed(given, base)
     filesystem, root = _open_folder(folder + query)
-    wanted = [day_path(part, day) for part in parts]
-    found = sorted(dict(_matches(filesystem, root, wanted)).items())
+    found: dict[str, Any] = {}
+    for pattern, parts in zip(given, below, strict=True):
+        wanted = [day_path(part, day) for part in parts]
+        matched = dict(_matches(filesystem, root, wanted))
+        if not matched:
+            raise NoRawFiles(
+                f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
+                "deliver the day's files, or correct the path under [source]"
+            )
+        found |= matched
     files = tuple(
-        RawFile(name, f"{folder}/{name}{query}", int(info.size), folder + query, info.mtime_ns) for name, info in found
+        RawFile(name, f"{folder}/{name}{query}", int(info.size), folder + query, info.mtime_ns)
+        for name, info in sorted(found.items())
     )
-    if not files:
-        raise NoRawFiles(
-            f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
-            "deliver the day's files, or correct the path under [source]"
-        )
     _refuse_twins(files)
     return files
 

@@ -22,12 +22,12 @@ class Stream:
     """One kind of raw lines and where its files lie."""
 
     kind: Literal["logs", "clicks", "requests"]
-    pattern: str
+    patterns: tuple[str, ...]
 
     @property
     def archive(self) -> bool:
         """Whether the files hold many days, so that lines of other days are no faults."""
-        return not names_day(self.pattern)
+        return not names_day(self.patterns[0])
 
 
 def has_label(source: SourceConfig, stream: Stream) -> bool:

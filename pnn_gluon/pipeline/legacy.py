@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pnn_gluon.config import PATTERNS, Config, split_pattern
+from pnn_gluon.config import PATTERNS, Config
+from pnn_gluon.pipeline.options import pattern_parts
 
 _CALIBRATE = ("source", "fields", "sampling", "feature_map", "model", "training", "calibration")
 
@@ -78,7 +79,7 @@ def _as_it_was(config: Config) -> dict[str, Any]:
     whole: dict[str, Any] = {name: _only(name, now[name]) for name in sections}
     whole["source"]["label"] = _only("source.label", now["source"]["label"])
     for key in PATTERNS:
-        whole["source"][key] = whole["source"][key] and split_pattern(whole["source"][key])[1]
+        whole["source"][key] = whole["source"][key] and pattern_parts(config, key)
     whole["fields"] = [_only(f"fields.{field['kind']}", field) for field in now["fields"]]
     whole["first_day"] = now["first_day"]
     return whole

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from pnn_gluon.config import PATTERNS, Config, split_pattern
+from pnn_gluon.config import PATTERNS, Config, patterns_of, placed
 from pnn_gluon.models.declared import default_options
 from pnn_gluon.section import Section
 
@@ -54,18 +54,24 @@ def declared(config: Config, paths: tuple[str, ...], step: str) -> Config:
 def chosen_options(config: Config, paths: tuple[str, ...]) -> dict[str, Any]:
     """The options within these sections and options that differ from their defaults, by path, fit for JSON.
 
-    Presets are resolved. Of the patterns of raw files the part below the fixed folder counts: the same files are the
-    same wherever they lie and however the folder is written.
+    Presets are resolved. Of the patterns of raw files the part below the fixed folder counts, in any order: the same
+    files are the same wherever they lie and however the folder is written.
     """
     whole = config.model_dump(mode="json", exclude_defaults=True)
     whole["model"] = _of_model(config)
     for key in PATTERNS:
         if whole["source"].get(key):
-            whole["source"][key] = split_pattern(whole["source"][key])[1]
+            whole["source"][key] = pattern_parts(config, key)
     whole["source"].pop("preset", None)
     fields = whole.pop("fields")
     flat = dict(sorted([*_flat(whole), *_of_fields(fields)]))
     return {path: value for path, value in flat.items() if any(_within(path, wanted) for wanted in paths)}
+
+
+def pattern_parts(config: Config, key: str) -> list[Any]:
+    """What a step is known by of one pattern, its parts below the fixed folder, or of several, those of each."""
+    below = placed(patterns_of(getattr(config.source, key)), config.path.parent).below
+    return below[0] if len(below) == 1 else sorted(below)
 
 
 def _of_model(config: Config) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """What datasets are called by OpenLineage: a namespace for where they are, a name within it, no login."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pnn_gluon.config import Config, split_pattern
+from pnn_gluon.config import Config, patterns_of, placed
 from pnn_gluon.tracking.address import login_of
 
 
@@ -34,6 +34,5 @@ def table_place(config: Config, table: str) -> Place:
 
 
 def raw_place(config: Config, kind: str) -> Place:
-    """Raw files of a kind: the fixed folder of their pattern."""
-    pattern: Any = getattr(config.source, kind)
-    return place_of(config.resolve(split_pattern(str(pattern))[0]))
+    """Raw files of a kind: the fixed folder of their pattern, or the one that several have in common."""
+    return place_of(placed(patterns_of(getattr(config.source, kind)), config.path.parent).folder)

@@ -87,3 +87,21 @@ def test_requests_that_nobody_configured_are_an_error_at_once(tmp_path: Path) ->
     (tmp_path / "p.toml").write_text(config.path.read_text().replace('requests = "requests/{day}/*.tsv"', ""))
     with pytest.raises(ConfigError, match=r"source\.requests: needed here"):
         arrival(load_config(tmp_path / "p.toml"), "requests", DAY)
+
+
+def test_a_list_of_patterns_waits_for_each_and_its_marker(tmp_path: Path) -> None:
+    def waits_for() -> str:
+        return arrival(config, "logs", DAY, now=OVER).missing
+
+    (tmp_path / "p.toml").write_text(
+        TEXT.replace('"logs/{day}/*.tsv"', '["logs/{day}/*.tsv", "more/{day}/*.tsv"]') + 'marker = "_SUCCESS"'
+    )
+    config = load_config(tmp_path / "p.toml")
+    deliver(tmp_path, "a.tsv", OVER - 3600)
+    assert waits_for().startswith("more/{day}/*.tsv: no raw file")
+    deliver(tmp_path, "a.tsv", OVER - 3600, kind="more")
+    deliver(tmp_path, "_SUCCESS", OVER - 3600)
+    assert waits_for().startswith("more/{day}/_SUCCESS: no raw file")
+    deliver(tmp_path, "_SUCCESS", OVER - 3600, kind="more")
+    assert waits_for() == ""
+    assert arrival(config, "logs", DAY, now=OVER).files == 2

@@ -170,6 +170,18 @@ def test_the_first_of_rows_with_one_id_stays_across_files(tmp_path: Path) -> Non
     assert report.positives == sum(i % 2 for i in range(700))
 
 
+def test_logs_of_several_patterns_are_one_day(tmp_path: Path) -> None:
+    source = changed(CSV, logs='["in/web/{day}/*", "in/app/{day}/*"]').replace('id_column = "id"\n', "")
+    deliver(tmp_path, [GOOD], "in/web/2026-11-02/a.csv")
+    deliver(tmp_path, [GOOD.replace("news", "game"), "8,1,2026-11-03 13:00:00,,,"], "in/app/2026-11-02/a.csv")
+    report, rows, rejects = ingest(pipeline(tmp_path, source))
+    assert [(row["row_id"], row["site"]) for row in rows] == [
+        (md5("delimited|logs|app/2026-11-02/a.csv:1"), "game"),
+        (md5("delimited|logs|web/2026-11-02/a.csv:1"), "news"),
+    ]
+    assert (report.lines, rejects[0]["reason"]) == (3, "time: another day")
+
+
 def test_a_folder_a_month_is_an_archive_of_its_days(tmp_path: Path) -> None:
     deliver(tmp_path, [GOOD, "8,1,2026-11-03 13:00:00,news,1.5,a|b"], "logs/2026/11/a.csv")
     report, rows, _ = ingest(pipeline(tmp_path, changed(CSV, logs='"logs/{yyyy}/{mm}/*"')))

@@ -63,6 +63,50 @@ def test_year_month_and_day_may_be_folders_of_their_own(tmp_path: Path) -> None:
     assert file.name == "2026/11/02/a.csv"
 
 
+SEVERAL = ["in/web/{day}/*", "in/app/{day}/*.csv"]
+
+
+def test_files_of_several_patterns_are_named_below_the_folder_they_have_in_common(tmp_path: Path) -> None:
+    names = ["app/2026-11-02/a.csv", "web/2026-11-02/a.csv"]
+    for place in ("here", "there [1]/deeper"):
+        put(tmp_path / place, *(f"in/{name}" for name in names), "in/app/2026-11-02/a.txt", "in/other/2026-11-02/a.csv")
+        for patterns in (SEVERAL, SEVERAL[::-1], [*SEVERAL, "in/web/{day}/a.csv"]):
+            files = list_raw_files(patterns, DAY, tmp_path / place)
+            assert [file.name for file in files] == names
+            assert [fingerprint(file) for file in files] == [
+                hashlib.sha256(f"in/{name}".encode()).hexdigest() for name in names
+            ]
+
+
+def test_patterns_may_lie_in_folders_whose_names_hold_wildcards(tmp_path: Path) -> None:
+    put(tmp_path, "there [1]/logs/2026-11-02/a.csv", "there 1/logs/2026-11-02/no.csv", "other/2026-11-02/b.csv")
+    files = list_raw_files(["logs/{day}/*", "../other/{day}/*"], DAY, tmp_path / "there [1]")
+    assert [file.name for file in files] == ["other/2026-11-02/b.csv", "there [1]/logs/2026-11-02/a.csv"]
+
+
+def test_a_list_of_one_pattern_is_that_pattern(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/a.csv")
+    assert list_raw_files(["logs/{day}/*"], DAY, tmp_path) == list_raw_files("logs/{day}/*", DAY, tmp_path)
+
+
+def test_every_pattern_of_a_list_needs_files_of_the_day(tmp_path: Path) -> None:
+    put(tmp_path, "in/web/2026-11-02/a.csv", "in/app/2026-11-03/a.csv")
+    with pytest.raises(InputError, match=r"in/app/\{day\}/\*\.csv: no raw file for 2026-11-02"):
+        list_raw_files(SEVERAL, DAY, tmp_path)
+
+
+def test_patterns_of_a_bucket_are_named_below_what_they_have_in_common(tmp_path: Path) -> None:
+    root = f"memory://{uuid.uuid4().hex}"
+    for kind in ("web", "app"):
+        with fsspec.open(f"{root}/{kind}/2026-11-02/a.csv", "wb") as stream:
+            stream.write(kind.encode())
+    files = list_raw_files([f"{root}/web/{{day}}/*", f"{root}/app/{{day}}/*"], DAY, tmp_path)
+    assert [(file.name, open_text(file).read()) for file in files] == [
+        ("app/2026-11-02/a.csv", b"app"),
+        ("web/2026-11-02/a.csv", b"web"),
+    ]
+
+
 def test_names_do_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
     names = []
     for place in ("here", "there [1]/deeper"):

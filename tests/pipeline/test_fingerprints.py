@@ -111,6 +111,17 @@ def test_a_preset_counts_by_what_it_says_and_files_by_what_they_are_called(tmp_p
     assert chosen_options(moved, ("source", "fields")) == written
 
 
+def test_several_patterns_count_by_what_lies_below_the_folder_in_common(tmp_path: Path) -> None:
+    def logs(*patterns: str) -> Any:
+        text = TEXT.replace('"logs/{day}"', json.dumps(patterns))
+        return chosen_options(configured(tmp_path, text), ("source",))["source.logs"]
+
+    assert logs("in/web/{day}", "in/app/{day}/*") == [["app", "{day}", "*"], ["web", "{day}"]]
+    assert logs("/x/app/{day}/*", "/x/web/{day}") == logs("in/web/{day}", "in/app/{day}/*")
+    assert logs("s3://a/app/{day}/*", "s3://a/web/{day}") == logs("in/web/{day}", "in/app/{day}/*")
+    assert logs("in/web/{day}") == ["{day}"]
+
+
 def test_differences_are_told_by_option() -> None:
     before, now = (
         {"training.epochs": 3, "model.name": "fm"},
