@@ -1,5 +1,6 @@
 """One real cycle of the local Airflow: up (twice at once), a killed database, down."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -118,12 +119,12 @@ def family(home: Path) -> list[psutil.Process]:
 
 
 def listening(local: Local) -> set[tuple[str, int]]:
-    return {
-        (link.laddr.ip, link.laddr.port)
-        for process in family(local.home)
-        for link in process.net_connections(kind="inet")
-        if link.status == psutil.CONN_LISTEN
-    }
+    found = set()
+    for process in family(local.home):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a task of the scheduler has just ended
+            links = process.net_connections(kind="inet")
+            found |= {(link.laddr.ip, link.laddr.port) for link in links if link.status == psutil.CONN_LISTEN}
+    return found
 
 
 def wait_for(what: Any) -> None:
