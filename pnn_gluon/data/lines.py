@@ -1,4 +1,4 @@
-"""Text files as blocks of numbered lines, plain, .gz or .zst, cut at newlines without a loop over lines."""
+"""Text files as blocks of numbered lines, plain or compressed, cut at newlines without a loop over lines."""
 
 import codecs
 from collections.abc import Iterator

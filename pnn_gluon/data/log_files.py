@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import SourceConfig
+from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, LineBlock, read_lines
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
@@ -228,7 +229,14 @@ def _open_parquet(raw: RawFile) -> Any:
     try:
         return pq.ParquetFile(open_stored(raw))
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{raw.path}: not a whole Parquet file: {error}; deliver it again") from error
+        raise InputError(f"{raw.path}: not a whole Parquet file: {_said(raw) or error}; deliver it again") from error
+
+
+def _said(raw: RawFile) -> str:
+    """What a file holds that is no Parquet, where its first bytes tell."""
+    with open_stored(raw) as stream:
+        content = content_of(stream.read(START_BYTES))
+    return f"it holds {content}" if content not in (None, "Parquet") else ""
 
 
 def _header(raw: RawFile, delimiter: str, quote: str) -> tuple[str, ...] | None:

@@ -14,14 +14,16 @@ import pyarrow as pa
 import pyarrow.fs
 
 from pnn_gluon.config import day_path, patterns_of, placed
+from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of, is_text
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.filesystem import open_filesystem
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-"""Suffixes of files that are decompressed as they are read."""
+SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+"""Suffixes of compressed files, in either case; how a file is read is decided by its content."""
 
 _WILDCARD = re.compile(r"[*?\[]")
 _FOLDERS = "**"
+_READ = "plain or compressed with gzip, zstd or bz2"
 _CHUNK = 8 << 20
 _COPY_BYTES = 4096
 
@@ -52,12 +54,13 @@ class RawFile:
     @property
     def plain_name(self) -> str:
         """The name without the suffix of a compression, so that compressing a file changes no row id."""
-        return next((self.name.removesuffix(s) for s in COMPRESSIONS if self.name.endswith(s)), self.name)
+        stem, dot, suffix = self.name.rpartition(".")
+        return stem if dot + suffix.lower() in SUFFIXES else self.name
 
     @property
-    def compression(self) -> str | None:
+    def named_compression(self) -> str | None:
         """How the file is compressed, by its suffix."""
-        return next((codec for suffix, codec in COMPRESSIONS.items() if self.name.endswith(suffix)), None)
+        return next((codec for suffix, codec in SUFFIXES.items() if self.name.lower().endswith(suffix)), None)
 
 
 def list_raw_files(patterns: str | Sequence[str], day: datetime.date, base: Path) -> tuple[RawFile, ...]:
@@ -116,17 +119,28 @@ def open_stored(raw_file: RawFile) -> Any:
 
 
 def open_text(raw_file: RawFile) -> Any:
-    """The file's bytes, decompressed where its suffix says so: a pyarrow stream.
+    """The file's bytes, decompressed where they are compressed, whatever its suffix says: a pyarrow stream.
 
     Raises:
-        InputError: the file can't be opened, or is compressed and has no byte.
+        InputError: the file can't be opened, holds no lines, or is called compressed and has no byte.
+        OSError: the file can't be read.
     """
     stream = open_stored(raw_file)
-    if raw_file.compression and not raw_file.size:
+    start = stream.read(START_BYTES)
+    stream.seek(0)
+    content, named = content_of(start), raw_file.named_compression
+    if content in COMPRESSIONS:
+        return pa.CompressedInputStream(stream, content)
+    if content:
+        raise InputError(f"{raw_file.path}: holds {content}; expected lines, {_READ}; deliver it so")
+    if named and not raw_file.size:
+        raise InputError(f"{raw_file.path}: 0 bytes, not even an empty {named} file; it is cut off, deliver it again")
+    if named and not is_text(start):
         raise InputError(
-            f"{raw_file.path}: 0 bytes, not even an empty {raw_file.compression} file; it is cut off, deliver it again"
+            f"{raw_file.path}: begins with the bytes {start[:8].hex(' ')}, neither {named} nor text; "
+            f"expected lines, {_READ}; the file is damaged, deliver it again"
         )
-    return pa.CompressedInputStream(stream, raw_file.compression) if raw_file.compression else stream
+    return stream
 
 
 def _open_folder(folder: str) -> tuple[Any, str]:

@@ -1,3 +1,4 @@
+import bz2
 import dataclasses
 import datetime
 import gzip
@@ -213,13 +214,16 @@ def test_compression_changes_neither_rows_nor_ids(tmp_path: Path, id_column: str
         ("", text),
         (".gz", gzip.compress(text)),
         (".zst", pa.compress(text, "zstd", asbytes=True)),
+        (".bz2", bz2.compress(text)),
+        (".GZ", gzip.compress(text)),
+        (".Bz2", text),
     ):
         path = tmp_path / f"in{suffix}" / "logs/2026-11-02" / f"a.csv{suffix}"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         found.append(rows_but_file(ingest(pipeline(tmp_path / f"in{suffix}", source))[1]))
     assert len(found[0]) == 3000
-    assert found[0] == found[1] == found[2]
+    assert all(rows == found[0] for rows in found)
 
 
 def test_a_url_gives_the_rows_of_the_folder(tmp_path: Path) -> None:
@@ -499,6 +503,9 @@ def test_a_parquet_file_that_lacks_a_column_or_a_text_is_refused(tmp_path: Path)
         ingest(pipeline(tmp_path, source, fields))
     write_parquet(tmp_path, {"id": [1], "click": [1], "site": [{"a": 1}]})
     with pytest.raises(InputError, match=r"a\.parquet: column site: expected text.* received struct"):
+        ingest(pipeline(tmp_path, source, fields))
+    (tmp_path / "logs/2026-11-02/a.parquet").write_bytes(gzip.compress(b"a"))
+    with pytest.raises(InputError, match=r"a\.parquet: not a whole Parquet file: it holds gzip; deliver it again"):
         ingest(pipeline(tmp_path, source, fields))
     (tmp_path / "logs/2026-11-02/a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match=r"a\.parquet: not a whole Parquet file"):

@@ -1,5 +1,8 @@
+import bz2
 import gzip
+import lzma
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,27 +70,66 @@ def test_every_line_is_read_or_rejected_as_the_definition_says(data: bytes, bloc
     assert [(number, reason) for number, reason, _ in bad] == wanted_bad
 
 
-def test_plain_gzip_members_and_zstd_frames_hold_the_same_lines(tmp_path: Path) -> None:
-    parts = [b"".join(b"%d\tvalue\r\n" % i for i in range(start, start + 5000)) for start in (0, 5000)]
-    (tmp_path / "a").write_bytes(b"".join(parts))
-    (tmp_path / "a.gz").write_bytes(b"".join(gzip.compress(part) for part in parts))
-    (tmp_path / "a.zst").write_bytes(b"".join(pa.compress(part, "zstd", asbytes=True) for part in parts))
-    plain, none_bad = read(tmp_path / "a", 1000)
-    assert len(plain) == 10_000
-    assert none_bad == []
-    assert read(tmp_path / "a.gz", 1000) == read(tmp_path / "a.zst", 1000) == (plain, [])
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+    ".bz2": bz2.compress,
+}
 
 
-@pytest.mark.parametrize("damage", ["cut off", "flipped", "not compressed", "trailing"])
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("compressed", list(COMPRESS))
+@pytest.mark.parametrize("suffix", ["", ".csv", ".gz", ".GZ", ".zst", ".Zst", ".bz2", ".BZ2", ".zip"])
+def test_a_file_is_decompressed_by_its_content_whatever_its_suffix(
+    tmp_path: Path, compressed: str, suffix: str
+) -> None:
+    parts = [b"".join(b"%d\tvalue\r\n" % i for i in range(start, start + 500)) for start in (0, 500)]
+    (tmp_path / "plain").write_bytes(b"".join(parts))
+    plain, none_bad = read(tmp_path / "plain", 1000)
+    assert (len(plain), none_bad) == (1000, [])
+    (tmp_path / f"log{suffix}").write_bytes(b"".join(COMPRESS[compressed](part) for part in parts))
+    assert read(tmp_path / f"log{suffix}", 1000) == (plain, [])
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".ZST", ".bz2"])
+def test_text_that_is_called_compressed_is_text(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"log{suffix}").write_bytes(("a" + "é" * 511 + "\nb\n").encode())
+    assert read(tmp_path / f"log{suffix}") == ([(1, "a" + "é" * 511), (2, "b")], [])
+
+
+@pytest.mark.parametrize("compressed", list(COMPRESS))
+def test_a_compressed_file_of_no_line_is_empty(tmp_path: Path, compressed: str) -> None:
+    (tmp_path / "log").write_bytes(COMPRESS[compressed](b""))
+    assert read(tmp_path / "log") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "data"),
+    [
+        ("xz", lzma.compress(b"a\n")),
+        ("lz4", pa.compress(b"a\n", "lz4", asbytes=True)),
+        ("zip", b"PK\x03\x04 and so on"),
+        ("Parquet", b"PAR1\x15\x04 and so on"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_holds_no_lines_is_an_input_error_that_says_what_it_is(
+    tmp_path: Path, content: str, data: bytes, suffix: str
+) -> None:
+    (tmp_path / f"log{suffix}").write_bytes(data)
+    with pytest.raises(InputError, match=f"log{suffix}: holds {content}; expected lines, plain or compressed"):
+        read(tmp_path / f"log{suffix}")
+
+
+@pytest.mark.parametrize("damage", ["cut off", "flipped", "begins wrong", "trailing"])
+@pytest.mark.parametrize("suffix", list(COMPRESS))
 def test_a_damaged_file_is_an_input_error_that_names_it(tmp_path: Path, suffix: str, damage: str) -> None:
     text = b"".join(b"%d\n" % (i * i) for i in range(50_000))
-    whole = gzip.compress(text) if suffix == ".gz" else pa.compress(text, "zstd", asbytes=True)
+    whole = COMPRESS[suffix](text)
     middle = len(whole) // 2
     bad = {
         "cut off": whole[:middle],
         "flipped": whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 50]) + whole[middle + 50 :],
-        "not compressed": text,
+        "begins wrong": b"\0\xff" + whole[2:],
         "trailing": whole + b"junk that is no member",
     }
     path = tmp_path / f"log{suffix}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pnn_gluon.data.raw_files import fingerprint, list_raw_files, open_text
+from pnn_gluon.data.raw_files import RawFile, fingerprint, list_raw_files, open_text
 from pnn_gluon.errors import InputError
 
 DAY = datetime.date(2026, 11, 2)
@@ -149,6 +149,20 @@ def test_a_file_delivered_in_two_compressions_is_refused(tmp_path: Path) -> None
     put(tmp_path, "logs/2026-11-02/a.csv", "logs/2026-11-02/a.csv.gz")
     with pytest.raises(InputError, match=r"a\.csv\.gz.*same file as 2026-11-02/a\.csv"):
         list_raw_files("logs/{day}/*", DAY, tmp_path)
+
+
+def test_case_makes_no_other_compression(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/a.csv.bz2", "logs/2026-11-02/a.csv.GZ")
+    with pytest.raises(InputError, match=r"same file as 2026-11-02/a\.csv"):
+        list_raw_files("logs/{day}/*", DAY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("a.csv.gz", "a.csv"), ("a.csv.ZST", "a.csv"), ("d.gz/a.csv", "d.gz/a.csv"), ("a.gz.gz", "a.gz"), ("gz", "gz")],
+)
+def test_a_name_is_plain_without_the_suffix_of_a_compression(tmp_path: Path, name: str, plain: str) -> None:
+    assert RawFile(name, str(tmp_path / name), 0, str(tmp_path)).plain_name == plain
 
 
 def test_fingerprint_is_the_sha256_of_the_stored_bytes(tmp_path: Path) -> None:
