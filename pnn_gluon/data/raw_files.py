@@ -3,6 +3,7 @@
 import datetime
 import fnmatch
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -67,8 +68,8 @@ def list_raw_files(patterns: str | Sequence[str], day: datetime.date, base: Path
     """The files of a day, sorted by name.
 
     A pattern is a path, relative to `base`, or a URL: the forms of the day are filled in; `*`, `?` and `[...]`
-    stand for characters within one folder or file name, a part `**` for any number of folders; names that begin with a
-    dot or an underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
+    stand for characters within one folder or file name, a part `**` for any number of folders that are no links; names
+    that begin with a dot or an underscore (markers such as `_SUCCESS`) match no part that begins with a wildcard.
     A pattern that ends in a folder means the files directly in it. A file that several patterns match is there once.
 
     Raises:
@@ -162,12 +163,16 @@ def _matches(filesystem: Any, base: str, wanted: list[str], name: str = "") -> l
 
 
 def _matches_below(filesystem: Any, base: str, wanted: list[str], name: str) -> list[tuple[str, Any]]:
-    """What matches the parts after `**` in the folder, or in any below it."""
+    """What matches the parts after `**` in the folder, or in any below it but links, which may lead round in a ring."""
     found = _matches(filesystem, base, wanted[1:] or ["*"], name)
     for part, info in _children(filesystem, base, name, "*"):
-        if info.type == pyarrow.fs.FileType.Directory:
+        if info.type == pyarrow.fs.FileType.Directory and not _is_link(filesystem, info.path):
             found += _matches(filesystem, base, wanted, f"{name}/{part}" if name else part)
     return found
+
+
+def _is_link(filesystem: Any, path: str) -> bool:
+    return isinstance(filesystem, pyarrow.fs.LocalFileSystem) and os.path.islink(path)
 
 
 def _children(filesystem: Any, base: str, name: str, part: str) -> list[tuple[str, Any]]:

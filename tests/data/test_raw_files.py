@@ -57,6 +57,14 @@ def test_two_stars_are_any_number_of_folders(tmp_path: Path, pattern: str, names
     assert [file.name for file in list_raw_files(pattern, DAY, tmp_path)] == names
 
 
+def test_two_stars_follow_no_link_that_leads_back(tmp_path: Path) -> None:
+    put(tmp_path, "logs/2026-11-02/a.csv", "elsewhere/b.csv")
+    (tmp_path / "logs/2026-11-02/ring").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs/2026-11-02/b.csv").symlink_to(tmp_path / "elsewhere/b.csv")
+    names = [file.name for file in list_raw_files("logs/{day}/**", DAY, tmp_path)]
+    assert names == ["2026-11-02/a.csv", "2026-11-02/b.csv"]
+
+
 def test_year_month_and_day_may_be_folders_of_their_own(tmp_path: Path) -> None:
     put(tmp_path, "logs/2026/11/02/a.csv", "logs/2026/11/03/a.csv", "logs/2026/12/02/a.csv", "logs/2025/11/02/a.csv")
     (file,) = list_raw_files("logs/{yyyy}/{mm}/{dd}/*", DAY, tmp_path)
