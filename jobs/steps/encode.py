@@ -13,7 +13,7 @@ from pnn_gluon.pipeline.inputs import Labelled, LabelledOver, Need, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import SHARDS_BEFORE
-from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, PATCH_SUFFIX, SHARD_SUFFIX, SHARDS
+from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.store import link_file
 
@@ -29,8 +29,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
     """Take over what was made from the same samples and map, carry on what is of yesterday's map, encode the rest."""
     samples = inputs[SAMPLES]
     rows = _take_over(inputs, folder)
-    for make in (_carry_on, _encode):
-        rows |= make(inputs, folder, {day: sample for day, sample in samples.items() if str(day) not in rows})
+    if rest := {day: sample for day, sample in samples.items() if str(day) not in rows}:
+        rows |= _encode(inputs, folder, rest)
     details = ShardDetails(
         map=inputs[Need(MAPS)].run,
         samples={str(day): sample.partition.run for day, sample in samples.items()},
@@ -38,24 +38,6 @@ def build(inputs: Inputs, folder: Path) -> Built:
         rate=_rate(inputs, samples),
     )
     return Built(sum(sum(share.values()) for share in rows.values()), details)
-
-
-def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
-    """Encode the samples of some days; rows by day and share."""
-    from pnn_gluon.data.encoding import write_shard
-    from pnn_gluon.data.feature_map import FeatureMap
-    from pnn_gluon.warehouse.duckdb_engine import connect
-
-    rows: Rows = {}
-    if not samples:
-        return rows
-    feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
-    with connect(inputs.config.engine) as connection:
-        for day, sample in samples.items():
-            path = folder / f"{day}{SHARD_SUFFIX}"
-            rows[str(day)] = write_shard(connection, feature_map, sampled_rows(sample.partition), path, day)
-            log.info("encode %s: %s %s", inputs.day, day, rows[str(day)])
-    return rows
 
 
 def _take_over(inputs: Inputs, folder: Path) -> Rows:
@@ -66,36 +48,44 @@ def _take_over(inputs: Inputs, folder: Path) -> Rows:
     rows: Rows = {}
     for day in _same_samples(before, inputs[SAMPLES]):
         for file in before.manifest.files:
-            if file.name in {f"{day}{SHARD_SUFFIX}", f"{day}{PATCH_SUFFIX}"}:
+            if Path(file.name).stem == str(day):  # the shard, and its patch if there is one
                 link_file(before.file(file.name), folder / file.name)
         rows[str(day)] = before.details.rows[str(day)]
         log.info("encode %s: %s unchanged, taken over", inputs.day, day)
     return rows
 
 
-def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
-    """Link yesterday's shards of the same samples, with patches for what the map has learned since."""
+def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
+    """Link yesterday's shards of the same samples with what the map has learned since, and encode the other days."""
+    from pnn_gluon.data.encoding import write_shard
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.shard_growth import ShardGrowth
     from pnn_gluon.warehouse.duckdb_engine import connect
 
-    before, today = None if inputs.force else inputs[SHARDS_BEFORE], inputs[Need(MAPS)]
-    if before is None or before.details.map != today.manifest.inputs.get(f"{MAPS.name}/{before.day}"):
-        return {}
-    same = _same_samples(before, samples)
-    if not same or not before.whole:
-        return {}
     rows: Rows = {}
-    feature_map = FeatureMap.load(today.file(MAP_FILE))
+    before = _yesterday(inputs, samples)
+    feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
     with connect(inputs.config.engine) as connection:
-        growth = ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
-        for day, sample in same.items():
-            name = f"{day}{SHARD_SUFFIX}"
-            if growth.possible and growth.continues(before.file(name)):
-                cells = growth.carry(before.file(name), sampled_rows(sample.partition), folder / name)
+        growth = before and ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
+        same = _same_samples(before, samples) if before and growth and growth.possible else {}
+        for day, sample in samples.items():
+            name, drawn = f"{day}{SHARD_SUFFIX}", sampled_rows(sample.partition)
+            if before and growth and day in same and growth.continues(before.file(name)):
+                cells = growth.carry(before.file(name), drawn, folder / name)
                 rows[str(day)] = before.details.rows[str(day)]
                 log.info("encode %s: %s carried on, %s cells changed", inputs.day, day, f"{cells:,}")
+            else:
+                rows[str(day)] = write_shard(connection, feature_map, drawn, folder / name, day)
+                log.info("encode %s: %s %s", inputs.day, day, rows[str(day)])
     return rows
+
+
+def _yesterday(inputs: Inputs, samples: Samples) -> Partition[ShardDetails] | None:
+    """Yesterday's shards, if some may be carried on: whole, and of the map that today's grew from."""
+    before = None if inputs.force else inputs[SHARDS_BEFORE]
+    if before is None or before.details.map != inputs[Need(MAPS)].manifest.inputs.get(f"{MAPS.name}/{before.day}"):
+        return None
+    return before if _same_samples(before, samples) and before.whole else None
 
 
 def _same_samples(before: Partition[ShardDetails], samples: Samples) -> Samples:

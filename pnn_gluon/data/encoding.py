@@ -148,7 +148,8 @@ def write_shard(
             for share in SHARES:
                 chosen = pc.equal(batch.columns["share"], share).to_numpy(zero_copy_only=False)
                 shard.append(share, own[chosen], label[chosen])
-                cells[share].append(Cells.between(own[chosen], batch.ids[chosen], rows[share]))
+                if own is not batch.ids:
+                    cells[share].append(Cells.between(own[chosen], batch.ids[chosen], rows[share]))
                 rows[share] += int(chosen.sum())
     if size < feature_map.size:
         joined = {share: Cells.joined(parts) for share, parts in cells.items()}

@@ -29,8 +29,11 @@ class ShardGrowth:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, feature_map: FeatureMap, known: int) -> None:
         self._connection, self._map = connection, feature_map
-        new = {field: _since(feature_map.dictionary(field), known) for field in range(len(feature_map.fields))}
-        self._new = {field: words for field, words in new.items() if len(words)}
+        self._new = []
+        for field in range(len(feature_map.fields)):
+            if len(words := _since(feature_map.dictionary(field), known)):
+                connection.register(f"new_words_{field}", words)
+                self._new.append(field)
 
     @property
     def possible(self) -> bool:
@@ -64,11 +67,8 @@ class ShardGrowth:
         """The cells of a sample whose value has an id that the earlier map had not."""
         if not self._new:
             return dict.fromkeys(SHARES, Cells.none())
-        fields = []
-        for field, words in self._new.items():
-            self._connection.register(f"new_words_{field}", words)
-            name, slot = self._map.fields[field].name, self._map.layout.starts[field]
-            fields.append({"name": name, "slot": slot, "words": f"new_words_{field}"})
+        names, starts = self._map.layout.names, self._map.layout.starts
+        fields = [{"name": names[at], "slot": starts[at], "words": f"new_words_{at}"} for at in self._new]
         query = statement("new_cells", rows=parquet(sample.rows, row_numbers=True), fields=fields)
         found = self._connection.execute(query).fetchnumpy()
         every = Cells(found["row"].astype(np.int64), found["slot"].astype(np.int32), found["id"].astype(np.int32))

@@ -30,7 +30,6 @@ OVERRIDE_FILE = "override.json"
 SKIP_FILE = "skip.json"
 APPROVAL_FILE = "approval.json"
 SHARD_SUFFIX = ".h5"
-PATCH_SUFFIX = ".patch"
 """Of the shards, which are named by the day of their rows."""
 
 
@@ -77,7 +76,7 @@ SHARDS = Table(
     "shards",
     details.ShardDetails,
     f"for each day of the training window `DAY{SHARD_SUFFIX}`: labels, and int32 ids by the map of that day; "
-    f"`DAY{PATCH_SUFFIX}`: the cells that the map of today reads otherwise",
+    "`DAY.patch`: the cells that the map of today reads otherwise",
 )
 EVALUATIONS = Table(
     "evaluations",
