@@ -928,6 +928,17 @@ class Config(Section):
             if column and self.source.stored(column) not in known | derived:
                 raise ValueError(f"{what}: no column {column!r} in the source{_suggest(column, known | derived)}")
 
+    def patterns(self, kind: str) -> tuple[str, ...]:
+        """Where the raw files of a kind (logs, clicks, requests) lie.
+
+        Raises:
+            ConfigError: the configuration does not say it.
+        """
+        found = patterns_of(getattr(self.source, kind))
+        if not found:
+            raise ConfigError(f"{self.path}: source.{kind}: needed here; say where the {kind} of a day lie")
+        return found
+
     def resolve(self, path: str) -> str:
         """A path of the configuration: URLs as they are, folders relative to the configuration file."""
         return located(path, self.path.parent)

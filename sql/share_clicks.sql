@@ -1,4 +1,4 @@
--- The rows of a share, and how many of them are clicks.
+-- Some rows of a sample, and how many of them are clicks.
 select count(*), count(*) filter (where label = 1)
 from {{ relation }}
-where share = {{ share | text }}
+where {{ where }}

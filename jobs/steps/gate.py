@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ASKING = {
-    "approval",
-    "approval_mean_move",
-    "approval_p99_move",
-    "approval_rank_correlation",
-    "approval_overlap",
-}
-"""Options about whom to ask, which are no limits of the gate."""
-
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Judge, and keep the numbers and the reasons."""
@@ -99,7 +90,7 @@ def _gate_clicks(inputs: Inputs) -> tuple[int, int]:
     rows = positives = 0
     with connect(inputs.config.engine) as connection:
         for sample in gate_samples(inputs):
-            query = statement("share_clicks", relation=sample.relation(), share="gate")
+            query = statement("share_clicks", relation=sample.relation(), where=GATE_SHARE)
             ((found, clicks),) = connection.execute(query).fetchall()
             rows, positives = rows + found, positives + clicks
     return rows, positives
@@ -160,7 +151,8 @@ def _rules(inputs: Inputs) -> "GateRules":
     from pnn_gluon.evaluation.gate import GateRules
 
     gate = inputs.config.gate
+    asking = {name for name in type(gate).model_fields if name.startswith("approval")}  # no limits of the gate
     rules: dict[str, Any] = gate.model_dump(
-        exclude={"slices", "trailing_days", "window_days", "pcoc_low", "pcoc_high", *_ASKING}
+        exclude={"slices", "trailing_days", "window_days", "pcoc_low", "pcoc_high", *asking}
     )
     return GateRules(pcoc_range=(gate.pcoc_low, gate.pcoc_high), **rules)

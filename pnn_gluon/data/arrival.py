@@ -4,10 +4,9 @@ import datetime
 import time
 from typing import NamedTuple
 
-from pnn_gluon.config import ArrivalConfig, Config, patterns_of
+from pnn_gluon.config import ArrivalConfig, Config
 from pnn_gluon.data.raw_files import NoRawFiles, list_raw_files
 from pnn_gluon.days import plus
-from pnn_gluon.errors import ConfigError
 
 
 class Arrival(NamedTuple):
@@ -31,9 +30,7 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
         ConfigError: the configuration does not say where they lie.
         InputError: a file is there twice, compressed in two ways.
     """
-    patterns = patterns_of(getattr(config.source, kind))
-    if not patterns:
-        raise ConfigError(f"{config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
+    patterns = config.patterns(kind)
     base, rules = config.path.parent, config.arrival
     try:
         files = list_raw_files(patterns, day, base)

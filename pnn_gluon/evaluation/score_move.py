@@ -107,13 +107,13 @@ def asking(when: When, limits: MoveLimits, decision: GateDecision, move: ScoreMo
         return None
     always = when == "always"
     if move is not None:
-        return Asking(always or limits.exceeded(move), move_words(move, None if always else limits))
+        return Asking(always or limits.exceeded(move), _words(move, None if always else limits))
     if decision.measures["baseline"] == "none":
         return Asking(always, "no model is in force whose scores could move")
     return Asking(True, "there is no comparison with the model in force, whose scores are unusable")
 
 
-def move_words(move: ScoreMove, limits: MoveLimits | None = None) -> str:
+def _words(move: ScoreMove, limits: MoveLimits | None) -> str:
     """The numbers in a sentence, each with its limit where there are limits."""
     mean, p99, correlation, overlap = ("",) * 4
     if limits is not None:

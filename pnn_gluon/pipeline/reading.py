@@ -3,7 +3,7 @@
 import datetime
 from typing import TYPE_CHECKING, Literal
 
-from pnn_gluon.config import Config, patterns_of
+from pnn_gluon.config import Config
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline.details import BundleDetails
@@ -104,10 +104,7 @@ class Reading:
         from pnn_gluon.data.known_digests import KnownDigests
         from pnn_gluon.data.raw_files import list_raw_files
 
-        patterns = patterns_of(getattr(self.config.source, kind))
-        if not patterns:
-            raise ConfigError(f"{self.config.path}: source.{kind}: needed here; say where the {kind} of a day lie")
-        files = list_raw_files(patterns, day, self.config.path.parent)
+        files = list_raw_files(self.config.patterns(kind), day, self.config.path.parent)
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read
         for file in files:

@@ -33,8 +33,7 @@ class Remote:
     def written(self, name: str) -> datetime.datetime | None:
         """When an object was written (UTC), to the millisecond; None when there is none, or its store does not tell."""
         (info,) = self.filesystem.get_file_info([f"{self.base}/{name}"])
-        at = info.mtime_ns
-        return None if at is None else datetime.datetime.fromtimestamp(at // 10**6 / 1000, datetime.UTC)
+        return _written(info)
 
     def sha256(self, name: str) -> str | None:
         """SHA-256 of an object, in hexadecimal; None when there is none."""
@@ -81,15 +80,11 @@ class Remote:
         """Every run of a table."""
         base = f"{self.base}/{table}"
         selector = pyarrow.fs.FileSelector(base, allow_not_found=True, recursive=True)
-        files = []
-        for info in self.filesystem.get_file_info(selector):
-            if info.type == pyarrow.fs.FileType.File:
-                at = (
-                    None
-                    if info.mtime_ns is None
-                    else datetime.datetime.fromtimestamp(info.mtime_ns / 1e9, datetime.UTC)
-                )
-                files.append((info.path[len(base) + 1 :], RunFile(info.size, info.path, 1, at)))
+        files = [
+            (info.path[len(base) + 1 :], RunFile(info.size, info.path, 1, _written(info)))
+            for info in self.filesystem.get_file_info(selector)
+            if info.type == pyarrow.fs.FileType.File
+        ]
         return runs_of(table, files)
 
     def remove(self, folder: str) -> None:
@@ -141,3 +136,9 @@ class Remote:
                     shutil.copyfileobj(source, sink, _BLOCK)
             whole.rename(folder)
         return True
+
+
+def _written(info: Any) -> datetime.datetime | None:
+    """When an object was written (UTC), to the millisecond; None where the store does not tell."""
+    at = info.mtime_ns
+    return None if at is None else datetime.datetime.fromtimestamp(at // 10**6 / 1000, datetime.UTC)
