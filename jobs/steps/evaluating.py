@@ -47,7 +47,7 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Pat
     slicing = Slicing.of(config, rows)
     slices = slicing.empty()
     with (
-        TableWriter(folder / PREDICTIONS_FILE) as writer,
+        TableWriter(folder / PREDICTIONS_FILE, plain=("row_id",), rising=("line",)) as writer,
         score_batches(bundle, config.engine, rows, _columns(config.evaluation)) as batches,
     ):
         for batch in batches:

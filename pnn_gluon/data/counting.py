@@ -48,7 +48,7 @@ def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path, l
         if field.kind != "numeric"
     ]
     values: Counter[str] = Counter({str(field["name"]): 0 for field in counted})
-    with connect(engine) as connection, TableWriter(path, schema=COUNTS) as writer:
+    with connect(engine) as connection, TableWriter(path, plain=("value",), schema=COUNTS) as writer:
         if counted:
             query = statement("count", rows=str(rows), fields=counted, label="label" if labelled else "0")
             for batch in _counted(connection, query, rows):

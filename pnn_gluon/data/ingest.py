@@ -119,9 +119,9 @@ def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, tar
 
 def no_logs(fields: Fields, targets: Targets) -> IngestReport:
     """What is read of a day without logs: files without rows."""
-    with TableWriter(targets.rows, plain=("row_id",), schema=row_schema(fields, labelled=True)):
+    with TableWriter(targets.rows, plain=("row_id",), rising=("line",), schema=row_schema(fields, labelled=True)):
         pass
-    with TableWriter(targets.rejects, plain=("text",), schema=_REJECT_SCHEMA):
+    with TableWriter(targets.rejects, plain=("text",), rising=("line",), schema=_REJECT_SCHEMA):
         pass
     return IngestReport(lines=0, rows=0, positives=0, rejects=0, other_days=0, reasons={})
 
@@ -175,7 +175,7 @@ class _Reading:
     def write_rows(self, stream: Stream, path: Path) -> None:
         """Write the good lines, in order."""
         schema = row_schema(self.fields, labelled=stream.kind == "logs")
-        with TableWriter(path, plain=("row_id",), schema=schema) as writer:
+        with TableWriter(path, plain=("row_id",), rising=("line",), schema=schema) as writer:
             self._read(stream, lambda table: _write(writer, table.select(schema.names).cast(schema)))
 
     def _read(self, stream: Stream, sink: Callable[[Any], None]) -> None:
@@ -289,7 +289,7 @@ class _Reading:
         """Write the lines set aside, in order."""
         query = "select file, line, reason, text from rejects order by file, line, reason, text"
         reader = self.connection.sql(query).to_arrow_reader(GROUP_ROWS)
-        with TableWriter(path, plain=("text",), schema=reader.schema) as writer:
+        with TableWriter(path, plain=("text",), rising=("line",), schema=reader.schema) as writer:
             for batch in reader:
                 writer.write(batch)
 
@@ -313,7 +313,7 @@ def _copy_settled(source: Path, target: Path, dropped: Any, clicked: Any) -> Non
     start = 0
     with (
         pq.ParquetFile(source) as file,
-        TableWriter(target, plain=("row_id",), schema=file.schema_arrow) as writer,
+        TableWriter(target, plain=("row_id",), rising=("line",), schema=file.schema_arrow) as writer,
     ):
         for batch in file.iter_batches(GROUP_ROWS):
             gone, risen = (_marked(positions, start, batch.num_rows) for positions in (dropped, clicked))

@@ -26,7 +26,10 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Path, field: str, va
     """
     query, count = _query(fields, rows, field, value), 0
     schema = pq.read_schema(rows)
-    with connect(engine) as connection, TableWriter(output, plain=("row_id",), schema=schema) as writer:
+    with (
+        connect(engine) as connection,
+        TableWriter(output, plain=("row_id",), rising=("line",), schema=schema) as writer,
+    ):
         for batch in connection.sql(query, params={"value": value}).to_arrow_reader(GROUP_ROWS):
             writer.write(batch.cast(schema))
             count += batch.num_rows

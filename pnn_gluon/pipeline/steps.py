@@ -121,6 +121,8 @@ STEPS: tuple[Step, ...] = (
         mend="Too many rejects: the message names the reasons. Files that are lost: `pnn-gluon skip-day`.",
         inputs=(RawLogs(),),
         options=("source", "fields"),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "sample",
@@ -129,8 +131,8 @@ STEPS: tuple[Step, ...] = (
         mend="Damaged rows: `ingest` of the day with --force.",
         inputs=(Need(ROWS),),
         options=("sampling",),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "count",
@@ -139,6 +141,8 @@ STEPS: tuple[Step, ...] = (
         mend="Damaged rows: `ingest` of the day with --force.",
         inputs=(Need(ROWS),),
         options=("fields",),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "check",
@@ -163,8 +167,8 @@ STEPS: tuple[Step, ...] = (
         mend="As `ingest`, for the logs of the day whose labels are complete now.",
         inputs=(RawLogs(matured=True), Saved(ROWS, matured=True)),
         options=("source", "fields", "sampling", "calibration.maturity_days"),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
         schedule="nightly",
     ),
     Step(
@@ -185,8 +189,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(ROWS), CHAMPION_BEFORE),
         options=("evaluation",),
-        version=3,
-        stands=(1, 2),
+        version=4,
+        stands=(1, 2, 3),
     ),
     Step(
         "train",
@@ -238,6 +242,8 @@ STEPS: tuple[Step, ...] = (
         group="scores",
         inputs=(IN_FORCE, Requests(ahead=1)),
         options=("source", "fields"),
+        version=2,
+        stands=(1,),
         hours=1.0,
     ),
     Step(
@@ -281,8 +287,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(MATURED), InForceThen()),
         options=("calibration.maturity_days", "evaluation"),
-        version=3,
-        stands=(1, 2),
+        version=4,
+        stands=(1, 2, 3),
         schedule="nightly",
     ),
     Step(
@@ -316,7 +322,7 @@ STEPS: tuple[Step, ...] = (
     ),
 )
 
-EXPORT = Step("export", exports(""), options=("source", "fields"), schedule="by hand")
+EXPORT = Step("export", exports(""), options=("source", "fields"), version=2, stands=(1,), schedule="by hand")
 """The step of every export; `pnn_gluon.pipeline.exports.export_step` gives it its table, inputs and choices."""
 
 

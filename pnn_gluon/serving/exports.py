@@ -74,7 +74,7 @@ def _writer(output: Path, schema: pa.Schema) -> AbstractContextManager[Callable[
 
 @contextmanager
 def _parquet_writer(output: Path, schema: pa.Schema) -> Generator[Callable[[pa.RecordBatch], None], None, None]:
-    with TableWriter(output, schema=schema) as writer:
+    with TableWriter(output, plain=("row_id",), rising=("line",), schema=schema) as writer:
         yield writer.write
 
 

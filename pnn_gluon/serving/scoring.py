@@ -56,7 +56,10 @@ def write_scores(
         The number of rows.
     """
     count = 0
-    with score_batches(bundle, engine, rows, columns) as batches, TableWriter(output, schema=schema) as writer:
+    with (
+        score_batches(bundle, engine, rows, columns) as batches,
+        TableWriter(output, plain=("row_id",), rising=("line",), schema=schema) as writer,
+    ):
         for batch in batches:
             written = batch.arrow()
             writer.write(written)

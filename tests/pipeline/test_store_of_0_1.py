@@ -87,16 +87,31 @@ def store_manifest(store: Store, table: str) -> Manifest:
     return manifest
 
 
-@pytest.mark.parametrize("name", ["ingest", "count", "feature_map", "promote"])
+@pytest.mark.parametrize("name", ["feature_map", "promote"])
 def test_a_step_made_again_gives_the_same_run_and_leaves_the_rest_done(old: Config, name: str) -> None:
-    before = store_manifest(open_store(old), step(name).table.name)
-    assert run_step(step(name), old, DAY).status == "skipped"
-    outcome = run_step(step(name), old, DAY, force=True)
-    after = store_manifest(open_store(old), step(name).table.name)
-    assert (outcome.status, after.run) == ("done", before.run)
+    before, after = made_again(old, name)
+    assert after.run == before.run
     assert (before.format, before.options) == (1, None)
     assert (after.format, after.version, after.files) == (2, 1, before.files)
     assert words(old, [DAY]) == {"done"}
+
+
+@pytest.mark.parametrize("name", ["ingest", "count"])
+def test_a_table_made_again_has_the_same_rows_in_other_bytes(old: Config, name: str) -> None:
+    before, after = made_again(old, name)
+    store = open_store(old)
+    for file in after.files:
+        assert pq.read_table(store.folder(after) / file.name).equals(pq.read_table(store.folder(before) / file.name))
+    assert (before.version, after.version) == (1, step(name).version)
+    assert after.rows == before.rows
+
+
+def made_again(config: Config, name: str) -> tuple[Manifest, Manifest]:
+    """The manifests of a finished day before and after it is made by force."""
+    before = store_manifest(open_store(config), step(name).table.name)
+    assert run_step(step(name), config, DAY).status == "skipped"
+    assert run_step(step(name), config, DAY, force=True).status == "done"
+    return before, store_manifest(open_store(config), step(name).table.name)
 
 
 def test_a_sample_made_again_has_the_same_rows_and_gives_the_same_shards(old: Config) -> None:
@@ -123,10 +138,9 @@ def test_scores_made_again_are_the_same_to_the_bit_on_such_a_processor_and_nearl
     assert run_step(step("score"), old, DAY).status == "skipped"
     assert run_step(step("score"), old, DAY, force=True).status == "done"
     after = store_manifest(store, "scores")
-    if after.made_by["processor"] == before.made_by["processor"]:  # numpy takes the widest instructions for exp
-        assert (after.run, after.files) == (before.run, before.files)
-        assert words(old, [DAY]) == {"done"}
     scores = pq.read_table(store.folder(after) / SCORES_FILE)
+    if after.made_by["processor"] == before.made_by["processor"]:  # numpy takes the widest instructions for exp
+        assert scores.equals(was)
     assert scores.drop(["logit", "probability"]).equals(was.drop(["logit", "probability"]))
     for column in ("logit", "probability"):
         np.testing.assert_allclose(scores[column].to_numpy(), was[column].to_numpy(), rtol=1e-6, atol=1e-6)

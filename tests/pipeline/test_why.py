@@ -12,6 +12,7 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline import steps
 from pnn_gluon.pipeline.states import State, day_states
+from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.steps import step
 from tests.pipeline.test_store_of_0_1 import DAY, DAYS, old
 
@@ -27,18 +28,24 @@ def changed(config: Config, before: str, after: str) -> Config:
     return load_config(config.path)
 
 
+def mended(name: str) -> tuple[Step, ...]:
+    """The steps, of which one has a new version, and no earlier one stands."""
+    newer = dataclasses.replace(step(name), version=9, stands=())
+    return tuple(newer if each.name == name else each for each in steps.STEPS)
+
+
 def test_an_option_is_told_with_both_values(old: Config) -> None:
-    run_step(step("ingest"), old, DAY, force=True)
+    for name in ("ingest", "sample"):
+        run_step(step(name), old, DAY, force=True)
     now = states(changed(old, "max_reject_share = 0.1", "max_reject_share = 0.2"))
     assert now["ingest"].reasons == ("configuration: source.max_reject_share 0.1 -> 0.2",)
     assert now["sample"].reasons == (f"upstream: ingest of {DAY} is stale",)
 
 
 def test_a_mended_step_makes_its_days_stale(old: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = tuple(dataclasses.replace(each, version=2) if each.name == "count" else each for each in steps.STEPS)
-    monkeypatch.setattr(steps, "STEPS", newer)
+    monkeypatch.setattr(steps, "STEPS", mended("count"))
     now = states(old)
-    assert now["count"].reasons == ("code: count has version 2, the day was made by version 1",)
+    assert now["count"].reasons == ("code: count has version 9, the day was made by version 1",)
     assert now["sample"].word == "done"
     assert run_step(step("count"), old, DAY).status == "done"
     assert states(old)["count"].reasons[1:] == ()
@@ -57,8 +64,7 @@ def test_a_late_file_and_one_that_changed_are_named(old: Config) -> None:
 
 def test_code_and_options_are_both_told(old: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     run_step(step("ingest"), old, DAY, force=True)
-    newer = tuple(dataclasses.replace(each, version=2) if each.name == "ingest" else each for each in steps.STEPS)
-    monkeypatch.setattr(steps, "STEPS", newer)
+    monkeypatch.setattr(steps, "STEPS", mended("ingest"))
     now = states(changed(old, "max_reject_share = 0.1", "max_reject_share = 0.2"))
     assert [reason.partition(":")[0] for reason in now["ingest"].reasons] == ["code", "configuration"]
 
@@ -109,7 +115,8 @@ def test_a_failure_is_told_in_its_own_words_until_the_step_succeeds(old: Config)
     now = states(old)
     assert now["ingest"] == State("failed", (f"InputError: {failure.value}",))
     assert now["sample"].reasons == (f"upstream: ingest of {DAY} is failed",)
-    run_step(step("ingest"), old, DAY, force=True)
+    for name in ("ingest", "sample", "count"):
+        run_step(step(name), old, DAY, force=True)
     assert {each.word for name, each in states(old).items() if name in ("ingest", "sample", "count")} == {"done"}
 
 
