@@ -63,7 +63,7 @@ def _make(folder: Path, settings: dict[str, Any]) -> int:
     config = load_config(folder / "scoring.toml")
     threshold = config.feature_map.min_impressions
     counts = [folder / "counts.parquet"]
-    feature_map = grow_map(None, config.fields, threshold, config.engine, DAY, counts, None, "")
+    feature_map = grow_map(None, config.fields, threshold, config.engine, DAY, counts, None, "").map
     random = np.random.default_rng(1)
     drawn = {field: pa.array((random.zipf(1.2, settings["table_rows"]) % each).astype(str)) for field in fields}
     pq.write_table(pa.table({"row_id": np.arange(settings["table_rows"]), **drawn}), folder / "table.parquet")

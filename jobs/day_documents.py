@@ -16,6 +16,7 @@ from pnn_gluon.pipeline.tables import (
     EXPLANATION_FILE,
     EXPLANATIONS,
     GATES,
+    MAPS,
     METRICS_FILE,
     MODELS,
     ROWS,
@@ -79,8 +80,9 @@ def _judged(gate: Partition[GateDetails] | None) -> dict[str, Mapping[str, Any]]
 
 
 def _notes(parts: Parts) -> list[str]:
-    evaluation, bundle, gate = parts(EVALUATIONS), parts(BUNDLES), parts(GATES)
+    grown, evaluation, bundle, gate = parts(MAPS), parts(EVALUATIONS), parts(BUNDLES), parts(GATES)
     found = {
+        "feature_map": () if grown is None else grown.details.notes or (),
         "evaluate": () if evaluation is None else evaluation.details.notes or (),
         "calibrate": () if bundle is None or bundle.kept is not None else bundle.details.notes,
         "gate": () if gate is None else gate.details.measures.get("notes", ()),

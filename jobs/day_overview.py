@@ -13,7 +13,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps
-from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, PUBLISHED, SCORES, D, Table
+from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, MAPS, PUBLISHED, SCORES, D, Table
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -99,6 +99,9 @@ def _day(store: Store, day: datetime.date, states: Mapping[str, State], daily: S
             steps[name] = {"word": "refused", "reasons": list(refusing.details.reasons)}
     if check is not None and check.details.warnings and steps["check"]["word"] == "done":
         steps["check"] = {"word": "warns", "reasons": check.details.warnings}
+    grown = told(store, MAPS, day)
+    if grown is not None and grown.details.notes and steps["feature_map"]["word"] == "done":
+        steps["feature_map"] = {"word": "warns", "reasons": list(grown.details.notes)}
     scores = told(store, SCORES, day)
     if scores is not None and scores.details.fallback and steps["score"]["word"] == "done":
         steps["score"] = {"word": "fallback", "reasons": [masked(str(scores.details.why))]}

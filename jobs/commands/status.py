@@ -17,7 +17,7 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.states import State, day_states
 from pnn_gluon.pipeline.steps import daily_steps, nightly_steps, step
-from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, SCORES
+from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, GATES, MAPS, SCORES
 from pnn_gluon.secrets_masking import masked
 from pnn_gluon.store.store import Store
 
@@ -74,8 +74,9 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
         for name, reasons in refusals[day].items():
             if reasons and steps[name].word == "done":
                 marks[name] = REFUSED
-        if warnings[day] and not refusals[day]["check"] and steps["check"].word == "done":
-            marks["check"] = WARNS
+        for name, said in warnings[day].items():
+            if said and not refusals[day].get(name) and steps[name].word == "done":
+                marks[name] = WARNS
         if fallbacks[day] and steps["score"].word == "done":
             marks["score"] = FALLBACK
         table.add_row(str(day), *marks.values(), _model_in_force(store, day) or "–")
@@ -84,8 +85,9 @@ def print_status(config: Config, days: Sequence[datetime.date]) -> None:
         for name, reasons in refusals[day].items():
             for reason in reasons:
                 out.print(f"{name} {day} refused: {reason}", markup=False, soft_wrap=True)
-        for warning in warnings[day]:
-            out.print(f"check {day} warns: {warning}", markup=False, soft_wrap=True)
+        for name, said in warnings[day].items():
+            for warning in said:
+                out.print(f"{name} {day} warns: {warning}", markup=False, soft_wrap=True)
         if decisions[day].told:
             out.print(f"promote {day}: {decisions[day].told}", markup=False, soft_wrap=True)
         if fallbacks[day]:
@@ -113,10 +115,13 @@ def _refusals(store: Store, day: datetime.date) -> dict[str, Sequence[str]]:
     }
 
 
-def _warnings(store: Store, day: datetime.date) -> Sequence[str]:
-    """What of the day's data is not as it was, and stops nothing."""
-    check = told(store, CHECKS, day)
-    return [] if check is None else check.details.warnings
+def _warnings(store: Store, day: datetime.date) -> dict[str, Sequence[str]]:
+    """By step that may warn: what of the day's data is not as it was, or of the map, and stops nothing."""
+    check, grown = told(store, CHECKS, day), told(store, MAPS, day)
+    return {
+        "check": [] if check is None else check.details.warnings,
+        "feature_map": () if grown is None else grown.details.notes or (),
+    }
 
 
 def _fallback(store: Store, day: datetime.date) -> str | None:

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from pnn_gluon.pipeline.details import MapDetails
-from pnn_gluon.pipeline.inputs import Over, Parent
+from pnn_gluon.pipeline.inputs import Parent
 from pnn_gluon.pipeline.step import Built
-from pnn_gluon.pipeline.steps import ROWS_TO_FIT
-from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, MAP_FILE, MAPS, ROWS_FILE
+from pnn_gluon.pipeline.steps import COUNTED, ROOM, ROWS_TO_FIT
+from pnn_gluon.pipeline.tables import COUNTS_FILE, MAP_FILE, MAPS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 log = logging.getLogger(__name__)
@@ -15,21 +15,24 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Grow the map by the values that passed the threshold."""
-    from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit, grow_map
+    from pnn_gluon.data.feature_map import FeatureMap, grow_map
 
-    parent, rows = inputs[Parent(MAPS)], inputs[ROWS_TO_FIT]
-    grown = grow_map(
+    parent, rows, room = inputs[Parent(MAPS)], inputs[ROWS_TO_FIT], inputs[ROOM]
+    grown, left_out = grow_map(
         FeatureMap.load(parent.file(MAP_FILE)) if parent else None,
         inputs.config.fields,
         inputs.config.feature_map.min_impressions,
         inputs.config.engine,
         inputs.day,
-        [counts.file(COUNTS_FILE) for counts in inputs[Over(COUNTS, "feature_map.window_days")].values()],
+        [counts.file(COUNTS_FILE) for counts in inputs[COUNTED].values()],
         rows.file(ROWS_FILE) if rows else None,
         parent.sha256(MAP_FILE) if parent else "",
+        room.most,
     )
-    check_tensor_limit(grown.size, inputs.config.model.embedding_size or 1)
     grown.save(folder / MAP_FILE)
     new = grown.size - (parent.rows if parent else 0)
     log.info("feature_map %s: %s ids, %s new", inputs.day, f"{grown.size:,}", f"{new:,}")
-    return Built(grown.size, MapDetails(new_ids=new, unfitted=grown.unfitted or None))
+    notes = [note] if (note := room.note(grown, left_out)) else []
+    for words in notes:
+        log.warning("feature_map %s: %s", inputs.day, words)
+    return Built(grown.size, MapDetails(new_ids=new, unfitted=grown.unfitted or None, notes=notes or None))

@@ -24,6 +24,12 @@ def is_row_parameter(name: str) -> bool:
     return name.endswith(ROW_PARAMETERS)
 
 
+def widest_table(net: HybridBlock) -> int:
+    """Numbers an id of the widest table of ids of a network whose parameters have shapes; 1 where it has none."""
+    tables = [parameter.shape for name, parameter in net.collect_params().items() if is_row_parameter(name)]
+    return max((math.prod(shape[1:]) for shape in tables), default=1)
+
+
 def slot_starts(layout: FieldLayout) -> str:
     """First slots of the fields, as native operators take them: `0,1,4`."""
     return ",".join(map(str, layout.starts))

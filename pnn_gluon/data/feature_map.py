@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import duckdb
 import h5py
@@ -28,11 +28,12 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
-from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
 FORMAT_VERSION = 1
-TENSOR_LIMIT = 2**31
+ID_LIMIT = 2**31 - 1
+"""The most ids: they are int32."""
 EPOCH = datetime.date(1970, 1, 1)
 ENTRY = pa.schema({"field": pa.int16(), "value": pa.large_string(), "impressions": pa.int64(), "clicks": pa.int64()})
 
@@ -105,6 +106,11 @@ class FeatureMap:
     def size(self) -> int:
         """Number of ids V, padding included."""
         return len(self.field_of)
+
+    @property
+    def begun(self) -> datetime.date:
+        """The day of the first map, which this one grew from or is."""
+        return EPOCH + datetime.timedelta(int(self.first_day[0]))
 
     @property
     def has_sets(self) -> bool:
@@ -253,6 +259,13 @@ class FeatureMap:
         )
 
 
+class Growth(NamedTuple):
+    """A day's map, and the number of values that passed the threshold and got no id for want of room."""
+
+    map: FeatureMap
+    left_out: int
+
+
 def grow_map(
     parent: FeatureMap | None,
     fields: Fields,
@@ -262,8 +275,12 @@ def grow_map(
     counts: Sequence[Path],
     rows: Path | None,
     parent_hash: str,
-) -> FeatureMap:
+    most: int = ID_LIMIT,
+) -> Growth:
     """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
+
+    Where there is no room for all of them, those with most impressions get an id, and the others stay *other*; equal
+    ones come by field, h60(value), value. A numeric field gets all of its buckets, or none while they have no room.
 
     Args:
         parent: the map of the day before, None for the first.
@@ -274,6 +291,7 @@ def grow_map(
         counts: files of counts (field, value, impressions, clicks) of the days of the window.
         rows: rows of the day, which quantile edges are fitted to; read only while a field has none.
         parent_hash: SHA-256 of the parent's file, empty without a parent.
+        most: The most ids that the map may have.
 
     Raises:
         InputError: counts or rows are missing, or the fields are not the parent's.
@@ -282,23 +300,10 @@ def grow_map(
     with connect(engine) as connection:
         fitted = _fit(connection, base, fields, rows) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold)
-    entries = _with_buckets(fitted.fields, base.unfitted, admitted)
-    return _append(fitted, entries, day, threshold, parent_hash)
-
-
-def check_tensor_limit(size: int, embedding_size: int) -> None:
-    """Refuse an embedding that MXNet can't hold: its tensors have fewer than 2^31 elements.
-
-    Raises:
-        ConfigError: V * K >= 2^31, with the numbers.
-    """
-    if size * embedding_size >= TENSOR_LIMIT:
-        most = (TENSOR_LIMIT - 1) // embedding_size
-        raise ConfigError(
-            f"feature map: {size:,} ids x embedding size {embedding_size} = {size * embedding_size:,} numbers, "
-            f"a tensor holds fewer than {TENSOR_LIMIT:,} (2^31): at most {most:,} ids of this size; "
-            "raise feature_map.min_impressions, lower model.embedding_size or leave out the largest field"
-        )
+    room = max(0, most - base.size)
+    entries = _with_buckets(fitted.fields, base.unfitted, admitted, room)
+    chosen = _with_room(entries, room)
+    return Growth(_append(fitted, chosen, day, threshold, parent_hash), entries.num_rows - chosen.num_rows)
 
 
 def _reserved(fields: Sequence[MapField]) -> int:
@@ -387,14 +392,23 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     return found.rename_columns(ENTRY.names).cast(ENTRY)
 
 
-def _with_buckets(fields: Sequence[MapField], unfitted: tuple[str, ...], admitted: Any) -> Any:
+def _with_buckets(fields: Sequence[MapField], unfitted: tuple[str, ...], admitted: Any, room: int) -> Any:
     """The entries of a day: the buckets of fields that were unfitted where another field's values would stand."""
     sizes = [len(field.edges) + 1 if field.name in unfitted and field.edges else 0 for field in fields]
+    sizes = [size if so_far <= room else 0 for size, so_far in zip(sizes, np.cumsum(sizes), strict=True)]
     owners = np.repeat(np.arange(len(fields), dtype=np.int16), sizes)
     zeros = np.zeros(len(owners), np.int64)
     buckets = pa.table([owners, pa.array([""] * len(owners), pa.large_string()), zeros, zeros], schema=ENTRY)
     entries = pa.concat_tables([buckets, admitted])
     return entries.take(np.argsort(entries["field"].to_numpy(), kind="stable"))
+
+
+def _with_room(entries: Any, room: int) -> Any:
+    """So many of a day's entries, in their order: buckets, then the values with most impressions."""
+    if entries.num_rows <= room:
+        return entries
+    counts = np.where(entries["impressions"].to_numpy() > 0, entries["impressions"].to_numpy(), np.iinfo(np.int64).max)
+    return entries.take(np.sort(np.argsort(-counts, kind="stable")[:room]))
 
 
 def _append(base: FeatureMap, entries: Any, day: datetime.date, threshold: int, parent_hash: str) -> FeatureMap:

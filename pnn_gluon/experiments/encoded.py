@@ -35,7 +35,7 @@ def encode_parts(parts: Sequence[Rows], min_count: int) -> tuple[FeatureMap, lis
         paths = [_written(rows, folder / f"{number}.parquet") for number, rows in enumerate(parts)]
         fields, counts = parts[0].fields, folder / "counts.parquet"
         count_values(fields, _ENGINE, paths[0], counts)
-        feature_map = grow_map(None, fields, min_count, _ENGINE, DAY, [counts], paths[0], "")
+        feature_map = grow_map(None, fields, min_count, _ENGINE, DAY, [counts], paths[0], "").map
         with connect(_ENGINE) as connection:
             return feature_map, [_ids(connection, feature_map, path) for path in paths]
 

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.embedding import is_row_parameter, widest_table
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.models.class_options import options_of_class, options_of_group
-from pnn_gluon.models.declared import TABLE, TRAITS
+from pnn_gluon.models.declared import NUMBERS, TABLE, TRAITS
 from pnn_gluon.models.gbdt import GBDTOptions
 from pnn_gluon.models.registry import MODELS, create_model, model_class
 from pnn_gluon.runtime import HybridBlock, mx
@@ -22,7 +22,7 @@ _SIZE = 11
 def declarations() -> str:
     """The text of the table, from the models' files."""
     table: dict[str, Any] = {name: _network(name) for name in MODELS}
-    table["gbdt"] = {"family": "trees", "has": [], "options": options_of_group("gbdt", GBDTOptions())}
+    table["gbdt"] = {"family": "trees", "has": [], "numbers": "one", "options": options_of_group("gbdt", GBDTOptions())}
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {_written(model)}" for name, model in table.items()) + "\n}\n"
 
 
@@ -37,7 +37,15 @@ def _network(name: str) -> dict[str, Any]:
     options = options_of_class(name, model_class(name))
     fields = [option for option, each in options.items() if each["form"].get("type") == "field"]
     needed = dict(zip(fields, _LAYOUT.names, strict=False))
-    return {"family": "network", "has": _traits(name, options, needed), "options": options}
+    numbers = _numbers(name, options, needed)
+    return {"family": "network", "has": _traits(name, options, needed), "numbers": numbers, "options": options}
+
+
+def _numbers(name: str, options: dict[str, Any], needed: dict[str, Any]) -> str:
+    """Which of `NUMBERS` gives the numbers that the widest table of ids of a network has for each id."""
+    found = widest_table(create_model(name, _LAYOUT, _SIZE, **needed))
+    defaults = {option: each["default"] for option, each in options.items()}
+    return next(words for words, count in NUMBERS.items() if count(defaults, _LAYOUT.fields) == found)
 
 
 def _traits(name: str, options: dict[str, Any], needed: dict[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ of the user's, `package.module:Class`, is known by its pattern alone: its option
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,14 @@ TRAITS = ("dense", "attention", "shared_embedding", "wide_without_hidden", "norm
 """What a network may have: dense weights, weights of an attention, an embedding of one vector an id; and without hidden
 layers a dense layer of more than `EXACT_UNITS` units, and something that `normalization` acts on."""
 
+NUMBERS: Mapping[str, Callable[[Mapping[str, Any], int], int]] = {
+    "one": lambda options, fields: 1,
+    "embedding_size": lambda options, fields: int(options.get("embedding_size", 0)),
+    "embedding_size for each other field": lambda options, fields: int(options.get("embedding_size", 0)) * (fields - 1),
+    "pieces": lambda options, fields: int(options.get("pieces", 0)),
+}
+"""How many numbers the widest table of a network has for each id, by options and number of fields."""
+
 OWN_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 """Names of models of the user's: the import path of a class, never a file."""
 
@@ -41,11 +49,13 @@ class Declared:
         family: What trains and scores it, see `pnn_gluon.training.families`.
         options: Its options by name.
         has: What its networks have, of `TRAITS`.
+        numbers: Which of `NUMBERS` counts the numbers of an id; empty where that is not known.
     """
 
     family: str
     options: Mapping[str, Option]
     has: frozenset[str]
+    numbers: str = ""
 
 
 @cache
@@ -57,6 +67,7 @@ def declared_models() -> Mapping[str, Declared]:
             model["family"],
             {option: Option(form["form"], with_tuples(form["default"])) for option, form in model["options"].items()},
             frozenset(model["has"]),
+            model["numbers"],
         )
         for name, model in table.items()
     }
@@ -88,6 +99,18 @@ def default_options(name: str) -> dict[str, Any]:
 def resolved_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a model: the given ones over the defaults. `adaptive_c` is there only when given."""
     return default_options(name) | dict(given)
+
+
+def numbers_an_id(name: str, given: Mapping[str, Any], fields: int) -> int | None:
+    """How many numbers the widest table of a model has for each id; None for a user's own, which is not known here.
+
+    Args:
+        name: Of the model.
+        given: Its options that differ from their defaults.
+        fields: Number of fields N of a row.
+    """
+    count = NUMBERS.get(declared(name).numbers)
+    return None if count is None else max(1, count(resolved_options(name, given), fields))
 
 
 def options_of(name: str) -> frozenset[str]:

@@ -112,10 +112,11 @@ class CheckDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MapDetails(Details):
-    """Ids that the day added, and the fields whose bucket edges still wait for rows with values."""
+    """Ids that the day added, the fields whose bucket edges still wait for rows with values, and warnings."""
 
     new_ids: int
     unfitted: Sequence[str] | None = None
+    notes: Sequence[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

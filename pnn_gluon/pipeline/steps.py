@@ -31,6 +31,7 @@ from pnn_gluon.pipeline.inputs import (
     WarmStart,
     When,
 )
+from pnn_gluon.pipeline.room_for_ids import RoomForIds
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.tables import (
     APPROVALS,
@@ -76,6 +77,8 @@ def _asks(known: Known) -> bool:
     return decision is not None and decision.details.accepted and bool(decision.details.asks)
 
 
+COUNTED = Over(COUNTS, "feature_map.window_days")
+ROOM = RoomForIds(Parent(MAPS), COUNTED)
 ROWS_TO_FIT = When(_edges_to_fit, Need(ROWS))
 """The rows of the day, while there are bucket edges to be fitted to them."""
 DECISION = When(_not_overridden, Need(GATES))
@@ -157,7 +160,7 @@ STEPS: tuple[Step, ...] = (
         MAPS,
         does="Grow the map by the values that passed the threshold.",
         mend="It continues the map of the day before: run the earlier day that the message names, then this one.",
-        inputs=(Parent(MAPS), Over(COUNTS, "feature_map.window_days"), ROWS_TO_FIT),
+        inputs=(Parent(MAPS), COUNTED, ROWS_TO_FIT, ROOM),
         options=("first_day", "fields", "feature_map", "model.embedding_size"),
     ),
     Step(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_training_options
-from pnn_gluon.models.declared import is_own, with_tuples
+from pnn_gluon.models.declared import is_own, numbers_an_id, with_tuples
 from pnn_gluon.processor import processor_features
 from pnn_gluon.section import Section
 from pnn_gluon.training.family import Family, Scorer
@@ -63,6 +63,11 @@ class Networks:
         for option in training.model_dump(include=set(idle), exclude_defaults=True):
             yield f"training.{option} {idle[option]}"
 
+    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+        """As the model's file declares it; a model of the user's is made to be asked."""
+        declared = numbers_an_id(model, options, layout.fields)
+        return _numbers_of_own(model, options, layout) if declared is None else declared
+
     def save(self, trained: "HybridBlock", folder: Path, slots: int) -> tuple[Path, Path]:
         """Write the graph and the parameters, see `pnn_gluon.training.export.export_model`."""
         from pnn_gluon.training.export import export_model
@@ -99,6 +104,13 @@ class Networks:
 
         with plain_operators() if is_own(model) else nullcontext():
             return training_bits(precision)
+
+
+def _numbers_of_own(model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+    from pnn_gluon.blocks.embedding import widest_table
+    from pnn_gluon.models.registry import create_model
+
+    return max(1, widest_table(create_model(model, layout, 1 + 2 * layout.fields, **options)))
 
 
 def training_bits(precision: PrecisionName = "auto") -> dict[str, str]:

@@ -55,6 +55,10 @@ class Trees:
                 f"its options of training: {', '.join(sorted(allowed))}"
             )
 
+    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+        """Trees have no table of ids."""
+        return 1
+
     def save(self, trained: "GBDT", folder: Path, slots: int) -> tuple[Path, Path, Path]:
         """Write card, trees and counts of ids, see `GBDT.save`."""
         return trained.save(folder)

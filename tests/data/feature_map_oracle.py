@@ -34,8 +34,13 @@ def config_of(fields, threshold=1, threads=1, model=None, window_days=7):
 
 def grow(parent, config, day, counts, rows, parent_hash):
     """The map of a day of a pipeline."""
+    return growth(parent, config, day, counts, rows, parent_hash).map
+
+
+def growth(parent, config, day, counts, rows, parent_hash, **room):
+    """The map of a day of a pipeline, and what it left out."""
     threshold = config.feature_map.min_impressions
-    return grow_map(parent, config.fields, threshold, config.engine, day, counts, rows, parent_hash)
+    return grow_map(parent, config.fields, threshold, config.engine, day, counts, rows, parent_hash, **room)
 
 
 def day_number(number):

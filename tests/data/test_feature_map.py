@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_map_oracle import config_of, day_number, grow, grown_entries, h60, write_counts
+from feature_map_oracle import config_of, day_number, grow, grown_entries, growth, h60, write_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.data import feature_map as feature_map_module
-from pnn_gluon.data.feature_map import FeatureMap, check_tensor_limit
-from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.errors import InputError
 
 FIELDS = [
     {"name": "site"},
@@ -301,10 +301,39 @@ def test_files_that_are_no_feature_map_are_refused(two_days, tmp_path, monkeypat
         FeatureMap.load(tmp_path / "newer.h5")
 
 
-def test_embeddings_of_two_to_the_31_numbers_are_refused():
-    check_tensor_limit(2**31 - 1, 1)
-    check_tensor_limit(214_748_364, 10)
-    with pytest.raises(ConfigError, match=r"214,748,365 ids x embedding size 10 = 2,147,483,650.*214,748,364 ids"):
-        check_tensor_limit(214_748_365, 10)
-    with pytest.raises(ConfigError, match="min_impressions"):
-        check_tensor_limit(2**30, 2)
+def ranked(entries):
+    """Entries of a day by how soon they get an id where there is no room for all."""
+    return sorted(entries, key=lambda e: (-e[2], NAMES.index(e[0]), h60(e[1]), e[1].encode()))
+
+
+@settings(max_examples=12, deadline=None)
+@given(counts=days, room=st.integers(0, 14))
+def test_a_map_without_room_admits_the_most_frequent_values_and_no_more(tmp_path_factory, counts, room):
+    folder = tmp_path_factory.mktemp("counts")
+    config, most, parent, known = config_of(FIELDS), RESERVED + 3 + room, None, set()
+    for day, content in enumerate(counts):
+        path = write_counts(folder / f"{day}.parquet", content)
+        new = grown_entries(known, NAMES, [content], 1)
+        size = RESERVED + 3 if parent is None else parent.size
+        chosen = set(ranked(new)[: most - size])
+        grown, left_out = growth(parent, config, day_number(day), [path], None, "", most=most)
+        kept = [entry for entry in new if entry in chosen]
+        begun = [e for e in entries_of(grown) if e not in BUCKETS][len(known) :]
+        assert begun == kept
+        assert left_out == len(new) - len(kept)
+        assert grown.size <= most
+        known |= {entry[:2] for entry in kept}
+        parent = grown
+
+
+def test_buckets_come_before_values_and_all_of_them_or_none(tmp_path):
+    counts = [write_counts(tmp_path / "counts.parquet", {("site", "x"): (9, 0), ("app", "y"): (5, 0)})]
+    config = config_of(FIELDS)
+    tight, left_out = growth(None, config, day_number(0), counts, None, "", most=RESERVED + 2)
+    assert tight.unfitted == ("price",)
+    assert (entries_of(tight), left_out) == ([("site", "x", 9, 0), ("app", "y", 5, 0)], 0)
+    some, left_out = growth(None, config, day_number(0), counts, None, "", most=RESERVED + 4)
+    assert (entries_of(some), left_out) == ([("site", "x", 9, 0), *BUCKETS], 1)
+    later, _ = growth(tight, config, day_number(1), counts, None, "", most=RESERVED + 5)
+    assert entries_of(later)[2:] == BUCKETS
+    assert later.continues(tight)

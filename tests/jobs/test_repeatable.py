@@ -117,15 +117,6 @@ def test_a_day_without_its_parent_is_refused_with_the_command_that_makes_it(pipe
     assert command in str(caught.value)
 
 
-def test_a_map_is_refused_whose_embeddings_of_the_model_no_tensor_holds(
-    pipeline: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    build(pipeline, DAYS[:1], PARENTLESS)
-    monkeypatch.setattr("pnn_gluon.data.feature_map.TENSOR_LIMIT", 1000)
-    with pytest.raises(ConfigError, match=r"ids x embedding size 4"):
-        run_step(step("feature_map"), pipeline, DAYS[0])
-
-
 def test_a_late_file_makes_exactly_its_day_and_the_later_ones_stale_and_a_rerun_mends_them(built: Config) -> None:
     late = built.path.parent / "late"
     write_day(raw_options(), plus(FIRST, 20), late)
