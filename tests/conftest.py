@@ -6,12 +6,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from tests.object_server import ObjectServer
 
 
 @pytest.hookimpl(optionalhook=True)  # also without pytest-xdist, as under `make mutants`
@@ -35,6 +38,15 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(folder / "postgres").running() as server:
         yield server
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ObjectServer]":
+    """An S3 server, shared by the session, and credentials for it; whoever uses it makes a bucket of his own."""
+    from tests.object_server import serving
+
+    with serving(tmp_path_factory.mktemp("objects")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
