@@ -53,6 +53,15 @@ class Manifest:
     version: int = 1
     format: int = 1
 
+    def same_work(self, other: "Manifest") -> bool:
+        """Whether two manifests tell of the same content, made from the same inputs with the same options and code."""
+        return (self.run, self.inputs, self.config, self.version) == (
+            other.run,
+            other.inputs,
+            other.config,
+            other.version,
+        )
+
     def to_json(self) -> bytes:
         """Canonical JSON with its own checksum: the same manifest is the same bytes."""
         fields = {**dataclasses.asdict(self), "day": self.day.isoformat()}

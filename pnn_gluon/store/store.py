@@ -22,11 +22,16 @@ from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
+from pnn_gluon.store.objects import ChangedSince, Version
 from pnn_gluon.store.remote import Remote
 from pnn_gluon.store.runs import Run, local_runs
 
 _LOCAL_STATE = ".local"
 _DISCARDED = "discarded"
+
+
+def _manifest_name(table: str, day: datetime.date) -> str:
+    return f"{table}/ds={day}.json"
 
 
 def _by_its_command(table: str, day: datetime.date) -> str:
@@ -46,6 +51,7 @@ class Store:
         self.remote = Remote(root) if "://" in root else None
         self.root, self.mend = root, mend
         self.local = (cache or _cache_of(root)) if self.remote else Path(root)
+        self._begun: dict[tuple[str, datetime.date], Version | None] = {}
 
     def manifest(self, table: str, day: datetime.date) -> Manifest | None:
         """The manifest in force of a day, or None when the day was never made.
@@ -53,7 +59,7 @@ class Store:
         Raises:
             DamagedError: when it is not what was written.
         """
-        name = f"{table}/ds={day}.json"
+        name = _manifest_name(table, day)
         try:
             content = self.remote.read(name) if self.remote else (self.local / name).read_bytes()
         except FileNotFoundError:
@@ -81,7 +87,7 @@ class Store:
 
     def written(self, table: str, day: datetime.date) -> datetime.datetime | None:
         """When the manifest in force of a day was written (UTC), for people; it decides nothing. None if never."""
-        name = f"{table}/ds={day}.json"
+        name = _manifest_name(table, day)
         return self.remote.written(name) if self.remote else _written(self.local / name)
 
     def content(self, manifest: Manifest, name: str) -> bytes:
@@ -158,14 +164,25 @@ class Store:
             InputError: when the run is not there.
             DamagedError: when a file is not what was written.
         """
-        folder = self._local_folder(manifest.table, manifest.day, manifest.run)
-        found = damages(folder, manifest)
-        if found and self.remote:  # the cache of this machine, or what it was loaded from
-            shutil.rmtree(folder)
-            found = damages(self._local_folder(manifest.table, manifest.day, manifest.run), manifest)
-        if found:
-            raise DamagedError(f"{found[0]}; {self._mend(manifest.table, manifest.day)}")
+        relative = self.relative(manifest.table, manifest.day, manifest.run)
+        folder = self.local / relative
+        if not self.remote:
+            self._existing(manifest.table, manifest.day, manifest.run)
+            found = damages(folder, manifest)
+            if found:
+                raise DamagedError(f"{found[0]}; {self._mend(manifest.table, manifest.day)}")
+        elif not folder.is_dir() or damages(folder, manifest):
+            self._discard(folder)
+            self._download(manifest.table, manifest.day, relative, {file.name: file.sha256 for file in manifest.files})
         return folder
+
+    def _download(self, table: str, day: datetime.date, relative: str, hashes: Mapping[str, str | None]) -> None:
+        """Bring a run of an object store into the cache."""
+        assert self.remote is not None
+        try:
+            self.remote.download(relative, hashes, self.local / relative)
+        except DamagedError as error:
+            raise DamagedError(f"{self.root}: {error}; {self._mend(table, day)}") from error
 
     def run_folder(self, table: str, day: datetime.date, run: str) -> Path:
         """The local folder of a run by name, also of one no longer in force.
@@ -179,12 +196,14 @@ class Store:
         manifest = self.manifest(table, day)
         if manifest is not None and manifest.run == run:
             return self.folder(manifest)
-        return self._local_folder(table, day, run)
+        relative = self.relative(table, day, run)
+        if self.remote and not (self.local / relative).is_dir() and (recorded := self.remote.recorded(relative)):
+            self._download(table, day, relative, recorded)
+        return self._existing(table, day, run)
 
-    def _local_folder(self, table: str, day: datetime.date, run: str) -> Path:
+    def _existing(self, table: str, day: datetime.date, run: str) -> Path:
         folder = self.local / self.relative(table, day, run)
-        here = folder.is_dir() or (self.remote and self.remote.download(self.relative(table, day, run), folder))
-        if not here:
+        if not folder.is_dir():
             raise InputError(f"{folder}: run of {table} {day} is missing; {self._mend(table, day)}")
         return folder
 
@@ -204,7 +223,7 @@ class Store:
             InputError: when another process is making the same day of the same table, and `wait` is off.
         """
         folder = self.local / _LOCAL_STATE / "staging" / f"{table}-{day}"
-        with self.lock(folder.name, wait), naming(folder):
+        with self.lock(folder.name, wait), naming(folder), self._beginning(table, day):
             self._discard(folder)
             self._sweep(table)
             folder.mkdir(parents=True)
@@ -212,6 +231,16 @@ class Store:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _beginning(self, table: str, day: datetime.date) -> Generator[None, None, None]:
+        """Remember the manifest that work begins with, in whose place alone its own may be put."""
+        if self.remote:
+            self._begun[table, day] = self.remote.version(_manifest_name(table, day))
+        try:
+            yield
+        finally:
+            self._begun.pop((table, day), None)
 
     def leftovers(self, table: str) -> list[Path]:
         """What killed runs may have left beside a table: living ones' staging and files are among them."""
@@ -316,8 +345,15 @@ class Store:
         version: int,
         made_by: Mapping[str, str],
         details: Mapping[str, Any],
+        afresh: bool = False,
     ) -> Manifest:
-        """Make a staged folder the day in force: move or upload the files, then write the manifest."""
+        """Make a staged folder the day in force: move or upload the files, then write the manifest.
+
+        With `afresh` every file is uploaded, also one that an object store records as the same.
+
+        Raises:
+            InputError: in an object store, when another machine made the day otherwise since the folder was staged.
+        """
         details, options = json.loads(json.dumps(details)), json.loads(json.dumps(options))
         files = describe_files(folder)
         run = content_run(files, rows, details)
@@ -341,12 +377,43 @@ class Store:
         if not target.is_dir():
             move_folder(folder, target)
         if self.remote:
-            self.remote.upload(target, self.relative(table, day, run))
-            self.remote.write(f"{table}/ds={day}.json", manifest.to_json())
+            self.remote.upload(target, self.relative(table, day, run), files, afresh)
+            manifest = self._put_in_force(self.remote, manifest)
         else:
-            write_atomically(self.local / table / f"ds={day}.json", manifest.to_json())
+            write_atomically(self.local / _manifest_name(table, day), manifest.to_json())
         self.clear_failure(table, day)
         return manifest
+
+    def _put_in_force(self, remote: Remote, manifest: Manifest) -> Manifest:
+        """Put a manifest in the place of the one that work began with; the manifest in force then.
+
+        That of a machine which made the same from the same meanwhile is as good.
+        """
+        table, day = manifest.table, manifest.day
+        try:
+            remote.replace(_manifest_name(table, day), manifest.to_json(), self._begun[table, day])
+        except ChangedSince:
+            other = self.manifest(table, day)
+            if other is not None and other.same_work(manifest):
+                return other
+            raise InputError(
+                f"{table} of {day}: another machine made it while this one was at work, as run "
+                f"{other.run if other else 'unknown'} (here {manifest.run}). That one is in force, and nothing of it "
+                "was replaced; run again to see whether anything is left to do"
+            ) from None
+        return manifest
+
+    def lacking(self, manifest: Manifest) -> list[str]:
+        """What is wrong with a run where the store is, one text for each; empty when nothing is.
+
+        In a folder every file is compared. In an object store none is read: sizes count, and the SHA-256 recorded
+        when a file was put; whoever reads it compares it.
+        """
+        if not self.remote:
+            return self.damages(manifest)
+        mend = self._mend(manifest.table, manifest.day)
+        name = self.relative(manifest.table, manifest.day, manifest.run)
+        return [f"{self.root}: {text}; {mend}" for text in self.remote.lacking(name, manifest.files)]
 
     def damages(self, manifest: Manifest) -> list[str]:
         """What is wrong with the files of a run, one text for each; empty when all are as they were written."""

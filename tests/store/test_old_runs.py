@@ -75,7 +75,7 @@ def test_what_a_manifest_read_or_points_to_stays(store: Store) -> None:
 def test_a_run_without_a_manifest_goes_by_its_own_age(store: Store) -> None:
     made = make(store, "rows", "killed before its manifest")
     if store.remote:
-        store.remote.filesystem.delete_file(f"{store.remote.base}/rows/ds={DAY}.json")
+        store.remote.objects.remove([f"rows/ds={DAY}.json"])
     else:
         (store.local / "rows" / f"ds={DAY}.json").unlink()
     assert names(old_runs(store, LATER)) == [("rows", made.run)]

@@ -35,11 +35,14 @@ def make(store: Store, text: str, day: datetime.date = DAY, **details: object) -
         )
 
 
-@pytest.fixture(params=["folder", "object store"])
+@pytest.fixture(params=["folder", "file system", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return Store(str(tmp_path / "store"))
-    return Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "cache")
+    if request.param == "file system":
+        return Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "cache")
+    server = request.getfixturevalue("object_server")
+    return Store(server.url(server.new_bucket()), cache=tmp_path / "cache")
 
 
 def test_a_committed_day_is_read_back(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""Objects in a bucket of S3 (and what speaks its language), Google Cloud Storage or Azure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+
+from pnn_gluon.store.bucket_url import open_bucket, shown
+from pnn_gluon.store.objects import BLOCK, ChangedSince, Objects, StoredObject, Version, block_size
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, UpdateVersion
+
+SHA256 = "sha256"
+"""The metadata of an object that holds the SHA-256 of what was put."""
+
+_AT_ONCE = 4
+"""Parts of an object that are under way together."""
+
+
+class Bucket(Objects):
+    """Objects below a prefix of a bucket. No object stands for a folder.
+
+    An object of more than one block goes up in parts, and is there once all of them are. What an exception or a kill
+    ends is never put together: its parts are seen by no reader, and a rule of the bucket removes them.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store, self._shown = open_bucket(url), shown(url)
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """The bytes of an object, block by block; FileNotFoundError when there is none."""
+        with self._naming(name):
+            for block in obstore.get(self._store, name).stream(min_chunk_size=BLOCK):
+                yield bytes(block)
+
+    def find(self, name: str) -> StoredObject | None:
+        """What is known of an object without reading it; None when there is none."""
+        try:
+            with self._naming(name):
+                found = obstore.get(self._store, name, options={"head": True})
+        except FileNotFoundError:
+            return None
+        return _stored(found.meta, found.attributes.get(SHA256))
+
+    def below(self, folder: str) -> list[StoredObject]:
+        """Every object below a folder, however deep."""
+        with self._naming(folder):
+            return [_stored(meta) for metas in obstore.list(self._store, f"{folder}/") for meta in metas]
+
+    def inside(self, folder: str) -> tuple[list[str], list[str]]:
+        """The last names of the objects and of the folders directly in a folder, each sorted."""
+        with self._naming(folder):
+            found = obstore.list_with_delimiter(self._store, f"{folder}/" if folder else None)
+        return _last_names(meta["path"] for meta in found["objects"]), _last_names(found["common_prefixes"])
+
+    def put(self, name: str, blocks: Iterable[bytes], size: int, sha256: str) -> None:
+        """Put an object in its place, whole or not at all; see `Objects`."""
+        recorded = {SHA256: sha256}
+        with self._naming(name):
+            if size <= BLOCK:
+                obstore.put(self._store, name, b"".join(blocks), attributes=recorded, use_multipart=False)
+            else:
+                obstore.put(
+                    self._store,
+                    name,
+                    blocks,
+                    attributes=recorded,
+                    use_multipart=True,
+                    chunk_size=block_size(size),
+                    max_concurrency=_AT_ONCE,
+                )
+
+    def version(self, name: str) -> Version | None:
+        """The version of an object; None when there is none."""
+        try:
+            with self._naming(name):
+                meta = obstore.head(self._store, name)
+        except FileNotFoundError:
+            return None
+        told = {"e_tag": meta["e_tag"], "version": meta["version"]}
+        return {key: value for key, value in told.items() if value is not None}
+
+    def replace(self, name: str, content: bytes, version: Version | None) -> None:
+        """Put a small object in the place of one version, or, with None, where none is.
+
+        A request that was sent twice, because the first answer was lost, finds its own object: that is no change.
+        Where the server is not asked to compare (`AWS_CONDITIONAL_PUT=disabled`), its version is read just before.
+
+        Raises:
+            ChangedSince: another object is there by now; it stays.
+        """
+        try:
+            self._put_if(name, content, "create" if version is None else _update(version))
+        except (AlreadyExistsError, PreconditionError) as error:
+            if self.read(name) != content:
+                raise ChangedSince from error
+        except NotImplementedError:
+            if self.version(name) != version:
+                raise ChangedSince from None
+            self._put_if(name, content, "overwrite")
+
+    def _put_if(self, name: str, content: bytes, mode: "Literal['create', 'overwrite'] | UpdateVersion") -> None:
+        with self._naming(name, AlreadyExistsError, PreconditionError):
+            obstore.put(self._store, name, content, mode=mode, use_multipart=False)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove objects; those that are not there are left out."""
+        for name in names:
+            with suppress(FileNotFoundError), self._naming(name):
+                obstore.delete(self._store, name)
+
+    @contextmanager
+    def _naming(self, name: str, *told: type[BaseError]) -> Iterator[None]:
+        """Let an error be one of the disk that names the object, but for those that are told as they are."""
+        try:
+            yield
+        except told:
+            raise
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{self._shown}/{name}: not there, or no such bucket") from error
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise PermissionError(
+                f"{self._shown}/{name}: refused; see that the credentials in the environment are the right ones and "
+                f"may read, write, list and delete there: {_first_line(error)}"
+            ) from error
+        except BaseError as error:
+            raise OSError(f"{self._shown}/{name}: {_first_line(error)}") from error
+
+
+def _stored(meta: "ObjectMeta", sha256: str | None = None) -> StoredObject:
+    at = meta["last_modified"]
+    return StoredObject(meta["path"], meta["size"], at.replace(microsecond=at.microsecond // 1000 * 1000), sha256)
+
+
+def _last_names(paths: Iterable[str]) -> list[str]:
+    return sorted(path.rpartition("/")[2] for path in paths)
+
+
+def _update(version: Version) -> "UpdateVersion":
+    told: UpdateVersion = {}
+    if "e_tag" in version:
+        told["e_tag"] = version["e_tag"]
+    if "version" in version:
+        told["version"] = version["version"]
+    return told
+
+
+def _first_line(error: BaseError) -> str:
+    return str(error).partition("\n")[0]
