@@ -129,7 +129,7 @@ class _Run:
         """Whether the day in force is fresh and whole, here and outside the store."""
         if not self._step.fresh(reading, manifest):
             return False
-        found = self._store.damages(manifest)
+        found = self._store.lacking(manifest)
         for damage in found:
             self._say(damage)
         return not found and self._work.standing(inputs, Partition(self._store, self._step.table, manifest))
@@ -169,6 +169,7 @@ class _Run:
                 version=self._step.version,
                 made_by={"pnn_gluon": __version__, **built.made_by},
                 details=built.to_json(),
+                afresh=self._force,
             )
         self._store.drop_scratch(self._table, self._day)
         self._note_seconds(manifest, time.monotonic() - started)
