@@ -6,6 +6,7 @@ With edges e_0 < e_1 < ... < e_(m-1) there are m + 1 buckets; bucket b holds e_(
 
 import math
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -23,6 +24,9 @@ UNREADABLE = (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderExc
 
 LOG_POWERS = range(-20, 45)
 """The k of the edges e^k: floor(ln v) is told apart for e^-20 <= v < e^44 (1.3e19), clipped outside."""
+
+_WHOLE = np.arange(-16.0, 4080.0)
+"""Whole numbers, such as counts, of which most columns are full: they have their bucket in a table."""
 
 SMALLEST_INTEGER = -10
 LARGEST_LOG_SQUARE = 462
@@ -64,9 +68,21 @@ def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericFie
     return {field.name: _rising(values[names == field.name]) for field in fields}
 
 
-def bucket_of(edges: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+def bucket_of(edges: Edges, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     """Bucket of each value, (n,) in 0 ... len(edges); for NaN it is the last and means nothing."""
-    return np.searchsorted(edges, values, side="right").astype(np.int32)
+    if len(values) < len(_WHOLE):
+        return np.searchsorted(edges, values, side="right").astype(np.int32)
+    near = (values >= _WHOLE[0]) & (values <= _WHOLE[-1])
+    whole = np.where(near, values, 0).astype(np.int32)
+    buckets: npt.NDArray[np.int32] = _buckets_of_whole(edges)[whole - int(_WHOLE[0])]
+    others = np.flatnonzero(~near | (whole != values))
+    buckets[others] = np.searchsorted(edges, values[others], side="right")
+    return buckets
+
+
+@lru_cache(maxsize=1024)
+def _buckets_of_whole(edges: Edges) -> npt.NDArray[np.int32]:
+    return np.searchsorted(edges, _WHOLE, side="right").astype(np.int32)
 
 
 def _rising(values: npt.NDArray[np.float64]) -> Edges:

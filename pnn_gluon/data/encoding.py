@@ -14,19 +14,20 @@ import pyarrow.compute as pc
 
 from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
+from pnn_gluon.data.coded_rows import FAULTS, coded_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
-from pnn_gluon.warehouse.duckdb_engine import identifier, literal, parquet_path, statement
+from pnn_gluon.warehouse.duckdb_engine import identifier, parquet_path, statement
 
 Source: TypeAlias = str | Path | SampledRows | Sequence[Path | SampledRows]
 """The name of a relation of the connection, one or more Parquet files, or rows with their shares."""
 
 BATCH_ROWS = 65536
 WINDOW_ROWS = 8 * BATCH_ROWS
-"""Rows of a file that are joined and sorted together: bounds memory, and the time to the first batch."""
+"""Rows of a file that SQL reads together: bounds memory, and the time to the first batch."""
 ID_LIMIT = 2**31
 
 
@@ -41,21 +42,6 @@ class EncodedBatch:
 
     ids: Ids
     columns: Mapping[str, Any]
-
-
-def register_map(connection: duckdb.DuckDBPyConnection, feature_map: FeatureMap) -> list[str]:
-    """Make the map's dictionaries known to a connection without copying them; a second call does nothing.
-
-    Returns the name of each field's dictionary, empty for fields that are not categorical.
-    """
-    prefix = f"map_{feature_map.fingerprint[:16]}_"
-    wanted = [f"{prefix}{j}" if f.kind == "categorical" else "" for j, f in enumerate(feature_map.fields)]
-    query = f"select view_name from duckdb_views() where starts_with(view_name, {literal(prefix)})"
-    there = {name for (name,) in connection.execute(query).fetchall()}
-    for position, name in enumerate(wanted):
-        if name and name not in there:
-            connection.register(name, feature_map.dictionary(position))
-    return wanted
 
 
 def encode_rows(
@@ -82,18 +68,21 @@ def encode_rows(
     Raises:
         InputError: a file or a column is missing.
     """
-    dictionaries = register_map(connection, feature_map)
     try:
-        for relation, row_position in _relations(connection, source):
-            query = _query(feature_map, dictionaries, relation, row_position, columns, where)
+        for relation, ordered in _relations(connection, source):
+            query = _query(feature_map, relation, ordered, columns, where)
             for batch in connection.sql(query).to_arrow_reader(batch_rows):
                 if batch.num_rows:
                     yield _encoded(feature_map, batch, columns)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{source}: can't be encoded with the feature map of {feature_map.day}: {error}; "
-            "make these rows again with the present configuration"
-        ) from error
+    except (*UNREADABLE, *FAULTS) as error:  # Arrow's, where a file turns out to be damaged between two batches
+        raise _refused(source, feature_map, error) from error
+
+
+def _refused(source: Source, feature_map: FeatureMap, error: Exception) -> InputError:
+    return InputError(
+        f"{source}: can't be encoded with the feature map of {feature_map.day}: {error}; "
+        "make these rows again with the present configuration"
+    )
 
 
 def clip_to_map(ids: Ids, size: int, other_of: Callable[[Ids], Ids]) -> Ids:
@@ -143,18 +132,27 @@ def write_shard(
     cells = {share: [Cells.none()] for share in SHARES}
     slots, size = feature_map.layout.slots, feature_map.size if feature_map.has_sets else feature_map.size_on(day)
     with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
-        for batch in encode_rows(connection, feature_map, sample, ("label", "share"), f"share in {SHARES}"):
+        for batch in _encoded_shares(feature_map, sample):
             label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
             for share in SHARES:
-                chosen = pc.equal(batch.columns["share"], share).to_numpy(zero_copy_only=False)
+                chosen = np.flatnonzero(pc.equal(batch.columns["share"], share).to_numpy(False))
                 shard.append(share, own[chosen], label[chosen])
                 if own is not batch.ids:
                     cells[share].append(Cells.between(own[chosen], batch.ids[chosen], rows[share]))
-                rows[share] += int(chosen.sum())
+                rows[share] += len(chosen)
     if size < feature_map.size:
         joined = {share: Cells.joined(parts) for share, parts in cells.items()}
         Patch(day.isoformat(), feature_map.size, joined).write(patch_of(shard_path))
     return rows
+
+
+def _encoded_shares(feature_map: FeatureMap, sample: SampledRows) -> Iterator[EncodedBatch]:
+    """The rows of the shares of a shard, with `label` and `share`."""
+    try:
+        for batch in coded_rows(sample, feature_map.fields, ("label",), SHARES):
+            yield _encoded(feature_map, batch, ("label", "share"))
+    except FAULTS as error:
+        raise _refused(sample, feature_map, error) from error
 
 
 def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
@@ -171,10 +169,10 @@ def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
     return rates[0] if rates else 1.0
 
 
-def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, str]]:
-    """What to read from, some thousand rows each, and the expression that numbers its rows."""
+def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, bool]]:
+    """What to read from, some thousand rows each, and whether its rows have to be put in order."""
     if isinstance(source, str):
-        yield identifier(source), "row_number() over ()"
+        yield identifier(source), False
         return
     for each in [source] if isinstance(source, Path | SampledRows) else source:
         table = each if isinstance(each, SampledRows) else SampledRows(each)
@@ -182,45 +180,51 @@ def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterato
         for (rows,) in connection.execute(query).fetchall():
             for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
                 window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
-                yield table.relation(window), "file_row_number"
+                yield table.relation(window), table.shares is not None
 
 
-def _query(
-    feature_map: FeatureMap,
-    dictionaries: Sequence[str],
-    relation: str,
-    row_position: str,
-    columns: Sequence[str],
-    where: str,
-) -> str:
-    fields = [
-        {
-            "position": position,
-            "name": field.name,
-            "kind": field.kind,
-            "missing": feature_map.missing_id(position),
-            "other": feature_map.other_id(position),
-            "dictionary": dictionaries[position],
-        }
-        for position, field in enumerate(feature_map.fields)
-    ]
-    return statement(
-        "encode", fields=fields, relation=relation, row_position=row_position, columns=columns, where=where
-    )
+def _query(feature_map: FeatureMap, relation: str, ordered: bool, columns: Sequence[str], where: str) -> str:
+    fields = [{"name": field.name, "kind": field.kind} for field in feature_map.fields]
+    return statement("encode", fields=fields, relation=relation, ordered=ordered, columns=columns, where=where)
 
 
 def _encoded(feature_map: FeatureMap, batch: Any, columns: Sequence[str]) -> EncodedBatch:
-    ids: Ids = np.zeros((batch.num_rows, feature_map.layout.slots), np.int32)
+    by_slot: Ids = np.zeros((feature_map.layout.slots, batch.num_rows), np.int32)
     for position, (field, start) in enumerate(zip(feature_map.fields, feature_map.layout.starts, strict=True)):
         column = batch.column(position)
         if field.kind == "numeric":
-            ids[:, start] = _bucket_ids(feature_map, position, column)
+            by_slot[start] = _bucket_ids(feature_map, position, column)
         elif field.kind == "multi":
-            _fill_sets(ids[:, start : start + field.width], feature_map, position, column)
+            _take(_sets, feature_map, position, column, by_slot[start : start + field.width])
         else:
-            ids[:, start] = column.to_numpy()
+            _take(_values, feature_map, position, column, by_slot[start : start + 1])
     carried = {name: batch.column(len(feature_map.fields) + k) for k, name in enumerate(columns)}
-    return EncodedBatch(ids, carried)
+    return EncodedBatch(np.ascontiguousarray(by_slot.T), carried)
+
+
+def _take(
+    ids_of: Callable[[FeatureMap, int, Any], Ids], feature_map: FeatureMap, position: int, column: Any, slots: Ids
+) -> None:
+    """Write the ids of texts (B,) into their slots (width, B), looking at each distinct text once.
+
+    Args:
+        ids_of: The ids of distinct texts of a field, (texts, width).
+        feature_map: What gives them their ids.
+        position: Of the field.
+        column: The texts, with or without a dictionary.
+        slots: Where the ids go.
+    """
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    missing: Ids = np.zeros((1, len(slots)), np.int32)
+    missing[0, 0] = feature_map.missing_id(position)
+    ids = np.concatenate([ids_of(feature_map, position, coded.dictionary.cast(pa.large_string())), missing])
+    places = coded.indices.fill_null(len(ids) - 1).to_numpy()
+    for slot, of_slot in zip(slots, np.ascontiguousarray(ids.T), strict=True):
+        np.take(of_slot, places, out=slot, mode="clip")
+
+
+def _values(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
+    return _look_up(texts, feature_map.dictionary(position), feature_map.other_id(position))[:, np.newaxis]
 
 
 def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
@@ -228,43 +232,45 @@ def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
     missing = np.int32(feature_map.missing_id(position))
     if feature_map.fields[position].name in feature_map.unfitted:
         return np.where(np.isnan(values), missing, np.int32(feature_map.other_id(position)))
-    edges = np.asarray(feature_map.fields[position].edges, np.float64)
-    ids = bucket_of(edges, values) + np.int32(feature_map.first_bucket(position))
+    ids = bucket_of(feature_map.fields[position].edges, values) + np.int32(feature_map.first_bucket(position))
     return np.where(np.isnan(values), missing, ids)
 
 
-def _fill_sets(slots: Ids, feature_map: FeatureMap, position: int, texts: Any) -> None:
-    """Write the ids of each row's set into its slots (B, width), which are all padding.
+def _sets(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
+    """The ids of the set in each text, (texts, width), padded.
 
     Taken apart here and not in SQL: there, splitting and grouping again costs six times as much.
     """
-    lists = pc.split_pattern(pc.cast(texts, pa.large_string()), feature_map.fields[position].separator)
+    field = feature_map.fields[position]
+    slots: Ids = np.zeros((len(texts), field.width), np.int32)
+    lists = pc.split_pattern(texts, field.separator)
     words = pc.utf8_trim(lists.flatten(), " ")
     kept = pc.not_equal(words, "")
     rows = pc.list_parent_indices(lists).filter(kept).to_numpy()  # (W,), rising
-    ids = _look_up(words.filter(kept), feature_map.dictionary(position), feature_map.other_id(position))  # (W,)
+    coded = words.filter(kept).dictionary_encode()
+    word_ids = _look_up(coded.dictionary, feature_map.dictionary(position), feature_map.other_id(position))
+    ids = word_ids[coded.indices.to_numpy()]  # (W,)
     _, first = np.unique(rows * ID_LIMIT + ids, return_index=True)
     first.sort()  # back to the order of appearance
     rows, ids = rows[first], ids[first]
-    found = np.bincount(rows, minlength=len(slots))  # (B,)
+    found = np.bincount(rows, minlength=len(slots))  # (texts,)
     places = np.arange(len(rows)) - (np.cumsum(found) - found)[rows]
-    fit = places < slots.shape[1]
+    fit = places < field.width
     slots[rows[fit], places[fit]] = ids[fit]
     slots[found == 0, 0] = feature_map.missing_id(position)
+    return slots
 
 
 def _look_up(words: Any, dictionary: Any, other: int) -> Ids:
-    """The id of each word; `other` for those the dictionary does not have.
+    """The id of each of some distinct words; `other` for those the dictionary does not have.
 
-    The dictionary is sought in the words: that hashes only this batch's distinct words, however large it is.
+    The dictionary is sought in the words: that hashes only the words, however large it is.
     """
-    encoded = words.dictionary_encode()
-    match = pc.index_in(dictionary["value"], value_set=encoded.dictionary)
+    match = pc.index_in(dictionary["value"], value_set=words)
     known = pc.is_valid(match)
-    ids: Ids = np.full(len(encoded.dictionary), other, np.int32)
+    ids: Ids = np.full(len(words), other, np.int32)
     ids[match.filter(known).to_numpy()] = dictionary["id"].filter(known).to_numpy()
-    found: Ids = ids[encoded.indices.to_numpy()]
-    return found
+    return ids
 
 
 def _without_repeats(rows: Ids) -> Ids:

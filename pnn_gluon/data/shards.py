@@ -60,7 +60,10 @@ class ShardWriter:
             )
         self._path, self._partial = path, path.with_name(path.name + ".partial")
         self._slots, self._size = slots, size
-        self._waiting: dict[str, list[tuple[Ids, Labels]]] = {share: [] for share in shares}
+        self._waiting = {
+            share: (np.empty((CHUNK_ROWS, slots), np.int32), np.empty(CHUNK_ROWS, np.uint8)) for share in shares
+        }
+        self._filled = dict.fromkeys(shares, 0)
         self._file: Any = h5py.File(self._partial, "w")
         self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size, "format": FORMAT})
         for share in shares:
@@ -69,9 +72,17 @@ class ShardWriter:
     def append(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
         """Add rows to a share: ids int32 (rows, S) and labels 0 or 1 (rows,)."""
         self._check(share, ids, label)
-        self._waiting[share].append((np.array(ids), label.astype(np.uint8)))
-        if sum(len(rows) for rows, _ in self._waiting[share]) >= CHUNK_ROWS:
-            self._flush(share, whole_chunks=True)
+        start = 0
+        while start < len(ids):
+            filled = self._filled[share]
+            count = min(len(ids) - start, CHUNK_ROWS - filled)
+            waiting, labels = self._waiting[share]
+            waiting[filled : filled + count] = ids[start : start + count]
+            labels[filled : filled + count] = label[start : start + count]
+            self._filled[share] += count
+            start += count
+            if self._filled[share] == CHUNK_ROWS:
+                self._flush(share)
 
     def _check(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
         if share not in self._waiting:
@@ -85,21 +96,16 @@ class ShardWriter:
         if bad is not None:
             raise InputError(f"{self._path} {share}: {bad_row_message(ids, label, self._size, bad)}")
 
-    def _flush(self, share: str, whole_chunks: bool) -> None:
-        ids = np.concatenate([rows for rows, _ in self._waiting[share]] or [np.empty((0, self._slots), np.int32)])
-        label = np.concatenate([labels for _, labels in self._waiting[share]] or [np.empty(0, np.uint8)])
-        end = len(ids) // CHUNK_ROWS * CHUNK_ROWS if whole_chunks else len(ids)
-        for start in range(0, end, CHUNK_ROWS):
-            stop = min(start + CHUNK_ROWS, end)
-            _extend(self._file[share], ids[start:stop], label[start:stop])
-        self._waiting[share] = [(ids[end:], label[end:])]
+    def _flush(self, share: str) -> None:
+        (ids, label), count = self._waiting[share], self._filled[share]
+        _extend(self._file[share], ids[:count], label[:count])
+        self._filled[share] = 0
 
     def close(self) -> None:
         """Write what is waiting, sync the file to disk and give it its name."""
         for share in self._waiting:
-            self._flush(share, whole_chunks=False)
-            if "ids" not in self._file[share]:
-                _extend(self._file[share], np.empty((0, self._slots), np.int32), np.empty(0, np.uint8))
+            if self._filled[share] or "ids" not in self._file[share]:
+                self._flush(share)
         self._file.close()
         sync_file(self._partial)
         self._partial.replace(self._path)

@@ -14,7 +14,7 @@ from pnn_gluon.warehouse.duckdb_engine import connect
 
 
 def edges_of(**options):
-    return np.array(rule_edges(NumericField(name="x", kind="numeric", **options)))
+    return rule_edges(NumericField(name="x", kind="numeric", **options))
 
 
 def test_log_buckets_are_the_floor_of_the_logarithm():
@@ -57,8 +57,21 @@ def test_a_value_equal_to_an_edge_belongs_to_the_bucket_above():
     np.testing.assert_array_equal(bucket_of(edges, np.array([17.9, 18, 24.9, 25, 35, 99])), [0, 1, 1, 2, 3, 3])
 
 
+near_whole = st.integers(-20, 4100).flatmap(lambda n: st.sampled_from([n, n + 0.5, np.nextafter(n, 1e9), -float(n)]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    edges=st.sets(near_whole | st.floats(allow_nan=False, allow_infinity=False), max_size=40),
+    values=st.lists(near_whole | st.floats(), max_size=40),
+)
+def test_many_values_have_the_buckets_of_a_binary_search(edges, values):
+    edges, many = tuple(sorted(map(float, edges))), np.resize(np.array([0.0, -0.0, 4079.0, *values], float), 9000)
+    np.testing.assert_array_equal(bucket_of(edges, many), np.searchsorted(edges, many, side="right"))
+
+
 def test_bucket_numbers_are_int32():
-    assert bucket_of(np.array([1.0]), np.array([0.0, 2.0])).dtype == np.int32
+    assert bucket_of((1.0,), np.array([0.0, 2.0])).dtype == np.int32
 
 
 def percentile_disc_edges(values, buckets):

@@ -1,6 +1,7 @@
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from feature_map_oracle import config_of, day_number, encoded_row, grow, write_counts
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.config import EngineConfig
-from pnn_gluon.data.encoding import clip_to_map, encode_rows, register_map, write_shard
+from pnn_gluon.data.coded_rows import coded_rows
+from pnn_gluon.data.encoding import clip_to_map, encode_rows, write_shard
 from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -206,7 +208,6 @@ def test_two_maps_in_one_connection_do_not_mix(tmp_path):
     path = write_rows(tmp_path / "rows.parquet", [{"site": "a"}, {"site": "b"}], fields)
     one, other = (map_of(tmp_path, values, fields) for values in ({("site", "a")}, {("site", "b")}))
     with connect(EngineConfig()) as connection:
-        assert register_map(connection, one) == register_map(connection, one)
         found = [next(encode_rows(connection, m, path)).ids.ravel().tolist() for m in (one, other, one)]
     assert found == [[3, 2], [2, 3], [3, 2]]
 
@@ -297,6 +298,43 @@ def test_shares_in_a_file_of_their_own_give_the_same_shard(many, tmp_path):
         with connect(EngineConfig(threads=2)) as connection:
             write_shard(connection, feature_map, sample, tmp_path / f"{name}.h5", day_number(0))
     assert (tmp_path / "apart.h5").read_bytes() == (tmp_path / "copied.h5").read_bytes()
+
+
+@pytest.mark.parametrize("group_rows", [1, 700, 60_000])
+def test_row_groups_of_rows_and_shares_do_not_show(many, tmp_path, group_rows):
+    feature_map, path = many
+    table = pq.read_table(path)
+    pq.write_table(table.drop(["share", "rate"]), tmp_path / "whole.parquet", row_group_size=4_999)
+    pq.write_table(table.select(["share", "rate"]).slice(0, 40_000), tmp_path / "some.parquet")
+    pq.write_table(table.select(["share", "rate"]), tmp_path / "shares.parquet", row_group_size=max(group_rows, 50))
+    sample = SampledRows(tmp_path / "whole.parquet", tmp_path / "shares.parquet")
+    rows = pa.concat_tables(pa.table([*b.columns], ["site", "label", "share"]) for b in coded(feature_map, sample))
+    kept = table.filter(pc.is_in(table["share"], pa.array(["train", "gate"])))
+    assert rows.to_pydict() == kept.select(["site", "label", "share"]).to_pydict()
+    with pytest.raises(InputError, match=r"some.parquet: has 40,000 rows, fewer"):
+        list(coded(feature_map, SampledRows(tmp_path / "whole.parquet", tmp_path / "some.parquet")))
+
+
+def coded(feature_map, sample):
+    site = [field for field in feature_map.fields if field.name == "site"]
+    return coded_rows(sample, site, ["label"], ["train", "gate"])
+
+
+@pytest.mark.parametrize("missing", ["rows", "shares", "site", "label", "share"])
+def test_a_sample_that_lacks_something_is_refused(many, tmp_path, missing):
+    feature_map, path = many
+    table = pq.read_table(path)
+    shares = table.select(["share", "rate"])
+    pq.write_table(table.drop(["share", "rate", *({missing} & {"site", "label"})]), tmp_path / "rows.parquet")
+    pq.write_table(
+        shares.rename_columns(["other", "rate"]) if missing == "share" else shares, tmp_path / "shares.parquet"
+    )
+    if missing in ("rows", "shares"):
+        (tmp_path / f"{missing}.parquet").write_bytes(b"PAR1 but no more")
+    sample = SampledRows(tmp_path / "rows.parquet", tmp_path / "shares.parquet")
+    with connect(EngineConfig()) as connection, pytest.raises(InputError, match="again"):
+        write_shard(connection, feature_map, sample, tmp_path / "shard.h5", day_number(0))
+    assert not (tmp_path / "shard.h5").exists()
 
 
 def write_sample(folder, rates, labels):
