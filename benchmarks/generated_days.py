@@ -213,7 +213,7 @@ def _measured(config: Config, raw: Path, days: list[datetime.date], rate: float)
         made, rows = _manifest(store, "evaluations", day), _manifest(store, "rows", day)
         values = {
             "made": store.folder(made) / "predictions.parquet",
-            "rows": store.folder(rows) / "rows.parquet",
+            "rows": store.folder(rows) / "rows*.parquet",
             "truth": raw / "truth" / f"{day}.parquet",
             "day": day,
         }

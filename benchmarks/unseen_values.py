@@ -34,6 +34,7 @@ from pnn_gluon.evaluation.metrics import ClickMetrics
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
+from pnn_gluon.store.parts import parts_in
 from pnn_gluon.warehouse.duckdb_engine import connect
 
 log = logging.getLogger("benchmarks.unseen_values")
@@ -140,7 +141,7 @@ def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
     bundle_day, rows_day = store.manifest("bundles", day), store.manifest("rows", plus(day, 1))
     if bundle_day is None or rows_day is None:
         raise RuntimeError(f"{day} was not made")
-    bundle, rows = Bundle.load(store.folder(bundle_day)), store.folder(rows_day) / "rows.parquet"
+    bundle, rows = Bundle.load(store.folder(bundle_day)), parts_in(store.folder(rows_day) / "rows.parquet")
     feature_map = FeatureMap.load(store.folder(bundle_day) / "map.h5")
     other = [feature_map.other_id(position) for position in range(len(feature_map.fields))]
     with connect(config.engine) as connection:

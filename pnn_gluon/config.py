@@ -785,6 +785,11 @@ class EngineConfig(Section):
     memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "1GB"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
 
+    @property
+    def megabytes(self) -> int:
+        """The memory limit in MB."""
+        return int(self.memory_limit[:-2]) * (1000 if self.memory_limit.endswith("GB") else 1)
+
     @field_validator("memory_limit")
     @classmethod
     def _memory_is_enough(cls, text: str) -> str:

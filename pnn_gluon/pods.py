@@ -99,8 +99,7 @@ def _resources(config: Config, step: Step | None) -> dict[str, Any]:
 
 def _engine_gib(config: Config) -> int:
     """The memory limit of the SQL engine, in whole GiB."""
-    text = config.engine.memory_limit
-    return math.ceil(int(text[:-2]) * (10**6 if text.endswith("MB") else 10**9) / 2**30)
+    return math.ceil(config.engine.megabytes * 10**6 / 2**30)
 
 
 def _steps() -> list[Step]:

@@ -12,5 +12,5 @@ select file, line, text,
     end as verdict
 from (
     select *, row_number() over (partition by row_id order by file, line) as occurrence
-    from clicks
+    from {{ clicks | parquet }}
 ) as numbered

@@ -1,18 +1,18 @@
--- Rows that share an id, with their positions in the file of rows, from 0, and what becomes of each: 'kept', 'clicked'
+-- Rows that share an id, with their positions in their file of rows, from 0, and what becomes of each: 'kept', 'clicked'
 -- (kept, with label 1), 'joined' (a click line that gave the kept row its label) or 'repeated' (set aside).
 create temp table repeats as
 with numbered as (
-    select file_row_number as position, row_id, file, line, {{ label }} as label,
-        row_number() over (partition by row_id order by file_row_number) as occurrence,
-        row_number() over (partition by row_id order by file_row_number desc) as from_last,
-        row_number() over (partition by row_id, {{ label }} order by file_row_number) as occurrence_of_label,
-        first_value({{ label }}) over (partition by row_id order by file_row_number) as first_label,
+    select filename, file_row_number as position, row_id, file, line, {{ label }} as label,
+        row_number() over (partition by row_id order by file, line) as occurrence,
+        row_number() over (partition by row_id order by file desc, line desc) as from_last,
+        row_number() over (partition by row_id, {{ label }} order by file, line) as occurrence_of_label,
+        first_value({{ label }}) over (partition by row_id order by file, line) as first_label,
         max({{ label }}) over (partition by row_id) as greatest,
         min({{ label }}) over (partition by row_id) as least
     from {{ rows | parquet(row_numbers=true) }}
     where row_id in (select row_id from {{ rows | parquet }} group by row_id having count(*) > 1)
 )
-select position, row_id, file, line, greatest <> least as conflict,
+select filename, position, row_id, file, line, greatest <> least as conflict,
     case
 {% if on_repeat == "any_click" %}
         when occurrence = 1 then case when greatest > first_label then 'clicked' else 'kept' end

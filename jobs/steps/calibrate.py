@@ -66,7 +66,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
-    """Ids, day by day, and labels of the calibrate shares of the calibration window, without days that were refused."""
+    """Ids, part by part, and labels of the calibrate shares of the calibration window, without refused days."""
     import numpy as np
 
     from pnn_gluon.data.shards import open_shard
@@ -75,8 +75,8 @@ def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[
     days = sorted(shards.details.samples)[-inputs.config.calibration.window_days :]
     refused = {str(day) for day in inputs[REFUSED_TO_CALIBRATE]}
     parts = []
-    for day in (day for day in days if day not in refused):
-        with open_shard(shards.file(f"{day}{SHARD_SUFFIX}")) as shard:
+    for path in (path for day in days if day not in refused for path in shards.parts(f"{day}{SHARD_SUFFIX}")):
+        with open_shard(path) as shard:
             parts.append(shard.read("calibrate"))
     labels = [label for _, label in parts] or [np.empty(0, np.uint8)]
     return [ids for ids, _ in parts if len(ids)], np.concatenate(labels)

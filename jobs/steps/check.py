@@ -17,6 +17,7 @@ from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import CHECKED_BEFORE, COUNTED_BEFORE
 from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, PROFILE_FILE, ROWS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.store.parts import parts_in
 from pnn_gluon.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     rows = inputs[Need(ROWS)]
     if not rows.rows:
         return kept(f"no rows of {inputs.day}", CheckDetails(findings=(), reasons=(), days=()))
-    profile = profile_rows(inputs.config.fields, rows.file(ROWS_FILE), rows.details.rejects)
+    profile = profile_rows(inputs.config.fields, rows.parts(ROWS_FILE), rows.details.rejects)
     profile.save(folder / PROFILE_FILE)
     days, notes = _days_before(inputs), []
     measured = list(_against_days(inputs, profile, days))
@@ -93,8 +94,9 @@ def _against_requests(inputs: Inputs, profile: "DayProfile", folder: Path) -> "I
         report = ingest_requests(raw_lines(config), config.engine, inputs.day, targets)
         if not report.rows:
             return
-        requests = profile_rows(config.fields, targets.rows, report.rejects)
-        count_values(config.fields, config.engine, targets.rows, counts, labelled=False)
+        rows = parts_in(targets.rows)
+        requests = profile_rows(config.fields, rows, report.rejects)
+        count_values(config.fields, config.engine, rows, counts, labelled=False)
         moved = shifts(config.engine, [inputs[Need(COUNTS)].file(COUNTS_FILE)], [counts])
         yield from of_requests(config.fields, Side(profile), Side(requests), moved)
 

@@ -18,7 +18,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.data.counting import count_values
 
     result = count_values(
-        inputs.config.fields, inputs.config.engine, inputs[Need(ROWS)].file(ROWS_FILE), folder / COUNTS_FILE
+        inputs.config.fields, inputs.config.engine, inputs[Need(ROWS)].parts(ROWS_FILE), folder / COUNTS_FILE
     )
     log.info("count %s: %s values", inputs.day, f"{result.values:,}")
     return Built(result.values, CountDetails(**dataclasses.asdict(result)))

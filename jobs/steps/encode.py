@@ -15,6 +15,7 @@ from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import SHARDS_BEFORE
 from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.store.parts import part_path
 from pnn_gluon.store.store import link_file
 
 log = logging.getLogger(__name__)
@@ -42,14 +43,16 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 def _take_over(inputs: Inputs, folder: Path) -> Rows:
     """Link the shards of the day in force that were made from the same samples under the same map."""
+    from pnn_gluon.data.shard_patch import patch_of
+
     before = None if inputs.force else inputs[Saved(SHARDS)]
     if before is None or before.details.map != inputs[Need(MAPS)].run or not before.whole:
         return {}
     rows: Rows = {}
     for day in _same_samples(before, inputs[SAMPLES]):
-        for file in before.manifest.files:
-            if Path(file.name).stem == str(day):  # the shard, and its patch if there is one
-                link_file(before.file(file.name), folder / file.name)
+        for shard in before.parts(_shard(day)):
+            for path in filter(Path.exists, (shard, patch_of(shard))):
+                link_file(path, folder / path.name)
         rows[str(day)] = before.details.rows[str(day)]
         log.info("encode %s: %s unchanged, taken over", inputs.day, day)
     return rows
@@ -57,27 +60,48 @@ def _take_over(inputs: Inputs, folder: Path) -> Rows:
 
 def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     """Link yesterday's shards of the same samples with what the map has learned since, and encode the other days."""
-    from pnn_gluon.data.encoding import write_shard
-    from pnn_gluon.data.feature_map import FeatureMap
+    from pnn_gluon.data.encode_part import EncodePart, encode_part
+    from pnn_gluon.warehouse.part_workers import map_parts
+
+    rows = _carry_on(inputs, folder, samples)
+    map_file = inputs[Need(MAPS)].file(MAP_FILE)
+    parts = [
+        EncodePart(map_file, drawn, part_path(folder / _shard(day), number), day)
+        for day, sample in samples.items()
+        if str(day) not in rows
+        for number, drawn in enumerate(sampled_rows(sample.partition))
+    ]
+    for part, encoded in zip(parts, map_parts(inputs.config.engine, encode_part, parts), strict=True):
+        of_day = rows.get(str(part.day), {})
+        rows[str(part.day)] = {share: of_day.get(share, 0) + count for share, count in encoded.items()}
+        log.info("encode %s: %s %s", inputs.day, part.path.stem, encoded)
+    return rows
+
+
+def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
+    """Link yesterday's shards of the same samples, and write what the map has learned since beside them."""
+    from pnn_gluon.data.encode_part import load_map
     from pnn_gluon.data.shard_growth import ShardGrowth
     from pnn_gluon.warehouse.duckdb_engine import connect
 
     rows: Rows = {}
-    before = _yesterday(inputs, samples)
-    feature_map = FeatureMap.load(inputs[Need(MAPS)].file(MAP_FILE))
+    if (before := _yesterday(inputs, samples)) is None:
+        return rows
+    feature_map = load_map(inputs[Need(MAPS)].file(MAP_FILE))
     with connect(inputs.config.engine) as connection:
-        growth = before and ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
-        same = _same_samples(before, samples) if before and growth and growth.possible else {}
-        for day, sample in samples.items():
-            name, drawn = f"{day}{SHARD_SUFFIX}", sampled_rows(sample.partition)
-            if before and growth and day in same and growth.continues(before.file(name)):
-                cells = growth.carry(before.file(name), drawn, folder / name)
+        growth = ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
+        for day, sample in _same_samples(before, samples).items() if growth.possible else ():
+            shards, drawn = before.parts(_shard(day)), sampled_rows(sample.partition)
+            if len(shards) == len(drawn) and all(map(growth.continues, shards)):
+                pairs = zip(shards, drawn, strict=True)
+                cells = sum(growth.carry(shard, part, folder / shard.name) for shard, part in pairs)
                 rows[str(day)] = before.details.rows[str(day)]
                 log.info("encode %s: %s carried on, %s cells changed", inputs.day, day, f"{cells:,}")
-            else:
-                rows[str(day)] = write_shard(connection, feature_map, drawn, folder / name, day)
-                log.info("encode %s: %s %s", inputs.day, day, rows[str(day)])
     return rows
+
+
+def _shard(day: datetime.date) -> str:
+    return f"{day}{SHARD_SUFFIX}"
 
 
 def _yesterday(inputs: Inputs, samples: Samples) -> Partition[ShardDetails] | None:

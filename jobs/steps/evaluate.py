@@ -25,7 +25,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, NOTHING)
     if not rows.rows:
         return kept(f"no rows of {inputs.day}", NOTHING)
-    measured = evaluate_rows(inputs.config, bundle, rows.file(ROWS_FILE), folder)
+    measured = evaluate_rows(inputs.config, bundle, rows.parts(ROWS_FILE), folder)
     log.info("evaluate %s: model of %s: %s", inputs.day, measured.details.model_day, measured.details.summary)
     log.info("evaluate %s: 95 %% intervals: %s", inputs.day, measured.details.intervals)
     for note in measured.details.notes or ():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pnn_gluon.evaluation.day_metrics import DayMetrics
     from pnn_gluon.evaluation.identity import Identities
     from pnn_gluon.evaluation.metrics import ClickMetrics
+    from pnn_gluon.store.parts import Files
 
 SHOWN_SLICES = 3
 """The worst, in the notes of the day."""
@@ -30,7 +31,7 @@ class Measured(NamedTuple):
     last_bits: Mapping[str, str]
 
 
-def evaluate_rows(config: "Config", bundle_folder: Path, rows: Path, folder: Path) -> Measured:
+def evaluate_rows(config: "Config", bundle_folder: Path, rows: "Files", folder: Path) -> Measured:
     """Score labelled rows through a bundle: the predictions, the metrics, and the metrics as details.
 
     `new_values` are the metrics of the rows with a value that the model's map does not have and scores as *other*.

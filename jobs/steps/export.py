@@ -20,6 +20,7 @@ from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import CHAMPION_BEFORE
 from pnn_gluon.pipeline.tables import CSV_FILE, EXPORT_FILE, ROWS, ROWS_FILE, SCORES_FILE
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.store.parts import Files, parts_in, remove_files
 
 if TYPE_CHECKING:
     from pnn_gluon.serving.bundle import BundleCard
@@ -57,8 +58,7 @@ def _build(export: Export, inputs: Inputs, folder: Path) -> Built:
     asked, none = (given, "") if export.slice is None else _sliced(export, export.slice, inputs, given, folder)
     output = folder / (CSV_FILE if export.format == "csv.gz" else SCORES_FILE)
     count = write_export(bundle, inputs.config.engine, asked, output, export.precision)
-    for path in (folder / ROWS_FILE, folder / SLICE_FILE):
-        path.unlink(missing_ok=True)
+    remove_files([*parts_in(folder / ROWS_FILE), *parts_in(folder / SLICE_FILE)])
     why = "; ".join(filter(None, (model.why, none))) or None
     details = _into_table(export, inputs, output, _details(export, bundle.card, model, why))
     (folder / EXPORT_FILE).write_text(_manifest(export.name, inputs.day, count, output, details))
@@ -123,17 +123,17 @@ def _model(export: Export, inputs: Inputs) -> _Model:
     return _Model(folder, not decided, why, override)
 
 
-def _rows(export: Export, inputs: Inputs, folder: Path) -> tuple[Path | None, str]:
+def _rows(export: Export, inputs: Inputs, folder: Path) -> tuple[Files | None, str]:
     return _logs(inputs) if export.rows == "logs" else _requests(inputs, folder)
 
 
-def _logs(inputs: Inputs) -> tuple[Path | None, str]:
+def _logs(inputs: Inputs) -> tuple[Files | None, str]:
     """The rows of the day's logs; None, and why, when there are none."""
     rows = inputs[Need(ROWS)]
-    return (rows.file(ROWS_FILE), "") if rows.rows else (None, f"no logs of {inputs.day}")
+    return (rows.parts(ROWS_FILE), "") if rows.rows else (None, f"no logs of {inputs.day}")
 
 
-def _requests(inputs: Inputs, folder: Path) -> tuple[Path | None, str]:
+def _requests(inputs: Inputs, folder: Path) -> tuple[Files | None, str]:
     """The rows of the day's requests, made in the folder; None, and why, when there are none."""
     from pnn_gluon.data.ingest import ingest_requests
 
@@ -141,12 +141,12 @@ def _requests(inputs: Inputs, folder: Path) -> tuple[Path | None, str]:
         return None, missing
     lines, engine = raw_lines(inputs.config), inputs.config.engine
     if ingest_requests(lines, engine, inputs.day, targets_in(folder)).rows:
-        return folder / ROWS_FILE, ""
-    (folder / ROWS_FILE).unlink()
+        return parts_in(folder / ROWS_FILE), ""
+    remove_files(parts_in(folder / ROWS_FILE))
     return None, f"no requests of {inputs.day}"
 
 
-def _sliced(export: Export, chosen: Slice, inputs: Inputs, rows: Path, folder: Path) -> tuple[Path, str]:
+def _sliced(export: Export, chosen: Slice, inputs: Inputs, rows: Files, folder: Path) -> tuple[Path, str]:
     """The rows of the slice, and words for there being none."""
     from pnn_gluon.data.row_slice import write_slice
 

@@ -25,7 +25,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         inputs.config.engine,
         inputs.day,
         [counts.file(COUNTS_FILE) for counts in inputs[COUNTED].values()],
-        rows.file(ROWS_FILE) if rows else None,
+        rows.parts(ROWS_FILE) if rows else None,
         parent.sha256(MAP_FILE) if parent else "",
         room.most,
     )

@@ -17,4 +17,4 @@ GATE_SHARE = "share = 'gate'"
 def gate_samples(inputs: Inputs) -> "list[SampledRows]":
     """The samples of the gate's window, without days whose data were refused."""
     refused, window = inputs[REFUSED_TO_GATE], inputs[LabelledOver("gate.window_days")]
-    return [sampled_rows(sample.partition) for day, sample in window.items() if day not in refused]
+    return [part for day, sample in window.items() if day not in refused for part in sampled_rows(sample.partition)]

@@ -15,6 +15,7 @@ from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.pipeline.tables import ROWS, ROWS_FILE, SHARES_FILE
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.store.parts import parts_in
 from pnn_gluon.store.store import link_file
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, MaturedDetails(day=None))
     rows = _read(inputs, day, folder)
     config = inputs.config
-    result = sample_rows(config.sampling, config.engine, folder / ROWS_FILE, folder / SHARES_FILE)
+    result = sample_rows(config.sampling, config.engine, parts_in(folder / ROWS_FILE), folder / SHARES_FILE)
     details = MaturedDetails(day=str(day), rows=rows, rate=config.sampling.negative_rate)
     return Built(result.rows, details) if rows else kept(f"no rows of {day}", details)
 

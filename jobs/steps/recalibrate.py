@@ -64,7 +64,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _refit(
-    calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: "SampledRows", folder: Path
+    calibration: "CalibrationConfig", engine: "EngineConfig", source: Path, sample: "list[SampledRows]", folder: Path
 ) -> "tuple[Summary, Summary, int, FittedCalibration]":
     """The bundle with a new calibrator; summaries before and after on the rows of the fit, how many, and the fit."""
     from pnn_gluon.evaluation.calibration import correct_sampling
@@ -87,7 +87,7 @@ def _refit(
 
 
 def _scored(
-    bundle: "Bundle", engine: "EngineConfig", sample: "SampledRows", field: str | None
+    bundle: "Bundle", engine: "EngineConfig", sample: "list[SampledRows]", field: str | None
 ) -> "tuple[list[NDArray[Any]], RowSegments | None]":
     """Label, logit, probability, calibrated logit of the calibrate share of a sample, and its segments by a field."""
     import numpy as np

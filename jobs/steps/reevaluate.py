@@ -27,7 +27,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     rows = matured.details.rows
     if not (matured.rows if rows is None else rows):
         return kept(f"no rows of {day}", _of_day(shown, NOTHING))
-    measured = evaluate_rows(inputs.config, bundle, matured.file(ROWS_FILE), folder)
+    measured = evaluate_rows(inputs.config, bundle, matured.parts(ROWS_FILE), folder)
     log.info("reevaluate %s: %s: %s", inputs.day, day, measured.details.summary)
     return Built(measured.rows, _of_day(shown, measured.details), measured.last_bits)
 

@@ -12,10 +12,10 @@ FILE_BEFORE_0_3 = "sample.parquet"
 """The rows of the sample once more, with their share and rate."""
 
 
-def sampled_rows(partition: Partition[Any]) -> "SampledRows":
-    """Its rows with their shares."""
+def sampled_rows(partition: Partition[Any]) -> "list[SampledRows]":
+    """Its rows with their shares, part by part."""
     from pnn_gluon.data.sampled_rows import SampledRows
 
-    if any(file.name == SHARES_FILE for file in partition.manifest.files):
-        return SampledRows(partition.file(ROWS_FILE), partition.file(SHARES_FILE))
-    return SampledRows(partition.file(FILE_BEFORE_0_3))
+    if shares := partition.parts(SHARES_FILE):
+        return [SampledRows(*pair) for pair in zip(partition.parts(ROWS_FILE), shares, strict=True)]
+    return [SampledRows(partition.file(FILE_BEFORE_0_3))]

@@ -17,6 +17,7 @@ from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import IN_FORCE, STEPS, step
 from pnn_gluon.pipeline.tables import GATES, ROWS_FILE, SCORES_FILE
 from pnn_gluon.pipeline.work import Inputs
+from pnn_gluon.store.parts import parts_in, remove_files
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,13 @@ def build(inputs: Inputs, folder: Path) -> Built:
     if missing is not None:
         return kept(missing, told)
     result = ingest_requests(raw_lines(inputs.config), inputs.config.engine, score_day, targets_in(folder))
-    rows = folder / ROWS_FILE
+    rows = parts_in(folder / ROWS_FILE)
     if not result.rows:
-        rows.unlink()
+        remove_files(rows)
         return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", told)
     bundle = Bundle.load(model)
     write_scores(bundle, inputs.config.engine, rows, folder / SCORES_FILE)
-    rows.unlink()
+    remove_files(rows)
     counts = f"{result.rows:,}", f"{result.rejects:,}"
     log.info("score %s: %s requests of %s, %s rejects", inputs.day, counts[0], score_day, counts[1])
     details = ScoreDetails(

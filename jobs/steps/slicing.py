@@ -1,7 +1,6 @@
 """The slices of a day's rows: which values of a field stand by themselves, and which slice each row is of."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     from pnn_gluon.config import Config
     from pnn_gluon.evaluation.slices import Slices
     from pnn_gluon.serving.bundle import ScoredBatch
+    from pnn_gluon.store.parts import Files
 
 IDS = "values in the map"
 """A name that no field can have."""
@@ -26,7 +26,7 @@ class Slicing:
         self._largest = largest
 
     @classmethod
-    def of(cls, config: "Config", rows: Path) -> "Slicing":
+    def of(cls, config: "Config", rows: "Files") -> "Slicing":
         """Look which values of the fields of `evaluation.slices` have the most rows."""
         from pnn_gluon.warehouse.duckdb_engine import connect, identifier, parquet
 

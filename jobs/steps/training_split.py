@@ -38,10 +38,11 @@ def split(inputs: Inputs) -> Split:
     """
     shards, validation = inputs[Need(SHARDS)], inputs.config.training.validation
     refused = {str(day) for day in inputs[REFUSED_DAYS]}
-    paths = [shards.file(f"{day}{SHARD_SUFFIX}") for day in sorted(shards.details.samples) if day not in refused]
+    by_day = [shards.parts(f"{day}{SHARD_SUFFIX}") for day in sorted(shards.details.samples) if day not in refused]
+    paths = [path for parts in by_day for path in parts]
     if validation == "none":
         return Split(paths, [], "calibrate", shards.details.rate)
-    last = [path for path in paths if clicks(path, "train")[0]][-1:]
+    last = next((parts for parts in reversed(by_day) if any(clicks(path, "train")[0] for path in parts)), [])
     earlier = [path for path in paths if path not in last]
     if validation == "last_day" and not one_class(earlier, "train") and not one_class(last, "train"):
         return Split(earlier, last, "train", 1.0)

@@ -5,7 +5,7 @@ sign, has eight of equal width. They follow from the bits of a number, so every 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from pnn_gluon.config import Fields
 from pnn_gluon.errors import InputError
+from pnn_gluon.store.parts import Files, listed
 
 K = TypeVar("K", str, int)
 
@@ -69,7 +70,7 @@ class DayProfile:
         return cls(**{**told, "numbers": {name: dict(cells) for name, cells in told["numbers"].items()}})
 
 
-def profile_rows(fields: Fields, rows: Path, rejects: int) -> DayProfile:
+def profile_rows(fields: Fields, rows: Files, rejects: int) -> DayProfile:
     """The profile of typed rows, of logs or of requests, which have no label, in one pass.
 
     Raises:
@@ -78,14 +79,20 @@ def profile_rows(fields: Fields, rows: Path, rejects: int) -> DayProfile:
     numeric = {field.name for field in fields if field.kind == "numeric"}
     names = [field.name for field in fields]
     found = DayProfile(rejects=rejects)
-    try:
-        with pq.ParquetFile(rows, read_dictionary=[name for name in names if name not in numeric]) as file:
-            labels = [name for name in ("label",) if name in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=[*labels, *names]):
-                found += _of_batch(batch, names, numeric)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{rows}: can't be read: {error}; ingest the day with the present fields again") from error
+    for path in listed(rows):
+        for batch in _batches(path, names, numeric):
+            found += _of_batch(batch, names, numeric)
     return found
+
+
+def _batches(path: Path, names: list[str], numeric: set[str]) -> Iterator[pa.RecordBatch]:
+    """The columns of fields and, where there is one, of the label."""
+    try:
+        with pq.ParquetFile(path, read_dictionary=[name for name in names if name not in numeric]) as file:
+            labels = [name for name in ("label",) if name in file.schema_arrow.names]
+            yield from file.iter_batches(columns=[*labels, *names])
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: can't be read: {error}; ingest the day with the present fields again") from error
 
 
 def _of_batch(batch: pa.RecordBatch, names: list[str], numeric: set[str]) -> DayProfile:

@@ -7,7 +7,6 @@ With edges e_0 < e_1 < ... < e_(m-1) there are m + 1 buckets; bucket b holds e_(
 import math
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from pnn_gluon.config import NumericField
 from pnn_gluon.errors import InputError
+from pnn_gluon.store.parts import Files, named
 from pnn_gluon.warehouse.duckdb_engine import statement
 
 Edges = tuple[float, ...]
@@ -46,7 +46,7 @@ def rule_edges(field: NumericField) -> Edges:
             return ()
 
 
-def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericField], rows: Path) -> dict[str, Edges]:
+def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericField], rows: Files) -> dict[str, Edges]:
     """Edges at the k/B quantiles of each field, k = 1 ... B - 1, equal ones merged.
 
     The k/B quantile is PERCENTILE_DISC's: the least value v with #(x <= v) / #(x) >= k / B, over the finite
@@ -56,12 +56,12 @@ def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericFie
     Raises:
         InputError: the rows are not there or lack a field.
     """
-    query = statement("quantiles", rows=str(rows), fields=[{"name": f.name, "buckets": f.buckets} for f in fields])
+    query = statement("quantiles", rows=rows, fields=[{"name": f.name, "buckets": f.buckets} for f in fields])
     try:
         found = connection.sql(query).fetchnumpy()
     except UNREADABLE as error:
         raise InputError(
-            f"{rows}: can't fit quantile edges of {', '.join(f.name for f in fields)}: {error}; "
+            f"{named(rows)}: can't fit quantile edges of {', '.join(f.name for f in fields)}: {error}; "
             "ingest the first day with the present configuration again"
         ) from error
     names, values = np.asarray(found["field"]), np.asarray(found["value"], np.float64)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields
 from pnn_gluon.errors import InputError
+from pnn_gluon.store.parts import Files, named
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
@@ -33,7 +34,7 @@ class CountReport:
     fields: dict[str, int]
 
 
-def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path, labelled: bool = True) -> CountReport:
+def count_values(fields: Fields, engine: EngineConfig, rows: Files, path: Path, labelled: bool = True) -> CountReport:
     """Write field, value, impressions, clicks to a Parquet file, by the order of the fields, then by the values' bytes.
 
     Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
@@ -50,7 +51,7 @@ def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path, l
     values: Counter[str] = Counter({str(field["name"]): 0 for field in counted})
     with connect(engine) as connection, TableWriter(path, plain=("value",), schema=COUNTS) as writer:
         if counted:
-            query = statement("count", rows=str(rows), fields=counted, label="label" if labelled else "0")
+            query = statement("count", rows=rows, fields=counted, label="label" if labelled else "0")
             for batch in _counted(connection, query, rows):
                 writer.write(batch.cast(COUNTS))
                 for pair in pc.value_counts(batch.column("field")).to_pylist():
@@ -58,11 +59,13 @@ def count_values(fields: Fields, engine: EngineConfig, rows: Path, path: Path, l
     return CountReport(sum(values.values()), dict(values))
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, query: str, rows: Path) -> Any:
+def _counted(connection: duckdb.DuckDBPyConnection, query: str, rows: Files) -> Any:
     try:
         return connection.sql(query).to_arrow_reader(GROUP_ROWS)
     except (duckdb.IOException, duckdb.BinderException) as error:
-        raise InputError(f"{rows}: can't be counted: {error}; ingest the day with the present fields again") from error
+        raise InputError(
+            f"{named(rows)}: can't be counted: {error}; ingest the day with the present fields again"
+        ) from error
 
 
 def merge_counts(paths: Sequence[Path]) -> str:

@@ -16,13 +16,13 @@ from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.coded_rows import FAULTS, coded_rows
 from pnn_gluon.data.feature_map import FeatureMap
-from pnn_gluon.data.sampled_rows import SampledRows
+from pnn_gluon.data.sampled_rows import RawRows, SampledRows
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import identifier, parquet_path, statement
 
-Source: TypeAlias = str | Path | SampledRows | Sequence[Path | SampledRows]
+Source: TypeAlias = str | RawRows
 """The name of a relation of the connection, one or more Parquet files, or rows with their shares."""
 
 BATCH_ROWS = 65536

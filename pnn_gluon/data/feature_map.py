@@ -29,6 +29,7 @@ from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, Numeric
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
 from pnn_gluon.errors import InputError
+from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
 FORMAT_VERSION = 1
@@ -273,7 +274,7 @@ def grow_map(
     engine: EngineConfig,
     day: datetime.date,
     counts: Sequence[Path],
-    rows: Path | None,
+    rows: Files | None,
     parent_hash: str,
     most: int = ID_LIMIT,
 ) -> Growth:
@@ -328,7 +329,7 @@ def _skeleton(fields: Fields, threshold: int, day: datetime.date) -> FeatureMap:
     )
 
 
-def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields, rows: Path | None) -> FeatureMap:
+def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields, rows: Files | None) -> FeatureMap:
     """The map with the quantile edges of those fields that had none and have values now."""
     unfitted = [f for f in fields if isinstance(f, NumericField) and f.name in base.unfitted]
     quantile = [f for f in unfitted if f.bucketing == "quantile"]

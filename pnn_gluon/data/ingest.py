@@ -1,9 +1,13 @@
 """Raw logs or requests of a day -> typed rows, and rejects with their reasons.
 
-rows.parquet, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1), `label` (0 or 1;
-absent for requests), then a column for each field: text for categorical and multi-valued fields (blanks around it
-removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23 and `weekday`
-1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text` (its
+The raw files are read part by part (`pieces.py`, `ingest_part.py`), by several processes if there are several parts.
+What concerns lines of different parts is settled afterwards, here: repeated ids, clicks in files of their own, the
+share of rejects. The files are the same whoever reads them.
+
+rows.parquet, and its further parts, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1),
+`label` (0 or 1; absent for requests), then a column for each field: text for categorical and multi-valued fields
+(blanks around it removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23
+and `weekday` 1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text` (its
 first 65,536 characters).
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
@@ -12,7 +16,7 @@ the one that the fixed folders of several patterns have in common; in the id, wi
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,20 +28,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import EngineConfig, Fields, SourceConfig, patterns_of
-from pnn_gluon.data.lines import SHOWN_CHARACTERS
-from pnn_gluon.data.log_files import Log, LogBlock, open_log
-from pnn_gluon.data.raw_files import copies, list_raw_files
-from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement, wanted_columns
-from pnn_gluon.errors import ConfigError, InputError
-from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
-from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
-
-_REASON, _TEXT, _DAY = "its reason", "its text", "its day"
-_REJECTS = "create temp table rejects (file varchar, line bigint, reason varchar, text varchar)"
-_REJECT_SCHEMA = pa.schema(
-    [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
+from pnn_gluon.data.ingest_part import (
+    REJECT_SCHEMA,
+    IngestPart,
+    LineCounts,
+    RawLines,
+    Targets,
+    ingest_part,
+    read_clicks,
+    reject_table,
 )
-_CLICKS = "create temp table clicks (row_id varchar, file varchar, line bigint, its_day date, text varchar)"
+from pnn_gluon.data.log_files import Log, open_log
+from pnn_gluon.data.pieces import PART_LINES, Piece, plan
+from pnn_gluon.data.raw_files import copies, list_raw_files
+from pnn_gluon.data.row_statement import Stream, row_schema, wanted_columns
+from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.store.parts import part_path, parts_in
+from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
+from pnn_gluon.temporary import temporary_folder
+from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
+from pnn_gluon.warehouse.part_workers import map_parts
+
+__all__ = ["IngestReport", "RawLines", "Targets", "ingest_logs", "ingest_requests", "no_logs"]
+
 _COMMONEST = 5
 _SHOWN_REASONS = 100
 
@@ -57,6 +70,7 @@ class IngestReport:
         clicks: of the lines, those of separate click files.
         joined: click lines that gave a row its label.
         conflicts: ids whose lines do not agree on the label.
+        parts: rows of each part file, where there are several.
     """
 
     lines: int
@@ -69,29 +83,7 @@ class IngestReport:
     clicks: int = 0
     joined: int = 0
     conflicts: int = 0
-
-
-@dataclass(frozen=True)
-class RawLines:
-    """Raw lines as configured: where they lie, how they are read, and the fields that they have.
-
-    Attributes:
-        source: the files and their form.
-        fields: what rows are made of.
-        base: folder that relative paths of the source start from.
-    """
-
-    source: SourceConfig
-    fields: Fields
-    base: Path
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Parquet files to write: the good lines as typed rows, and the others with their reason."""
-
-    rows: Path
-    rejects: Path
+    parts: tuple[int, ...] | None = None
 
 
 def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
@@ -119,9 +111,8 @@ def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, tar
 
 def no_logs(fields: Fields, targets: Targets) -> IngestReport:
     """What is read of a day without logs: files without rows."""
-    with TableWriter(targets.rows, plain=("row_id",), rising=("line",), schema=row_schema(fields, labelled=True)):
-        pass
-    with TableWriter(targets.rejects, plain=("text",), rising=("line",), schema=_REJECT_SCHEMA):
+    _write_none(targets.rows, fields, labelled=True)
+    with TableWriter(targets.rejects, plain=("text",), rising=("line",), schema=REJECT_SCHEMA):
         pass
     return IngestReport(lines=0, rows=0, positives=0, rejects=0, other_days=0, reasons={})
 
@@ -129,152 +120,165 @@ def no_logs(fields: Fields, targets: Targets) -> IngestReport:
 def _ingest(
     raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets, stream: Stream, clicks: Stream | None
 ) -> IngestReport:
-    with connect(engine) as connection:
-        reading = _Reading(raw, day, connection)
+    with connect(engine) as connection, temporary_folder(targets.rows.parent, "parts-") as folder:
+        _check_time_format(connection, raw.source)
+        day_of_parts = _DayOfParts(raw, engine, day, connection, folder)
         if clicks:
-            reading.read_clicks(clicks)
-        reading.write_rows(stream, targets.rows)
+            day_of_parts.read_clicks(clicks)
+        day_of_parts.write_rows(stream, targets.rows)
         if raw.source.id_column:
-            reading.settle_repeats(stream, targets.rows)
+            day_of_parts.settle_repeats(stream)
         if clicks:
-            reading.settle_clicks(clicks, targets.rows)
-        report = reading.report(targets.rows, labelled=stream.kind == "logs")
-        _refuse_bad_day(raw.source, stream, day, report, reading.examples())
-        reading.write_rejects(targets.rejects)
+            day_of_parts.settle_clicks(clicks)
+        report = day_of_parts.report(labelled=stream.kind == "logs")
+        _refuse_bad_day(raw.source, stream, day, report, day_of_parts.examples())
+        day_of_parts.write_rejects(targets.rejects)
     return report
 
 
-class _Reading:
-    """One reading of a day: its connection, with the tables of rejects and clicks, and its sums."""
+def _check_time_format(connection: duckdb.DuckDBPyConnection, source: SourceConfig) -> None:
+    for form in source.time_forms:
+        try:
+            connection.execute("select try_time('', $1)", [form]).fetchall()
+        except duckdb.Error as error:
+            raise ConfigError(f"source.time_format: {form!r}: {error}") from error
 
-    def __init__(self, raw: RawLines, day: datetime.date, connection: duckdb.DuckDBPyConnection) -> None:
-        self.source, self.fields, self.base = raw.source, raw.fields, raw.base
-        self.day, self.connection = day, connection
-        self.lines = self.headers = self.other_days = self.clicks = self.joined = self.conflicts = 0
-        connection.execute(_REJECTS)
-        connection.execute(_CLICKS)
-        self._check_time_format()
 
-    def _check_time_format(self) -> None:
-        for form in self.source.time_forms:
-            try:
-                self.connection.execute("select try_time('', $1)", [form]).fetchall()
-            except duckdb.Error as error:
-                raise ConfigError(f"source.time_format: {form!r}: {error}") from error
+class _DayOfParts:
+    """A day whose parts are read apart from each other, and then settled where they meet.
+
+    Args:
+        raw: how lines are read.
+        engine: limits of what reads them.
+        day: the day.
+        connection: what settles: it has the rejects and the clicks of the whole day.
+        folder: for what is not kept.
+    """
+
+    def __init__(
+        self,
+        raw: RawLines,
+        engine: EngineConfig,
+        day: datetime.date,
+        connection: duckdb.DuckDBPyConnection,
+        folder: Path,
+    ) -> None:
+        self._raw, self._engine, self._day = raw, engine, day
+        self._connection, self._folder = connection, folder
+        self._rows: list[Path] = []
+        self._clicks: Path | None = None
+        self._lines = self._headers = self._other_days = self._click_lines = self._joined = self._conflicts = 0
+        connection.register("no_rejects", REJECT_SCHEMA.empty_table())
+        connection.execute("create temp table rejects as from no_rejects")
 
     def read_clicks(self, stream: Stream) -> None:
-        """Put the good click lines into the table clicks."""
-        self._read(stream, lambda table: self._insert("clicks", self._click_table(table)))
-        self.clicks = self.lines
-
-    def _click_table(self, table: Any) -> Any:
-        if _DAY not in table.column_names:
-            table = table.append_column(_DAY, pa.nulls(table.num_rows, pa.date32()))
-        return table.select(["row_id", "file", "line", _DAY, _TEXT])
+        """Read the click lines, which are few, here and at once."""
+        pieces = tuple(Piece(log) for log in self._logs(stream))
+        targets = Targets(self._folder / "clicks.parquet", self._folder / "click_rejects.parquet")
+        part = IngestPart(self._raw, self._day, stream, pieces, 0, targets, None)
+        counts = read_clicks(self._engine, part)
+        self._take([counts], [targets])
+        self._clicks, self._click_lines = targets.rows, counts.lines
 
     def write_rows(self, stream: Stream, path: Path) -> None:
-        """Write the good lines, in order."""
-        schema = row_schema(self.fields, labelled=stream.kind == "logs")
-        with TableWriter(path, plain=("row_id",), rising=("line",), schema=schema) as writer:
-            self._read(stream, lambda table: _write(writer, table.select(schema.names).cast(schema)))
+        """Write the good lines into part files, in order."""
+        planned = plan(self._logs(stream), self._engine.threads > 1, PART_LINES)
+        targets = [self._scratch(number) for number in range(len(planned))]
+        parts = [
+            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks)
+            for pieces, each in zip(planned, targets, strict=True)
+        ]
+        counts = map_parts(self._engine, ingest_part, parts)
+        self._take(counts, targets)
+        made = [part for each, count in zip(targets, counts, strict=True) for part in parts_in(each.rows)]
+        self._rows = [part.rename(part_path(path, number)) for number, part in enumerate(made)]
+        if not made:
+            _write_none(path, self._raw.fields, labelled=stream.kind == "logs")
+            self._rows = [path]
 
-    def _read(self, stream: Stream, sink: Callable[[Any], None]) -> None:
-        logs = self._logs(stream)
-        _refuse_copies(logs)
-        for log in logs:
-            query = rows_statement(self.source, self.fields, stream, log, self.day)
-            self.headers += log.headers
-            for block in log.blocks():
-                sink(self._good_lines(block, query, log))
+    def _scratch(self, number: int) -> Targets:
+        folder = self._folder / str(number)
+        folder.mkdir()
+        return Targets(folder / "rows.parquet", folder / "rejects.parquet")
+
+    def _take(self, counts: Sequence[LineCounts], targets: Sequence[Targets]) -> None:
+        """Add what was read, and gather the rejects."""
+        self._lines += sum(each.lines for each in counts)
+        self._headers += sum(each.headers for each in counts)
+        self._other_days += sum(each.other_days for each in counts)
+        self._connection.execute(f"insert into rejects from {parquet([each.rejects for each in targets])}")
 
     def _logs(self, stream: Stream) -> list[Log]:
-        wanted = wanted_columns(self.source, self.fields, stream)
-        files = list_raw_files(stream.patterns, self.day, self.base)
-        return [open_log(self.source, file, wanted) for file in files]
-
-    def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
-        """The typed rows of a block; its bad lines go to the rejects."""
-        self.connection.register("lines", block.lines)
-        table = self.connection.sql(query).to_arrow_table()
-        self.lines += block.size
-        self.other_days += block.lines.num_rows - table.num_rows
-        if block.rejected.num_rows:
-            self._reject(block.rejected.add_column(0, "file", pa.repeat(log.raw.name, block.rejected.num_rows)))
-        reasons = table[_REASON]
-        if reasons.null_count == table.num_rows:
-            return table
-        bad = table.filter(reasons.is_valid())
-        self._reject(bad.select(["file", "line", _REASON, _TEXT]))
-        return table.filter(reasons.is_null())
+        wanted = wanted_columns(self._raw.source, self._raw.fields, stream)
+        files = list_raw_files(stream.patterns, self._day, self._raw.base)
+        logs = [open_log(self._raw.source, file, wanted) for file in files]
+        _refuse_copies(logs)
+        return logs
 
     def _reject(self, table: Any) -> None:
-        """Keep file, line, reason and the beginning of the text."""
-        shown = pc.utf8_slice_codeunits(table.column(3), 0, SHOWN_CHARACTERS)
-        self._insert("rejects", table.set_column(3, "text", shown))
+        self._connection.register("inserted", reject_table(table))
+        self._connection.execute("insert into rejects from inserted")
 
-    def _insert(self, name: str, table: Any) -> None:
-        self.connection.register("inserted", table)
-        self.connection.execute(f"insert into {name} select * from inserted")
-
-    def settle_repeats(self, stream: Stream, path: Path) -> None:
+    def settle_repeats(self, stream: Stream) -> None:
         """Leave one row, or none, of those that share an id, as `source.on_repeat` says; set the others aside."""
         label = "label" if stream.kind == "logs" else "0"
-        rule = self.source.on_repeat
-        self.connection.execute(statement("ingest_repeats", rows=str(path), label=label, on_repeat=rule))
-        query = "select position, file, line, verdict from repeats where verdict <> 'kept' order by position"
-        changed = self.connection.sql(query).to_arrow_table()
+        rule = self._raw.source.on_repeat
+        self._connection.execute(statement("ingest_repeats", rows=self._rows, label=label, on_repeat=rule))
+        query = "select * from repeats where verdict <> 'kept' order by file, line"
+        changed = self._connection.sql(query).to_arrow_table()
         if not changed.num_rows:
             return
         count = "select count(distinct row_id) from repeats where conflict"
-        self.conflicts = self.connection.execute(count).fetchall()[0][0]
-        self.joined += pc.sum(pc.equal(changed["verdict"], "joined")).as_py()
+        self._conflicts = self._connection.execute(count).fetchall()[0][0]
+        self._joined += pc.sum(pc.equal(changed["verdict"], "joined")).as_py()
         self._reject_repeats(stream, changed.filter(pc.equal(changed["verdict"], "repeated")))
-        clicked = pc.equal(changed["verdict"], "clicked")
-        whole = path.rename(path.with_name("with_repeats.parquet"))
-        _copy_settled(whole, path, *(changed["position"].filter(c).to_numpy() for c in (pc.invert(clicked), clicked)))
-        whole.unlink()
+        for path in self._rows:
+            _settle(path, changed.filter(pc.equal(changed["filename"], str(path))), self._folder)
 
     def _reject_repeats(self, stream: Stream, repeats: Any) -> None:
         for log in self._logs(stream):
             lines = repeats["line"].filter(pc.equal(repeats["file"], log.raw.name))
             for block in log.blocks() if len(lines) else ():
                 found = block.lines.filter(pc.is_in(block.lines["line"], lines))
-                reason = pa.repeat(f"{self.source.id_column}: repeated id", found.num_rows)
+                reason = pa.repeat(f"{self._raw.source.id_column}: repeated id", found.num_rows)
                 self._reject(found.select(["file", "line", "text"]).add_column(2, "reason", reason))
 
-    def settle_clicks(self, stream: Stream, path: Path) -> None:
+    def settle_clicks(self, stream: Stream) -> None:
         """Count the clicks that were joined to rows, and set aside those that could not be."""
-        archive = stream.archive and self.source.time_column is not None
-        query = statement("ingest_clicks", rows=str(path), archive=archive, day=self.day.isoformat())
-        self.connection.execute(query)
-        verdicts = self.connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
+        archive = stream.archive and self._raw.source.time_column is not None
+        day = self._day.isoformat()
+        self._connection.execute(
+            statement("ingest_clicks", rows=self._rows, clicks=self._clicks, archive=archive, day=day)
+        )
+        verdicts = self._connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
         counts = dict(verdicts)
-        self.joined += counts.get("joined", 0)
-        self.other_days += counts.get("other day", 0)
-        self.connection.execute(
+        self._joined += counts.get("joined", 0)
+        self._other_days += counts.get("other day", 0)
+        self._connection.execute(
             "insert into rejects select file, line, verdict, text from settled "
             "where verdict not in ('joined', 'other day')"
         )
 
-    def report(self, path: Path, labelled: bool) -> IngestReport:
+    def report(self, labelled: bool) -> IngestReport:
         """The sums of the day."""
         label = "label" if labelled else "0"
-        query = f"select count(*), coalesce(sum({label}), 0) from {parquet(path)}"
-        rows, positives = self.connection.execute(query).fetchall()[0]
+        query = f"select count(*), coalesce(sum({label}), 0) from {parquet(self._rows)}"
+        rows, positives = self._connection.execute(query).fetchall()[0]
         reasons = {reason: count for reason, count, _ in self.examples()}
         shown = dict(list(reasons.items())[:_SHOWN_REASONS])
         rest = sum(reasons.values()) - sum(shown.values())
         return IngestReport(
-            lines=self.lines,
+            lines=self._lines,
             rows=rows,
             positives=int(positives),
             rejects=sum(reasons.values()),
-            other_days=self.other_days,
+            other_days=self._other_days,
             reasons=shown | ({"other reasons": rest} if rest else {}),
-            headers=self.headers,
-            clicks=self.clicks,
-            joined=self.joined,
-            conflicts=self.conflicts,
+            headers=self._headers,
+            clicks=self._click_lines,
+            joined=self._joined,
+            conflicts=self._conflicts,
+            parts=tuple(map(_rows_in, self._rows)) if len(self._rows) > 1 else None,
         )
 
     def examples(self) -> list[tuple[str, int, str]]:
@@ -283,12 +287,12 @@ class _Reading:
             "select reason, count(*), min(concat(file, ':', line)) from rejects "
             "group by reason order by count(*) desc, reason"
         )
-        return self.connection.execute(query).fetchall()
+        return self._connection.execute(query).fetchall()
 
     def write_rejects(self, path: Path) -> None:
         """Write the lines set aside, in order."""
         query = "select file, line, reason, text from rejects order by file, line, reason, text"
-        reader = self.connection.sql(query).to_arrow_reader(GROUP_ROWS)
+        reader = self._connection.sql(query).to_arrow_reader(GROUP_ROWS)
         with TableWriter(path, plain=("text",), rising=("line",), schema=reader.schema) as writer:
             for batch in reader:
                 writer.write(batch)
@@ -303,25 +307,42 @@ def _refuse_copies(logs: list[Log]) -> None:
             )
 
 
-def _write(writer: TableWriter, table: Any) -> None:
-    for batch in table.to_batches():
-        writer.write(batch)
+def _rows_in(path: Path) -> int:
+    with pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
 
 
-def _copy_settled(source: Path, target: Path, dropped: Any, clicked: Any) -> None:
-    """Copy a file of rows but for those at the positions `dropped`, with label 1 at `clicked`; both rise."""
+def _write_none(path: Path, fields: Fields, labelled: bool) -> None:
+    with TableWriter(path, plain=("row_id",), rising=("line",), schema=row_schema(fields, labelled)):
+        pass
+
+
+def _settle(path: Path, changed: Any, folder: Path) -> None:
+    """Make a part file anew without its repeated rows and with the clicks of the others, if it has such."""
+    if not changed.num_rows:
+        return
+    clicked = pc.equal(changed["verdict"], "clicked")
+    dropped, risen = (changed["position"].filter(chosen).to_numpy() for chosen in (pc.invert(clicked), clicked))
+    whole = path.rename(folder / "with_repeats.parquet")
     start = 0
     with (
-        pq.ParquetFile(source) as file,
-        TableWriter(target, plain=("row_id",), rising=("line",), schema=file.schema_arrow) as writer,
+        pq.ParquetFile(whole) as file,
+        TableWriter(path, plain=("row_id",), rising=("line",), schema=file.schema_arrow) as writer,
     ):
         for batch in file.iter_batches(GROUP_ROWS):
-            gone, risen = (_marked(positions, start, batch.num_rows) for positions in (dropped, clicked))
-            if risen.any():
-                label = pc.if_else(pa.array(risen), pa.scalar(1, pa.int8()), batch["label"])
-                batch = batch.set_column(batch.schema.get_field_index("label"), "label", label)
-            writer.write(batch.filter(pa.array(~gone)))
+            writer.write(
+                _settled(batch, *(_marked(positions, start, batch.num_rows) for positions in (dropped, risen)))
+            )
             start += batch.num_rows
+    whole.unlink()
+
+
+def _settled(batch: Any, dropped: Any, risen: Any) -> Any:
+    """The rows that are left, with their labels."""
+    if risen.any():
+        label = pc.if_else(pa.array(risen), pa.scalar(1, pa.int8()), batch["label"])
+        batch = batch.set_column(batch.schema.get_field_index("label"), "label", label)
+    return batch.filter(pa.array(~dropped))
 
 
 def _marked(positions: Any, start: int, rows: int) -> Any:

@@ -35,6 +35,24 @@ Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]
 
 
+class Span(NamedTuple):
+    """Neighbouring lines of a text file that is not compressed.
+
+    Attributes:
+        start: Where the first begins, in bytes.
+        stop: Where the last has ended; None at the end of the file.
+        first: The number of the first, from 1.
+    """
+
+    start: int
+    stop: int | None
+    first: int
+
+
+WHOLE = Span(0, None, 1)
+"""All lines, of a compressed file, too."""
+
+
 class LineBlock(NamedTuple):
     """Neighbouring lines of a file; every line of the file is in one block, in `lines` or in `rejected`.
 
@@ -47,8 +65,8 @@ class LineBlock(NamedTuple):
     rejected: Any
 
 
-def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES) -> Iterator[LineBlock]:
-    r"""Stream a file as blocks of lines.
+def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE) -> Iterator[LineBlock]:
+    r"""Stream a file, or some of it, as blocks of lines.
 
     A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid UTF-8, hold a NUL byte or are longer
     than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
@@ -56,8 +74,9 @@ def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES) -> Iterator[Li
     Raises:
         InputError: the file can't be opened, or its compression is damaged or cut off.
     """
-    first = 1
-    for data in _whole_lines(_without_mark(_chunks(raw_file, block_bytes))):
+    first = span.first
+    chunks = _chunks(raw_file, block_bytes, span)
+    for data in _whole_lines(chunks if span.start else _without_mark(chunks)):
         for piece in _pieces(data):
             block = _cut(np.frombuffer(piece, np.uint8), first)
             first += block.lines.num_rows + block.rejected.num_rows
@@ -98,11 +117,15 @@ def _pieces(data: bytes) -> Iterator[bytes]:
     yield from _pieces(data[middle:])
 
 
-def _chunks(raw_file: RawFile, size: int) -> Iterator[bytes]:
+def _chunks(raw_file: RawFile, size: int, span: Span) -> Iterator[bytes]:
+    at = span.start
     try:
         with open_text(raw_file) as stream:
-            while chunk := stream.read(size):
+            if span.start:
+                stream.seek(span.start)
+            while chunk := stream.read(size if span.stop is None else min(size, span.stop - at)):
                 yield chunk
+                at += len(chunk)
     except OSError as error:
         raise InputError(
             f"{raw_file.path}: can't be read to its end: {error}; the file is damaged or cut off, deliver it again"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.file_content import START_BYTES, content_of
-from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, LineBlock, read_lines
+from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, read_lines
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.errors import InputError
@@ -85,9 +85,9 @@ class DelimitedLog:
     form = "delimited"
     times: frozenset[str] = frozenset()
 
-    def blocks(self) -> Iterator[LogBlock]:
-        """The lines below the header."""
-        for lines, rejected in read_lines(self.raw):
+    def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
+        """The lines below the header, or some of them."""
+        for lines, rejected in read_lines(self.raw, span=span):
             if self.headers and lines.num_rows and lines["line"][0].as_py() == 1:
                 lines = lines.slice(1)
             lines, wide = self._without_wide(lines)
@@ -193,9 +193,9 @@ class JsonLog:
     headers = 0
     times: frozenset[str] = frozenset()
 
-    def blocks(self) -> Iterator[LogBlock]:
-        """The lines."""
-        for lines, rejected in read_lines(self.raw):
+    def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
+        """The lines, or some of them."""
+        for lines, rejected in read_lines(self.raw, span=span):
             yield LogBlock(_sliced(lines, self.raw.name), rejected)
 
 

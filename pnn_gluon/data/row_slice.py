@@ -5,17 +5,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import EngineConfig, Fields, MultiField, NumericField
+from pnn_gluon.store.parts import Files, listed
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
 
-def write_slice(engine: EngineConfig, fields: Fields, rows: Path, field: str, value: str, output: Path) -> int:
+def write_slice(engine: EngineConfig, fields: Fields, rows: Files, field: str, value: str, output: Path) -> int:
     """Write the rows with a value of a field; with no value, those without one.
 
     Args:
         engine: What reads them.
         fields: The fields of the rows.
-        rows: A Parquet file of typed rows.
+        rows: Parquet files of typed rows.
         field: The name of one of the fields, `file`, or `label`.
         value: As in the raw text; of a field of several values, one of them; of numbers, any way to write the number.
             It reaches SQL as a parameter only.
@@ -25,7 +26,7 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Path, field: str, va
         The number of rows.
     """
     query, count = _query(fields, rows, field, value), 0
-    schema = pq.read_schema(rows)
+    schema = pq.read_schema(listed(rows)[0])
     with (
         connect(engine) as connection,
         TableWriter(output, plain=("row_id",), rising=("line",), schema=schema) as writer,
@@ -36,8 +37,8 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Path, field: str, va
     return count
 
 
-def _query(fields: Fields, rows: Path, field: str, value: str) -> str:
+def _query(fields: Fields, rows: Files, field: str, value: str) -> str:
     declared = next((each for each in fields if each.name == field), None)
     separator = declared.separator if isinstance(declared, MultiField) else ""
     kind = "multi" if separator else "number" if isinstance(declared, NumericField) or field == "label" else "text"
-    return statement("slice", rows=str(rows), field=field, kind=kind, separator=separator, missing=not value)
+    return statement("slice", rows=rows, field=field, kind=kind, separator=separator, missing=not value)

@@ -1,7 +1,9 @@
 """Rows with their share and rate, which lie in a file of their own, or in one file, as releases before 0.3 wrote it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,3 +54,7 @@ class SampledRows:
         for name in given.column_names:
             rows = rows.append_column(given.schema.field(name), given[name])
         return rows.filter(rows["share"].is_valid())
+
+
+RawRows: TypeAlias = Path | SampledRows | Sequence[Path | SampledRows]
+"""Parquet files of raw rows, with their shares or without, one after the other."""

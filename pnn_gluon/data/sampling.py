@@ -10,8 +10,10 @@ They are written down beside the rows, in their order, and not with a copy of th
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,11 +21,16 @@ import pyarrow.parquet as pq
 
 from pnn_gluon.config import EngineConfig, SamplingConfig
 from pnn_gluon.errors import InputError
+from pnn_gluon.store.parts import Files, listed, part_path
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
+from pnn_gluon.warehouse.part_workers import map_parts
 
 SHARES = ("train", "calibrate", "gate")
 COLUMNS = pa.schema([("share", pa.string()), ("rate", pa.float64())])
+
+_WORTH = 8
+"""Parts that are worth a process: one takes about as long as its start."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,29 @@ class SampleReport:
         dropped: negatives of the train share that were left out.
     """
 
-    rows: int
-    train: int
-    calibrate: int
-    gate: int
-    positives: int
-    dropped: int
+    rows: int = 0
+    train: int = 0
+    calibrate: int = 0
+    gate: int = 0
+    positives: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        """Of the rows of both."""
+        return type(self)(*map(add, astuple(self), astuple(other)))
 
 
-def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Path, path: Path) -> SampleReport:
-    """Write `share` and `rate` of every row to a Parquet file, in the rows' order; see `SampledRows`.
+@dataclass(frozen=True)
+class SamplePart:
+    """A part of a day's rows, and where its shares go."""
+
+    sampling: SamplingConfig
+    rows: Path
+    path: Path
+
+
+def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Files, path: Path) -> SampleReport:
+    """Write `share` and `rate` of every row, in the rows' order, to a file for each of theirs; see `SampledRows`.
 
     `rate` is the probability with which a negative of the row's share was kept: `negative_rate` in the train
     share, 1 in the others. A row that is left out has neither.
@@ -56,10 +76,16 @@ def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Path, path
     Raises:
         InputError: the rows are not there or have no label.
     """
+    parts = [SamplePart(sampling, part, part_path(path, number)) for number, part in enumerate(listed(rows))]
+    return sum(map_parts(engine, sample_part, parts, _WORTH), SampleReport())
+
+
+def sample_part(engine: EngineConfig, part: SamplePart) -> SampleReport:
+    """Write the shares of one part."""
     shares: Counter[str | None] = Counter()
     positives = 0
-    with connect(engine) as connection, TableWriter(path, schema=COLUMNS) as writer:
-        for batch in connection.sql(_query(sampling, rows)).to_arrow_reader(GROUP_ROWS):
+    with connect(engine) as connection, TableWriter(part.path, schema=COLUMNS) as writer:
+        for batch in connection.sql(_query(part.sampling, part.rows)).to_arrow_reader(GROUP_ROWS):
             writer.write(batch.select(COLUMNS.names))
             positives += pc.sum(batch.column("label")).as_py() or 0  # a positive is never left out
             for pair in pc.value_counts(batch.column("share")).to_pylist():

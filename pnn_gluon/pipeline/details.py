@@ -63,6 +63,7 @@ class RowsDetails(Details):
     clicks: int = 0
     joined: int = 0
     conflicts: int = 0
+    parts: Sequence[int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.details import KEPT
 from pnn_gluon.pipeline.tables import D_co, Table
 from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.parts import part_names
 from pnn_gluon.store.store import Store
 
 
@@ -76,6 +77,10 @@ class Partition(Generic[D_co]):
     def file(self, name: str) -> Path:
         """One of its files."""
         return self.folder / name
+
+    def parts(self, name: str) -> list[Path]:
+        """The parts of one of its files, in order."""
+        return [self.file(each) for each in part_names(name, (file.name for file in self.manifest.files))]
 
     def content(self, name: str) -> bytes | None:
         """The bytes of one small file, without looking at the others; None where there is none of this name.

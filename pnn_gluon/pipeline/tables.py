@@ -45,12 +45,14 @@ class Table(Generic[D]):
 ROWS = Table(
     "rows",
     details.RowsDetails,
-    f"`{ROWS_FILE}` (row_id, file, line, label, one column a field), `{REJECTS_FILE}` (file, line, reason, text)",
+    f"`{ROWS_FILE}` (row_id, file, line, label, one column a field), `{REJECTS_FILE}` (file, line, reason, text); "
+    "of a large day also `rows-00001.parquet` and so on",
 )
 SAMPLES = Table(
     "samples",
     details.SampleDetails,
-    f"`{ROWS_FILE}`: the rows of the day; `{SHARES_FILE}`: `share` and `rate` of each, in order, empty if left out",
+    f"`{ROWS_FILE}`: the rows of the day; `{SHARES_FILE}`: `share` and `rate` of each, in order, empty if left out; "
+    "both in the parts of the rows",
 )
 COUNTS = Table(
     "counts",
@@ -76,7 +78,7 @@ SHARDS = Table(
     "shards",
     details.ShardDetails,
     f"for each day of the training window `DAY{SHARD_SUFFIX}`: labels, and int32 ids by the map of that day; "
-    "`DAY.patch`: the cells that the map of today reads otherwise",
+    "`DAY.patch`: the cells that the map of today reads otherwise; both for each part of the rows",
 )
 EVALUATIONS = Table(
     "evaluations",

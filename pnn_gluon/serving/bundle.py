@@ -22,7 +22,7 @@ from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.read_ahead import read_ahead
-from pnn_gluon.data.sampled_rows import SampledRows
+from pnn_gluon.data.sampled_rows import RawRows
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.evaluation.segments import Calibration, RowSegments, calibration_from_dict
@@ -182,9 +182,9 @@ class Bundle:
         return None if field is None else row_segments(self.feature_map, field, ids)
 
     def score(
-        self, connection: Any, table: Path | SampledRows, columns: Sequence[str] = ("row_id",), where: str = "true"
+        self, connection: Any, table: RawRows, columns: Sequence[str] = ("row_id",), where: str = "true"
     ) -> Generator[ScoredBatch, None, None]:
-        """Score the raw rows of a Parquet file in order, some thousands at a time.
+        """Score the raw rows of Parquet files in order, some thousands at a time.
 
         A thread, which has the connection to itself until the last batch or `close`, reads and encodes the rows after
         those that the model works on: two batches wait at most.

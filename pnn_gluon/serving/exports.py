@@ -11,19 +11,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pnn_gluon.config import EngineConfig
+from pnn_gluon.data.sampled_rows import RawRows
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.serving.scoring import KEYS, score_batches
 from pnn_gluon.store.tables import TableWriter
 
 
-def write_export(bundle: Bundle, engine: EngineConfig, rows: Path, output: Path, precision: str = "float64") -> int:
-    """Score every row of a file: row_id, file, line, logit, probability, in the order of the rows.
+def write_export(bundle: Bundle, engine: EngineConfig, rows: RawRows, output: Path, precision: str = "float64") -> int:
+    """Score every row of files: row_id, file, line, logit, probability, in the order of the rows.
 
     Args:
         bundle: What scores them.
         engine: What reads them.
-        rows: A Parquet file with a column for each field of the bundle; it may have no row.
+        rows: Parquet files with a column for each field of the bundle; they may have no row.
         output: What to write: `*.csv.gz` (RFC 4180 with a header, UTF-8, the shortest text that reads back as the same
             number), else Parquet. The same rows give the same bytes.
         precision: Of logit and probability: `float64`, `float32`, or a number of significant decimal digits.

@@ -1,4 +1,4 @@
-"""The scoring loop: a Parquet file of raw rows through a bundle."""
+"""The scoring loop: Parquet files of raw rows through a bundle."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pnn_gluon.config import EngineConfig
-from pnn_gluon.data.sampled_rows import SampledRows
+from pnn_gluon.data.sampled_rows import RawRows
 from pnn_gluon.serving.bundle import Bundle, ScoredBatch
 from pnn_gluon.store.tables import TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -17,14 +17,14 @@ KEYS = ("row_id", "file", "line")
 
 @contextmanager
 def score_batches(
-    bundle: Bundle, engine: EngineConfig, rows: Path | SampledRows, columns: Sequence[str], where: str = "true"
+    bundle: Bundle, engine: EngineConfig, rows: RawRows, columns: Sequence[str], where: str = "true"
 ) -> Generator[Generator[ScoredBatch, None, None], None, None]:
-    """The rows of a file in order, scored some thousands at a time; what reads them ahead ends with the block.
+    """The rows of files in order, scored some thousands at a time; what reads them ahead ends with the block.
 
     Args:
         bundle: What scores them.
         engine: What reads them.
-        rows: A Parquet file with a column for each field of the bundle, or such with shares.
+        rows: Parquet files with a column for each field of the bundle, perhaps with shares.
         columns: Columns to carry along.
         where: A condition on the rows, as SQL.
     """
@@ -35,18 +35,18 @@ def score_batches(
 def write_scores(
     bundle: Bundle,
     engine: EngineConfig,
-    rows: Path,
+    rows: RawRows,
     output: Path,
     columns: Sequence[str] = KEYS,
     schema: Any = None,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> int:
-    """Score every row of a file into a Parquet file: the columns carried along, then logit and probability.
+    """Score every row of files into a Parquet file: the columns carried along, then logit and probability.
 
     Args:
         bundle: What scores them.
         engine: What reads them.
-        rows: A Parquet file with a column for each field of the bundle.
+        rows: Parquet files with a column for each field of the bundle.
         output: What to write.
         columns: Columns to carry along.
         schema: Arrow schema of the output; by default that of the first batch.

@@ -79,10 +79,11 @@ name = "fm"
 
 
 def sample_of(config: Config, day: datetime.date) -> SampledRows:
-    """The sample of a day."""
+    """The sample of a day, which has one part."""
     partition = open_partition(open_store(config), SAMPLES, day)
     assert partition is not None
-    return sampled_rows(partition)
+    (only,) = sampled_rows(partition)
+    return only
 
 
 def raw_options() -> SyntheticOptions:

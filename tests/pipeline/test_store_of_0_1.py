@@ -118,7 +118,8 @@ def test_a_sample_made_again_has_the_same_rows_and_gives_the_same_shards(old: Co
     def sampled() -> SampledRows:
         partition = open_partition(open_store(old), SAMPLES, DAY)
         assert partition is not None
-        return sampled_rows(partition)
+        (only,) = sampled_rows(partition)
+        return only
 
     before = sampled().read()
     run_step(step("encode"), old, DAY, force=True)

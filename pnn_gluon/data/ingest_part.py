@@ -1,0 +1,243 @@
+"""The rows and rejects of a part of a day's raw lines: a pure function of its files, run by any process."""
+
+import datetime
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pnn_gluon.config import EngineConfig, Fields, SourceConfig
+from pnn_gluon.data.lines import SHOWN_CHARACTERS
+from pnn_gluon.data.log_files import Log, LogBlock
+from pnn_gluon.data.pieces import Piece
+from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement
+from pnn_gluon.store.parts import part_path
+from pnn_gluon.store.tables import TableWriter
+from pnn_gluon.warehouse.duckdb_engine import connect, parquet
+
+REJECT_SCHEMA = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
+CLICK_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("its_day", pa.date32()),
+        ("text", pa.string()),
+    ]
+)
+_REASON, _TEXT, _DAY = "its reason", "its text", "its day"
+
+
+@dataclass(frozen=True)
+class RawLines:
+    """Raw lines as configured: where they lie, how they are read, and the fields that they have.
+
+    Attributes:
+        source: the files and their form.
+        fields: what rows are made of.
+        base: folder that relative paths of the source start from.
+    """
+
+    source: SourceConfig
+    fields: Fields
+    base: Path
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Parquet files to write: the good lines as typed rows, in one file or more, and the others with their reason.
+
+    Attributes:
+        rows: the first file of rows; the others are named after it, see `pnn_gluon.store.parts`.
+        rejects: the file of rejects.
+    """
+
+    rows: Path
+    rejects: Path
+
+
+@dataclass(frozen=True)
+class IngestPart:
+    """A part of a day's raw lines, and what becomes of it.
+
+    Attributes:
+        raw: how lines are read.
+        day: the day.
+        stream: which lines they are.
+        pieces: the files or pieces of files, in order.
+        part_lines: most lines of a part file.
+        targets: where rows and rejects go.
+        clicks: file with the row ids of clicks, where they lie in files of their own.
+    """
+
+    raw: RawLines
+    day: datetime.date
+    stream: Stream
+    pieces: tuple[Piece, ...]
+    part_lines: int
+    targets: Targets
+    clicks: Path | None
+
+
+@dataclass(frozen=True)
+class LineCounts:
+    """What was read: lines but headers, headers, lines of other days, and the rows of each part file."""
+
+    lines: int
+    headers: int
+    other_days: int
+    rows: tuple[int, ...] = ()
+
+
+def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
+    """Write the part files of the good lines, and the rejects in the order in which they were met.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    schema = row_schema(part.raw.fields, labelled=part.stream.kind == "logs")
+    with connect(engine) as connection, TableWriter(part.targets.rejects, schema=REJECT_SCHEMA) as rejects:
+        if part.clicks is not None:
+            connection.execute(f"create temp view clicks as from {parquet(part.clicks)}")
+        reader = LineReader(connection, part.raw, part.day, lambda table: write_table(rejects, table))
+        with _PartFiles(part.targets.rows, schema, part.part_lines) as files:
+            for piece in part.pieces:
+                reader.read(part.stream, piece, files.write)
+                files.end_of_file(reader.lines + reader.headers)
+    return LineCounts(reader.lines, reader.headers, reader.other_days, files.rows)
+
+
+def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
+    """Write the good click lines to the file of rows: row_id, file, line, its_day (where it is told), text."""
+    with (
+        connect(engine) as connection,
+        TableWriter(part.targets.rejects, schema=REJECT_SCHEMA) as rejects,
+        TableWriter(part.targets.rows, schema=CLICK_SCHEMA) as clicks,
+    ):
+        reader = LineReader(connection, part.raw, part.day, lambda table: write_table(rejects, table))
+        for piece in part.pieces:
+            reader.read(part.stream, piece, lambda table: write_table(clicks, _click_table(table)))
+    return LineCounts(reader.lines, reader.headers, reader.other_days)
+
+
+def _click_table(table: Any) -> Any:
+    if _DAY not in table.column_names:
+        table = table.append_column(_DAY, pa.nulls(table.num_rows, pa.date32()))
+    return table.select(["row_id", "file", "line", _DAY, _TEXT]).rename_columns(CLICK_SCHEMA.names).cast(CLICK_SCHEMA)
+
+
+class LineReader:
+    """Reads lines with one connection, and counts them.
+
+    Args:
+        connection: what types the lines.
+        raw: how they are read.
+        day: the day.
+        reject: what becomes of tables of file, line, reason, text of bad lines.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        raw: RawLines,
+        day: datetime.date,
+        reject: Callable[[Any], None],
+    ) -> None:
+        self._connection, self._raw, self._day, self._sink = connection, raw, day, reject
+        self.lines = self.headers = self.other_days = 0
+
+    def read(self, stream: Stream, piece: Piece, sink: Callable[[Any], None]) -> None:
+        """Give the good lines of a piece to `sink`, as tables of typed rows."""
+        query = rows_statement(self._raw.source, self._raw.fields, stream, piece.log, self._day)
+        self.headers += piece.log.headers if piece.span.first == 1 else 0
+        for block in piece.blocks():
+            sink(self._good_lines(block, query, piece.log))
+
+    def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
+        """The typed rows of a block; its bad lines go to the rejects."""
+        self._connection.register("lines", block.lines)
+        table = self._connection.sql(query).to_arrow_table()
+        self.lines += block.size
+        self.other_days += block.lines.num_rows - table.num_rows
+        if block.rejected.num_rows:
+            self._reject(block.rejected.add_column(0, "file", pa.repeat(log.raw.name, block.rejected.num_rows)))
+        reasons = table[_REASON]
+        if reasons.null_count == table.num_rows:
+            return table
+        bad = table.filter(reasons.is_valid())
+        self._reject(bad.select(["file", "line", _REASON, _TEXT]))
+        return table.filter(reasons.is_null())
+
+    def _reject(self, table: Any) -> None:
+        self._sink(reject_table(table))
+
+
+def reject_table(table: Any) -> Any:
+    """File, line, reason and the beginning of the text, by their names."""
+    shown = pc.utf8_slice_codeunits(table.column(3), 0, SHOWN_CHARACTERS)
+    named = pa.table([*(table.column(place) for place in range(3)), shown], names=REJECT_SCHEMA.names)
+    return named.cast(REJECT_SCHEMA)
+
+
+def write_table(writer: TableWriter, table: Any) -> None:
+    """Append a table, batch by batch."""
+    for batch in table.to_batches():
+        writer.write(batch)
+
+
+class _PartFiles:
+    """Files of rows, of which each ends after so many lines; one without a row is left out."""
+
+    def __init__(self, path: Path, schema: Any, part_lines: int) -> None:
+        self._path, self._schema, self._part_lines = path, schema, part_lines
+        self._open = ExitStack()
+        self._writer: TableWriter | None = None
+        self._part = self._before = 0
+        self._rows: list[int] = []
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows of each file so far."""
+        return tuple(self._rows)
+
+    def end_of_file(self, lines: int) -> None:
+        """From now on line 1 is the one after so many."""
+        self._before = lines
+
+    def write(self, table: Any) -> None:
+        """Append rows of one file, in order."""
+        table = table.select(self._schema.names).cast(self._schema)
+        lines = table["line"].to_numpy() + self._before
+        start = 0
+        while start < len(lines):
+            part = int(lines[start] - 1) // self._part_lines
+            stop = int(np.searchsorted(lines, (part + 1) * self._part_lines, side="right"))
+            self._write(part, table.slice(start, stop - start))
+            start = stop
+
+    def _write(self, part: int, table: Any) -> None:
+        if part != self._part or self._writer is None:
+            self._open.close()
+            path = part_path(self._path, len(self._rows))
+            self._writer = self._open.enter_context(
+                TableWriter(path, plain=("row_id",), rising=("line",), schema=self._schema)
+            )
+            self._part = part
+            self._rows.append(0)
+        write_table(self._writer, table)
+        self._rows[-1] += table.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)

@@ -1,0 +1,93 @@
+"""Raw files of a day as pieces that can be read apart from each other, each into part files of its own.
+
+Neighbouring small files are read together; a part file ends after so many lines of a file, or of a row of small ones.
+So parts follow from the files' names, sizes and lines alone: neither how many processes read them nor whether a large
+file is cut decides what is in them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of
+from pnn_gluon.data.lines import WHOLE, Span
+from pnn_gluon.data.log_files import Log, LogBlock, ParquetLog
+from pnn_gluon.data.raw_files import RawFile, open_stored
+
+PART_LINES = 1 << 20
+"""Most lines that a part file is made of."""
+
+TOGETHER_BYTES = 64 << 20
+"""Neighbouring files are read together up to this size, as stored."""
+
+_CHUNK = 8 << 20
+_NEWLINE = 10
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Neighbouring lines of a log.
+
+    Attributes:
+        log: The file.
+        span: Which lines of it.
+    """
+
+    log: Log
+    span: Span = WHOLE
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """The lines."""
+        return self.log.blocks() if isinstance(self.log, ParquetLog) else self.log.blocks(self.span)
+
+
+def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[tuple[Piece, ...]]:
+    """What is read together, in the order of the files.
+
+    Args:
+        logs: The files of the day.
+        cut: Whether a large file is cut where its part files end; compressed ones and Parquet are not.
+        part_lines: Most lines of a part file.
+    """
+    planned: list[tuple[Piece, ...]] = []
+    for together in _together(logs):
+        if cut and len(together) == 1 and not isinstance(together[0], ParquetLog):
+            planned += [(Piece(together[0], span),) for span in cut_lines(together[0].raw, part_lines)]
+        else:
+            planned.append(tuple(Piece(log) for log in together))
+    return planned
+
+
+def _together(logs: Iterable[Log]) -> Iterator[list[Log]]:
+    """Neighbouring files up to the size, at least one each."""
+    chosen: list[Log] = []
+    for log in logs:
+        if chosen and sum(each.raw.size for each in (*chosen, log)) > TOGETHER_BYTES:
+            yield chosen
+            chosen = []
+        chosen.append(log)
+    if chosen:
+        yield chosen
+
+
+def cut_lines(raw: RawFile, lines: int) -> list[Span]:
+    """A text file cut after every so many lines; a compressed one is left whole."""
+    with open_stored(raw) as stream:
+        if content_of(stream.read(START_BYTES)) in COMPRESSIONS:
+            return [WHOLE]
+        stream.seek(0)
+        ends, seen, offset = [0], 0, 0
+        while chunk := stream.read(_CHUNK):
+            data = np.frombuffer(chunk, np.uint8)
+            before, seen = seen, seen + int(np.count_nonzero(data == _NEWLINE))
+            if seen // lines > before // lines:
+                places = np.flatnonzero(data == _NEWLINE)
+                wanted = np.arange((before // lines + 1) * lines, seen + 1, lines) - before - 1
+                ends += (offset + places[wanted] + 1).tolist()
+            offset += len(chunk)
+    ends = [end for end in ends if end < offset] or [0]
+    return [
+        Span(start, stop, number * lines + 1)
+        for number, (start, stop) in enumerate(zip(ends, [*ends[1:], None], strict=True))
+    ]
