@@ -6,6 +6,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -34,17 +35,19 @@ class Work(NamedTuple):
     Attributes:
         build: Makes the day.
         standing: Whether a finished day still stands outside the store (a table may have been dropped, say).
+        alone: What keeps other machines away until the day is committed, where it changes something outside the store.
     """
 
     build: Build
     standing: Callable[[Inputs, Partition[Any]], bool] = lambda inputs, partition: True
+    alone: Callable[[Inputs], AbstractContextManager[None]] = lambda inputs: nullcontext()
 
 
 def work_of(step: Step) -> Work:
     """The work of a declared step: that of the module of its name."""
     module = importlib.import_module(f"jobs.steps.{step.name}")
-    standing = getattr(module, "standing", None)
-    return Work(module.build) if standing is None else Work(module.build, standing)
+    told = {name: getattr(module, name) for name in ("standing", "alone") if hasattr(module, name)}
+    return Work(module.build, **told)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +155,7 @@ class _Run:
     def _make(self, inputs: Inputs, reading: Reading, wait: bool) -> tuple[Manifest, str]:
         """Make the day, unless the process that was waited for has made it."""
         started = time.monotonic()
-        with self._store.staging(self._table, self._day, wait) as folder:
+        with self._store.staging(self._table, self._day, wait, self._work.alone(inputs)) as folder:
             inputs, reading = self._as_it_is_now(inputs, reading)
             if wait and (manifest := self._standing(inputs, reading)) is not None:
                 return manifest, "skipped"

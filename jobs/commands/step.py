@@ -34,6 +34,5 @@ def command(
     options, when = load_config(config), parse_day(day)
     if overtake_after is not None:
         store, wait = open_store(options), True
-        names = [f"{chosen.table.name}-{when}", *(["publish"] if chosen.name == "publish" else [])]
-        overtake([store.lock_file(name) for name in names], overtake_after)
+        overtake([store.lock_file(f"{chosen.table.name}-{when}")], overtake_after)
     raise typer.Exit(print_outcome(guarded(lambda: run_step(chosen, options, when, force, wait))))

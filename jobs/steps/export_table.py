@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from jobs.steps.publish import server, table_of
+from jobs.score_server import score_server
+from jobs.steps.publish import table_of
 from pnn_gluon.days import parse_day
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.pipeline.details import ExportDetails
@@ -33,19 +34,19 @@ class ExportTable:
             at_least=self._at_least(run),
         )
         rows = table_of(scores, details.model_day, details.map_day)
-        with server(self._inputs) as uri:
+        with score_server(self._inputs.config) as uri:
             force = self._inputs.force
             return publish_scores(uri, self.name, self._inputs.day, rows, made_from, take_over=force).sequence
 
     def clear(self, why: str) -> None:
         """Leave no row of the day: what an earlier export put there is not what was asked for now."""
         made_from, nothing = MadeFrom(store=self._store, why=why), COLUMNS.empty_table()
-        with server(self._inputs) as uri:
+        with score_server(self._inputs.config) as uri:
             publish_scores(uri, self.name, self._inputs.day, nothing, made_from, take_over=self._inputs.force)
 
     def holds(self, made: Partition[ExportDetails]) -> bool:
         """Whether the server's day is still of this run."""
-        with server(self._inputs) as uri:
+        with score_server(self._inputs.config) as uri:
             return standing_run(uri, self.name, self._inputs.day) == made.sha256(SCORES_FILE)
 
     @property

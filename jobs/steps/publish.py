@@ -27,10 +27,17 @@ INTERRUPTED = "interrupted; the score table may hold what this store does not kn
 
 
 @contextmanager
-def server(inputs: Inputs) -> Generator[str, None, None]:
-    """The score server's URI, for one process of the pipeline at a time."""
-    with inputs.store.lock("publish", wait=True), score_server(inputs.config) as uri:
-        yield uri
+def alone(inputs: Inputs) -> Generator[None, None, None]:
+    """Until the day is committed, be the only one on any machine that publishes it: the score server sees to that."""
+    from pnn_gluon.warehouse.score_table import publishing
+
+    scores = inputs[Need(SCORES)]
+    if scores.kept is not None:
+        yield
+        return
+    score_day = parse_day(scores.details.score_day)
+    with score_server(inputs.config) as uri, publishing(uri, inputs.config.publish.table, score_day):
+        yield
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
@@ -50,7 +57,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         why=told.why or _by_hand(told),
         at_least=before.next,
     )
-    with server(inputs) as uri:
+    with score_server(inputs.config) as uri:
         inputs.store.record_failure(PUBLISHED.name, inputs.day, INTERRUPTED)
         done = publish_scores(uri, table, score_day, scored, made_from, take_over=inputs.force)
     export = export_manifest(scores, table, done.sequence)
@@ -132,6 +139,6 @@ def standing(inputs: Inputs, published: Partition[PublishedDetails]) -> bool:
     from pnn_gluon.warehouse.score_table import standing_run
 
     score_day = parse_day(published.details.score_day)
-    with server(inputs) as uri:
+    with score_server(inputs.config) as uri:
         run = standing_run(uri, inputs.config.publish.table, score_day)
     return run == inputs[Need(SCORES)].run

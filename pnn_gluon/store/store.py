@@ -216,14 +216,27 @@ class Store:
         return f"{table}/ds={day}/run={run}"
 
     @contextlib.contextmanager
-    def staging(self, table: str, day: datetime.date, wait: bool = False) -> Generator[Path, None, None]:
+    def staging(
+        self,
+        table: str,
+        day: datetime.date,
+        wait: bool = False,
+        alone: contextlib.AbstractContextManager[None] | None = None,
+    ) -> Generator[Path, None, None]:
         """An empty folder to make a day in, under the day's lock; what killed runs left in the store is removed.
+
+        The lock keeps away other processes of this machine. `alone` is held as well, once the lock is.
 
         Raises:
             InputError: when another process is making the same day of the same table, and `wait` is off.
         """
         folder = self.local / _LOCAL_STATE / "staging" / f"{table}-{day}"
-        with self.lock(folder.name, wait), naming(folder), self._beginning(table, day):
+        with (
+            self.lock(folder.name, wait),
+            naming(folder),
+            alone or contextlib.nullcontext(),
+            self._beginning(table, day),
+        ):
             self._discard(folder)
             self._sweep(table)
             folder.mkdir(parents=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ RUNS_MARK = "$runs"  # no table name may hold a $, so no score table can look li
 _OLD_STAGING_MARK = "$new$"  # what releases before this one loaded a day into
 LOCK_WAIT = "600s"
 """For another publisher of the day, or for somebody who locked the table by hand."""
+
+PATIENCE = 600.0
+"""Seconds for another machine that publishes the same day."""
+_AGAIN = 0.2  # seconds until the next look
 
 _ISOLATION = "set transaction isolation level read committed"  # whatever the server's default is
 _LOCKED_OUT = {"55P03", "40P01"}  # lock not available, deadlock detected
@@ -186,6 +191,31 @@ def standing_run(uri: str, table: str, day: date) -> str | None:
         if not noted or _content(connection, target, day) != noted[0][1:]:
             return None
         return str(noted[0][0])
+
+
+@contextmanager
+def publishing(uri: str, table: str, day: date) -> Iterator[None]:
+    """Be the only one that publishes a day of a table, on whatever machine, while the block lasts.
+
+    Another one is waited for. The lock is of a transaction that does nothing else, so that a pool of connections in
+    front of the server keeps it too; the server frees it when the connection ends, however it ends.
+
+    Raises:
+        PnnError: another one held it for longer than `PATIENCE`, or the server can't be reached.
+    """
+    schema, name = _checked_name(table)
+    with _connected(uri) as connection:
+        _run(connection, _ISOLATION, "set local idle_in_transaction_session_timeout = 0")
+        target = _Table(schema or _current_schema(connection), name)
+        lock, deadline = target.lock_key(f"publishing {day}"), time.monotonic() + PATIENCE
+        while not _value(connection, f"select pg_try_advisory_xact_lock({lock})"):
+            if time.monotonic() > deadline:
+                raise PnnError(
+                    f"{target.parent} of {day}: another process, maybe of another machine, has been publishing it for "
+                    f"{PATIENCE:.0f} s; see who in pg_locks and pg_stat_activity, then publish again"
+                )
+            time.sleep(_AGAIN)
+        yield
 
 
 # -- what comes in ---------------------------------------------------------------------------------

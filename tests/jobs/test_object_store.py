@@ -7,9 +7,11 @@ import pytest
 
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.errors import PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
+from pnn_gluon.warehouse.score_table import publishing
 from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
 from tests.object_server import ObjectServer, Request
 
@@ -88,6 +90,18 @@ def test_a_file_that_another_hand_put_is_made_again(two_days: Config, object_ser
     object_server.client.put_object(Bucket=bucket, Key=key, Body=b"x" * (manifest.files[0].size - 1))
     assert run_step(step("count"), two_days, TWO[0]).status == "done"
     assert run_step(step("count"), two_days, TWO[0]).status == "skipped"
+
+
+@pytest.mark.usefixtures("_another_machine")
+def test_a_day_that_another_machine_publishes_is_waited_for(
+    two_days: Config, server_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnn_gluon.warehouse.score_table.PATIENCE", 0.1)
+    with publishing(server_uri, "scores", DAYS[2]):
+        with pytest.raises(PnnError, match="another process, maybe of another machine, has been publishing it"):
+            run_step(step("publish"), two_days, TWO[1], force=True)
+        assert run_step(step("publish"), two_days, TWO[0], force=True).status == "done"
+    assert run_step(step("publish"), two_days, TWO[1], force=True).status == "done"
 
 
 def test_no_object_of_whole_days_stands_for_a_folder(

@@ -70,7 +70,6 @@ def test_the_holder_of_a_lock_is_found_and_nobody_else(tmp_path: Path) -> None:
     [
         ("score", f"scores-{LAST}"),
         pytest.param("publish", f"published-{LAST}", marks=pytest.mark.long),
-        pytest.param("publish", "publish", marks=pytest.mark.long),
     ],
 )
 def test_what_hangs_at_the_deadline_is_ended_and_the_day_is_made(built: Config, name: str, lock: str) -> None:

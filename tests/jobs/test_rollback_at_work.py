@@ -69,10 +69,10 @@ def test_what_changes_before_the_lock_is_had_is_read_again(pipeline: Config, mon
 
     staging = Store.staging
 
-    def late(self: Store, table: str, day: object, wait: bool = False) -> object:
+    def late(self: Store, table: str, day: object, *held: bool | None) -> object:
         if table == "answers" and not read:
             newest.append(make(2))
-        return staging(self, table, LAST, wait)
+        return staging(self, table, LAST, *held)
 
     make(1)
     newest: list[str] = []

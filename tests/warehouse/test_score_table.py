@@ -15,7 +15,7 @@ import pytest
 
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
-from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores, standing_run
+from pnn_gluon.warehouse.score_table import MadeFrom, publish_scores, publishing, standing_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
@@ -394,3 +394,31 @@ def test_a_table_without_the_column_of_fallbacks_gets_it_and_its_days_count_as_f
         (NEXT, True),
     ]
     assert publish_scores(uri, "scores", DAY, scores(5, 3), MadeFrom("c", "/store")).sequence == 2
+
+
+HOLDER = """
+import datetime, sys
+from pnn_gluon.warehouse.score_table import publishing
+with publishing(sys.argv[1], "scores", datetime.date(2026, 1, 5)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_publishes_a_day_until_it_ends_however_it_ends(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", HOLDER, uri]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with monkeypatch.context() as patch:
+            patch.setattr("pnn_gluon.warehouse.score_table.PATIENCE", 0.1)
+            with (
+                pytest.raises(PnnError, match=r'"public"\."scores" of 2026-01-05: another process'),
+                publishing(uri, "scores", DAY),
+            ):
+                pass
+        with publishing(uri, "scores", NEXT), publishing(uri, "others", DAY):
+            pass
+        holder.kill()
+    with publishing(uri, "scores", DAY):
+        assert publish_scores(uri, "scores", DAY, scores(5, 1)).rows == 5
