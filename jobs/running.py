@@ -92,8 +92,8 @@ class _Run:
     """One run of a step."""
 
     def __init__(self, step: Step, config: Config, day: datetime.date, force: bool, work: Work) -> None:
-        self._step, self._config, self._day, self._force, self._work = step, config, day, force, work
-        self._store, self._table = open_store(config), step.table.name
+        self._step, self._config, self._day, self._force = step, step.config_on(config, day), day, force
+        self._work, self._store, self._table = work, open_store(config), step.table.name
 
     def run(self, wait: bool) -> Outcome:
         started = time.monotonic()

@@ -28,6 +28,7 @@ from pydantic import (
 
 from pnn_gluon.blocks.layout import adaptive_sizes
 from pnn_gluon.column_names import Column, is_path, is_plain
+from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_model_options
 from pnn_gluon.models.declared import (
@@ -265,6 +266,18 @@ class SourceConfig(Section):
 class _FieldConfig(Section):
     name: Name
     column: Column = ""
+    since: datetime.date | None = None
+    until: datetime.date | None = None
+
+    def there_on(self, day: datetime.date) -> bool:
+        """Whether the rows of a day have it."""
+        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
+
+    @model_validator(mode="after")
+    def _days_are_in_order(self) -> Self:
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise ValueError(f"`until` {self.until} is before `since` {self.since}")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -798,6 +811,10 @@ class EngineConfig(Section):
         return text
 
 
+def _after(day: datetime.date | None) -> datetime.date | None:
+    return None if day is None else plus(day, 1)
+
+
 class Config(Section):
     """One pipeline: everything that decides what a day's files hold.
 
@@ -871,6 +888,7 @@ class Config(Section):
                 raise ValueError(f"gate.slices: no field {name!r}{_suggest(name, names)}")
         self._check_segment(names)
         self._check_evaluation(names)
+        self._check_days_of_fields()
         self._check_checked_fields(names)
         self._check_columns()
         return self
@@ -889,6 +907,26 @@ class Config(Section):
             numeric = self.fields[names.index(name)].kind == "numeric"
             if numeric and own.model_fields_set & {"new_values", "new_values_limit"}:
                 raise ValueError(f"checks.fields.{name}: new_values has no effect on a numeric field")
+
+    def _check_days_of_fields(self) -> None:
+        """Every day has a field, and those that options speak of."""
+        starts = [self.first_day, *(day for field in self.fields for day in (field.since, _after(field.until)) if day)]
+        for day in starts:
+            if not self.on(day).fields:
+                raise ValueError(f"fields: none of them is there on {day}")
+        told = self.evaluation
+        spoken = {"model": self.model.fields, "gate.slices": self.gate.slices, "evaluation.auc_by": told.auc_by}
+        spoken |= {"evaluation.slices": told.slices, "evaluation.cluster": [told.cluster or ""]}
+        spoken |= {"calibration.segment": [self.calibration.segment or ""]}
+        partial = {field.name for field in self.fields if field.since or field.until}
+        for option, names in spoken.items():
+            if wrong := sorted(partial.intersection(names)):
+                raise ValueError(f"{option}: field {wrong[0]!r} has `since` or `until`; name one that every day has")
+
+    def on(self, day: datetime.date) -> Self:
+        """The same with the fields that the rows of a day have."""
+        fields = tuple(field for field in self.fields if field.there_on(day))
+        return self if fields == self.fields else self.model_copy(update={"fields": fields})
 
     def _check_segment(self, names: Sequence[str]) -> None:
         segment = self.calibration.segment

@@ -90,7 +90,8 @@ def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     feature_map = load_map(inputs[Need(MAPS)].file(MAP_FILE))
     with connect(inputs.config.engine) as connection:
         growth = ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
-        for day, sample in _same_samples(before, samples).items() if growth.possible else ():
+        possible = growth.possible and feature_map.has_fields_of(before.day)
+        for day, sample in _same_samples(before, samples).items() if possible else ():
             shards, drawn = before.parts(_shard(day)), sampled_rows(sample.partition)
             if len(shards) == len(drawn) and all(map(growth.continues, shards)):
                 pairs = zip(shards, drawn, strict=True)

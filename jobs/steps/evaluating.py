@@ -36,6 +36,7 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: "Files", folder: 
 
     `new_values` are the metrics of the rows with a value that the model's map does not have and scores as *other*.
     """
+    from pnn_gluon.data.sampled_rows import with_gaps
     from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.day_metrics import DayMetrics
     from pnn_gluon.evaluation.log_odds import sigmoid
@@ -49,7 +50,7 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: "Files", folder: 
     slices = slicing.empty()
     with (
         TableWriter(folder / PREDICTIONS_FILE, plain=("row_id",), rising=("line",)) as writer,
-        score_batches(bundle, config.engine, rows, _columns(config.evaluation)) as batches,
+        score_batches(bundle, config.engine, with_gaps(rows), _columns(config.evaluation)) as batches,
     ):
         for batch in batches:
             writer.write(batch.arrow().select(PREDICTED))

@@ -47,6 +47,7 @@ class _Model(NamedTuple):
 
 def _build(export: Export, inputs: Inputs, folder: Path) -> Built:
     """Score the rows that were asked for, and write them as they were asked for."""
+    from pnn_gluon.data.sampled_rows import with_gaps
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.serving.exports import write_export
 
@@ -57,7 +58,7 @@ def _build(export: Export, inputs: Inputs, folder: Path) -> Built:
     bundle = Bundle.load(model.folder)
     asked, none = (given, "") if export.slice is None else _sliced(export, export.slice, inputs, given, folder)
     output = folder / (CSV_FILE if export.format == "csv.gz" else SCORES_FILE)
-    count = write_export(bundle, inputs.config.engine, asked, output, export.precision)
+    count = write_export(bundle, inputs.config.engine, with_gaps(asked), output, export.precision)
     remove_files([*parts_in(folder / ROWS_FILE), *parts_in(folder / SLICE_FILE)])
     why = "; ".join(filter(None, (model.why, none))) or None
     details = _into_table(export, inputs, output, _details(export, bundle.card, model, why))

@@ -17,5 +17,5 @@ def sampled_rows(partition: Partition[Any]) -> "list[SampledRows]":
     from pnn_gluon.data.sampled_rows import SampledRows
 
     if shares := partition.parts(SHARES_FILE):
-        return [SampledRows(*pair) for pair in zip(partition.parts(ROWS_FILE), shares, strict=True)]
-    return [SampledRows(partition.file(FILE_BEFORE_0_3))]
+        return [SampledRows(*pair, gaps=True) for pair in zip(partition.parts(ROWS_FILE), shares, strict=True)]
+    return [SampledRows(partition.file(FILE_BEFORE_0_3), gaps=True)]

@@ -28,6 +28,7 @@ DECIDED = ("decision", "reason", "by", "at")
 def build(inputs: Inputs, folder: Path) -> Built:
     """Parse the requests as ingest parses logs and score every good one; bad lines go to rejects."""
     from pnn_gluon.data.ingest import ingest_requests
+    from pnn_gluon.data.sampled_rows import with_gaps
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.serving.scoring import write_scores
 
@@ -46,7 +47,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         remove_files(rows)
         return kept(f"the requests of {score_day} hold no row ({result.lines:,} lines)", told)
     bundle = Bundle.load(model)
-    write_scores(bundle, inputs.config.engine, rows, folder / SCORES_FILE)
+    write_scores(bundle, inputs.config.engine, with_gaps(rows), folder / SCORES_FILE)
     remove_files(rows)
     counts = f"{result.rows:,}", f"{result.rejects:,}"
     log.info("score %s: %s requests of %s, %s rejects", inputs.day, counts[0], score_day, counts[1])

@@ -46,7 +46,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
     feeder = training_feeder(inputs, feature_map)
     pretraining = None
     if start is not None:
-        _start_warm(net, start, feature_map)
+        _start_warm(inputs, net, start, feature_map)
     elif config.training.pretrain_epochs:
         pretraining = _pretrain(inputs, net, feature_map, feeder)
     result = train(
@@ -75,7 +75,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
 def network_options(inputs: Inputs, feature_map: "FeatureMap", start: "Start | None") -> dict[str, Any]:
     """The model's options; a warm start keeps the adaptive sizes of the model it goes on from."""
     model = inputs.config.model
-    if model.adaptive_c is None or start is None:
+    if model.adaptive_c is None or start is None or not start.same_fields:
         return model.options_for(feature_map.vocabulary)
     return model.options | {"embedding_sizes": tuple(start.model["options"]["embedding_sizes"])}
 
@@ -118,12 +118,29 @@ def _validation(inputs: Inputs) -> "Callable[[HybridBlock], float] | None":
     return log_loss
 
 
-def _start_warm(net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> None:
-    """Give the network an earlier model's parameters, grown to today's map."""
-    from pnn_gluon.training.growth import warm_start
+def _start_warm(inputs: Inputs, net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> None:
+    """Give the network an earlier model's parameters, grown to today's map; of other fields what is common."""
+    from pnn_gluon.training.growth import warm_start, warm_start_from_common
 
-    new = np.arange(start.model["size"], feature_map.size, dtype=np.int32)
-    warm_start(net, start.folder, feature_map.other_of(new))
+    size = start.model["size"]
+    parents = feature_map.other_of(np.arange(size, feature_map.size, dtype=np.int32))
+    if start.same_fields:
+        warm_start(net, start.folder, parents)
+        return
+    wider = _wider(inputs, feature_map)
+    anew = warm_start_from_common(net, wider, start.folder, np.where(parents < size, parents, 0))
+    log.info("train %s: the fields are not those of %s; anew start %s", inputs.day, start.name, ", ".join(anew))
+
+
+def _wider(inputs: Inputs, feature_map: "FeatureMap") -> "HybridBlock":
+    """The network of rows with one more field, without values: what grows with the fields is larger in it."""
+    from pnn_gluon.blocks.layout import FieldLayout
+    from pnn_gluon.models.registry import create_model
+
+    model, layout = inputs.config.model, feature_map.layout
+    wider = FieldLayout((*layout.names, "one_more_field"), (*layout.widths, 1))
+    options = {name: value for name, value in model.options.items() if name != "embedding_sizes"}
+    return create_model(model.name, wider, feature_map.size, **options)
 
 
 def _pretrain(inputs: Inputs, net: "HybridBlock", feature_map: "FeatureMap", feeder: "Feeder") -> "TrainingResult":

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A model to go on from: its name in the store, its day, its folder, what it is, and the file of its map."""
+    """A model to go on from: its name in the store, its day, its folder, what it is, and the file of its map.
+
+    `same_fields` says whether its rows have the fields of today's, in their order.
+    """
 
     name: str
     day: str
     folder: Path
     model: Mapping[str, Any]
     map: Path
+    same_fields: bool = True
 
 
 def _candidate(yesterday: Candidate) -> Start:
@@ -64,9 +68,10 @@ def warm_start_of(inputs: Inputs, feature_map: "FeatureMap") -> Start | None:
             f"{start.model['name']!r} in {start.name}; "
             "set training.warm_start = false until a model of the new kind is in force"
         )
-    if not feature_map.continues(FeatureMap.load(start.map)):
+    earlier = FeatureMap.load(start.map)
+    if not feature_map.continues(earlier):
         raise InputError(
             f"train {day}: the map of {day} did not grow from that of {start.name}, so ids mean something else; the "
             f"days between are stale: pnn-gluon run --config {inputs.config.path} --day {start.day}..{day}"
         )
-    return start
+    return dataclasses.replace(start, same_fields=earlier.layout == feature_map.layout)

@@ -36,14 +36,17 @@ def coded_rows(
     """
     names = [*(field.name for field in fields), *columns]
     texts = [field.name for field in fields if field.kind != "numeric"]
-    read = names if sample.shares else [*names, "share"]
-    with pq.ParquetFile(sample.rows, read_dictionary=texts) as file:
+    empty = sample.lacks([field.name for field in fields])
+    read = [name for name in names if name not in empty] + ([] if sample.shares else ["share"])
+    with pq.ParquetFile(sample.rows, read_dictionary=[name for name in texts if name not in empty]) as file:
         if absent := set(read) - set(file.schema_arrow.names):
             raise KeyError(f"no column {', '.join(sorted(absent))}")
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         apart = None if sample.shares is None else _shares(sample.shares, sizes)
         for number in range(file.num_row_groups):
             rows = file.read_row_group(number, read, use_threads=False)
+            for name in empty:
+                rows = rows.append_column(name, pa.nulls(sizes[number], pa.string()))
             share = rows["share"] if apart is None else next(apart)
             chosen = pc.is_in(share, value_set=pa.array(shares, pa.string()))
             table = pa.Table.from_arrays([*(rows[name] for name in names), share], [*names, "its share"])

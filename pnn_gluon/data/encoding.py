@@ -69,7 +69,8 @@ def encode_rows(
         InputError: a file or a column is missing.
     """
     try:
-        for relation, ordered in _relations(connection, source):
+        wanted = [*feature_map.layout.names, *columns]
+        for relation, ordered in _relations(connection, source, wanted):
             query = _query(feature_map, relation, ordered, columns, where)
             for batch in connection.sql(query).to_arrow_reader(batch_rows):
                 if batch.num_rows:
@@ -130,7 +131,7 @@ def write_shard(
     rate = _train_rate(connection, sample.shares or sample.rows)
     rows = dict.fromkeys(SHARES, 0)
     cells = {share: [Cells.none()] for share in SHARES}
-    slots, size = feature_map.layout.slots, feature_map.size if feature_map.has_sets else feature_map.size_on(day)
+    slots, size = feature_map.layout.slots, feature_map.own_size_on(day)
     with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
         for batch in _encoded_shares(feature_map, sample):
             label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
@@ -169,7 +170,9 @@ def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
     return rates[0] if rates else 1.0
 
 
-def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[tuple[str, bool]]:
+def _relations(
+    connection: duckdb.DuckDBPyConnection, source: Source, wanted: Sequence[str]
+) -> Iterator[tuple[str, bool]]:
     """What to read from, some thousand rows each, and whether its rows have to be put in order."""
     if isinstance(source, str):
         yield identifier(source), False
@@ -178,9 +181,10 @@ def _relations(connection: duckdb.DuckDBPyConnection, source: Source) -> Iterato
         table = each if isinstance(each, SampledRows) else SampledRows(each)
         query = f"select num_rows from parquet_file_metadata({parquet_path(table.rows)})"
         for (rows,) in connection.execute(query).fetchall():
+            empty = table.lacks(wanted)
             for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
                 window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
-                yield table.relation(window), table.shares is not None
+                yield table.relation(window, empty), table.shares is not None
 
 
 def _query(feature_map: FeatureMap, relation: str, ordered: bool, columns: Sequence[str], where: str) -> str:

@@ -1,9 +1,11 @@
 """The feature map: which id each value of each field has. It grows day by day and never moves an id.
 
 Ids are int32. 0 is padding. Then come two reserved ids per field in field order, *missing* and *other*
-(field j has 1 + 2j and 2 + 2j). Then, ordered by (day first admitted, field, count descending, h60(value),
-value), the values. On the day that fits a numeric field's edges, its buckets stand where another field's values would:
-the first day, or for quantiles the first on which the field has a value. Until then it has *missing* and *other* only.
+(field j has 1 + 2j and 2 + 2j). Then, ordered by (day first admitted, field, count descending, h60(value), value), the
+values. A field that comes later has its two reserved ids at the beginning of its first day; the ids of one that is
+given up stay as they are, and serve it again should it come back. On the day that fits a numeric field's edges, its
+buckets stand where another field's values would: the first day, or for quantiles the first on which the field has a
+value. Until then it has *missing* and *other* only.
 """
 
 import dataclasses
@@ -13,7 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -32,7 +34,8 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of a map whose fields have changed; another is of format 1, as releases before 0.3 read it."""
 ID_LIMIT = 2**31 - 1
 """The most ids: they are int32."""
 EPOCH = datetime.date(1970, 1, 1)
@@ -79,14 +82,17 @@ class FeatureMap:
     """All ids of one day; every array has one entry per id, V in all, and is read-only.
 
     Attributes:
-        fields: the field table.
+        fields: the fields of a row, in their order.
         day: the day whose window admitted the newest values.
         parent_hash: SHA-256 of the file of the map this one grew from, empty for the first.
         threshold: least impressions in the window for a value to get an id.
         values: the value of each id, large_string; empty for padding, reserved ids and buckets.
-        field_of: index of the field of each id, int16; -1 for padding.
+        field_of: number of the field of each id, int16; -1 for padding. See `owners`.
         impressions, clicks: counts in the window that admitted the value, int64; 0 where there is no value.
         first_day: day of admission, int32 days since 1970-01-01.
+        owners: the number of each field, for life; by default its position.
+        retired: fields that rows have no more, with their numbers.
+        fields_since: the day on which rows got these fields; None for those of the first day.
     """
 
     fields: tuple[MapField, ...]
@@ -98,8 +104,12 @@ class FeatureMap:
     impressions: npt.NDArray[np.int64]
     clicks: npt.NDArray[np.int64]
     first_day: npt.NDArray[np.int32]
+    owners: tuple[int, ...] = ()
+    retired: tuple[tuple[int, MapField], ...] = ()
+    fields_since: datetime.date | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "owners", self.owners or tuple(range(len(self.fields))))
         for array in (self.field_of, self.impressions, self.clicks, self.first_day):
             array.flags.writeable = False
 
@@ -121,7 +131,21 @@ class FeatureMap:
     def size_on(self, day: datetime.date) -> int:
         """Number of ids that the map had on a day from its first on: they come in the order of their admission."""
         days = (day - EPOCH).days
-        return max(_reserved(self.fields), int(np.searchsorted(self.first_day, days, side="right")))
+        begun = 1 + 2 * sum(first == 1 + 2 * number for number, first in enumerate(self._missing))
+        return int(max(begun, np.searchsorted(self.first_day, days, side="right")))
+
+    def own_size_on(self, day: datetime.date) -> int:
+        """Number of ids by which the rows of a day are known at first: those of the day, or of the newest fields.
+
+        With multi-valued fields, whose slots depend on each other, all of them.
+        """
+        if self.has_sets:
+            return self.size
+        return self.size_on(day if self.fields_since is None else max(day, self.fields_since))
+
+    def has_fields_of(self, day: datetime.date) -> bool:
+        """Whether rows had the same fields in the same order in the map of an earlier day."""
+        return self.fields_since is None or self.fields_since <= day
 
     @cached_property
     def layout(self) -> FieldLayout:
@@ -131,24 +155,46 @@ class FeatureMap:
     @cached_property
     def vocabulary(self) -> tuple[int, ...]:
         """Number of ids of each field, its two reserved ones included."""
-        owned = np.bincount(self.field_of[1:], minlength=len(self.fields))
+        owned = np.bincount(self.position_of[self.position_of >= 0], minlength=len(self.fields))
         return tuple(int(count) for count in owned)
+
+    @cached_property
+    def position_of(self) -> npt.NDArray[np.int16]:
+        """Position in a row of the field of each id (V,); -1 for padding and fields that rows have no more."""
+        places = np.full(len(self._missing) + 1, -1, np.int16)  # the last is that of padding
+        places[list(self.owners)] = np.arange(len(self.fields))
+        found: npt.NDArray[np.int16] = places[self.field_of]
+        return found
+
+    @cached_property
+    def table(self) -> tuple[MapField, ...]:
+        """All fields that the map ever had, by number."""
+        numbered = dict(self.retired) | dict(zip(self.owners, self.fields, strict=True))
+        return tuple(numbered[number] for number in range(len(numbered)))
+
+    @cached_property
+    def _missing(self) -> npt.NDArray[np.int64]:
+        """The id *missing* of each field by number; *other* follows it."""
+        _, first = np.unique(self.field_of[1:], return_index=True)
+        return np.asarray(first + 1, np.int64)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides how rows are encoded."""
         digest = hashlib.sha256(repr(self.fields).encode())
+        if self.fields_since is not None:
+            digest.update(repr(self.owners).encode())
         for part in (*_text_parts(self.values), self.field_of):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def missing_id(self, field: int) -> int:
         """The id of a field that a row leaves empty."""
-        return 1 + 2 * field
+        return int(self._missing[self.owners[field]])
 
     def other_id(self, field: int) -> int:
         """The id of the field's rare and unseen values."""
-        return 2 + 2 * field
+        return self.missing_id(field) + 1
 
     def first_bucket(self, field: int) -> int:
         """The id of a numeric field's bucket 0; the others follow it."""
@@ -165,19 +211,18 @@ class FeatureMap:
 
         A value that is new in a grown map was read as *other* before: its row starts from there.
         """
-        owners: Ids = self.field_of[ids].astype(np.int32)
-        return 2 + 2 * owners
+        other = np.append(self._missing + 1, 0).astype(np.int32)  # the last is that of padding
+        found: Ids = other[self.field_of[ids]]
+        return found
 
     def continues(self, earlier: "FeatureMap") -> bool:
         """Whether this map grew from an earlier one (or is it): every id of that means the same here."""
-        size = earlier.size
+        size, pairs = earlier.size, list(zip(self.table, earlier.table, strict=False))
         return (
             size <= self.size
-            and [field.unfitted for field in self.fields] == [field.unfitted for field in earlier.fields]
-            and all(
-                now.edges == then.edges or then.name in earlier.unfitted
-                for now, then in zip(self.fields, earlier.fields, strict=True)
-            )
+            and len(earlier.table) <= len(self.table)
+            and all(now.unfitted == then.unfitted for now, then in pairs)
+            and all(now.edges == then.edges or then.name in earlier.unfitted for now, then in pairs)
             and bool((self.field_of[:size] == earlier.field_of).all())
             and bool(self.values.slice(0, size).equals(earlier.values))
         )
@@ -188,8 +233,8 @@ class FeatureMap:
 
     def known_values(self) -> Any:
         """Arrow table (field int16, value large_string) of all values, without copying any."""
-        start = _reserved(self.fields)
-        return pa.table({"field": self.field_of[start:], "value": self.values.slice(start)})
+        every = pa.table({"field": self.field_of, "value": self.values})
+        return pa.concat_tables([every.slice(a, b - a) for a, b, _ in self._stretches] or [every.slice(0, 0)])
 
     @cached_property
     def _dictionaries(self) -> tuple[Any, ...]:
@@ -200,26 +245,35 @@ class FeatureMap:
     @cached_property
     def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Per field, the id ranges [first, end) of its buckets or values: one for each day that admitted some."""
-        start = _reserved(self.fields)
-        cuts = np.flatnonzero(np.diff(self.field_of[start:])) + start + 1
-        bounds = [start, *cuts.tolist(), self.size]
-        runs: list[list[tuple[int, int]]] = [[] for _ in self.fields]
-        for a, b in pairwise(bounds):
-            if a < b:
-                runs[self.field_of[a]].append((a, b))
-        return tuple(map(tuple, runs))
+        runs: dict[int, list[tuple[int, int]]] = {number: [] for number in range(len(self.table))}
+        for a, b, number in self._stretches:
+            runs[number].append((a, b))
+        return tuple(tuple(runs[number]) for number in self.owners)
+
+    @cached_property
+    def _stretches(self) -> tuple[tuple[int, int, int], ...]:
+        """The id ranges [first, end) of buckets and values of one field, with its number, in the order of ids."""
+        numbers = self.field_of.copy()
+        numbers[self._missing] = numbers[self._missing + 1] = -1
+        cuts = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
+        ends = pairwise([0, *cuts, self.size])
+        return tuple((a, b, int(numbers[a])) for a, b in ends if numbers[a] >= 0)
 
     def save(self, path: Path) -> None:
         """Write the map as HDF5; equal maps give equal bytes. The id of an entry is its position."""
         offsets, content = _text_parts(self.values)
-        table = [{**dataclasses.asdict(field), "edges": None} for field in self.fields]
+        table = [{**dataclasses.asdict(field), "edges": None} for field in self.table]
         with h5py.File(path, "w", libver=("v110", "v110"), track_order=False) as file:
-            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["format_version"] = 1
+            if self.fields_since is not None:
+                file.attrs["format_version"] = FORMAT_VERSION
+                file.attrs["fields_since"] = self.fields_since.isoformat()
+                _put(file, "owners", np.array(self.owners, np.int16))
             file.attrs["day"] = self.day.isoformat()
             file.attrs["parent_hash"] = self.parent_hash
             file.attrs["threshold"] = self.threshold
             _put(file, "fields", np.frombuffer(json.dumps(table).encode(), np.uint8))
-            for field in self.fields:
+            for field in self.table:
                 _put(file, f"edges/{field.name}", np.asarray(field.edges, np.float64))
             _put(file, "value_offsets", offsets)
             _put(file, "value_bytes", content)
@@ -247,8 +301,10 @@ class FeatureMap:
         table = json.loads(file["fields"][:].tobytes())
         fields = [MapField(**{**entry, "edges": tuple(file[f"edges/{entry['name']}"][:].tolist())}) for entry in table]
         offsets, content = file["value_offsets"][:], file["value_bytes"][:]
+        since = file.attrs.get("fields_since")
+        owners = range(len(fields)) if since is None else file["owners"][:].tolist()
         return cls(
-            fields=tuple(fields),
+            fields=tuple(fields[number] for number in owners),
             day=datetime.date.fromisoformat(file.attrs["day"]),
             parent_hash=file.attrs["parent_hash"],
             threshold=int(file.attrs["threshold"]),
@@ -257,6 +313,9 @@ class FeatureMap:
             impressions=file["impressions"][:],
             clicks=file["clicks"][:],
             first_day=file["first_day"][:],
+            owners=tuple(owners),
+            retired=tuple((number, field) for number, field in enumerate(fields) if number not in owners),
+            fields_since=since and datetime.date.fromisoformat(since),
         )
 
 
@@ -285,7 +344,7 @@ def grow_map(
 
     Args:
         parent: the map of the day before, None for the first.
-        fields: fields of the rows, those of the parent.
+        fields: fields of the rows; those that the parent does not have are new, of others its ids stay unused.
         threshold: least impressions in the window for a value to get an id.
         engine: limits of the SQL engine.
         day: last day of the window.
@@ -295,27 +354,22 @@ def grow_map(
         most: The most ids that the map may have.
 
     Raises:
-        InputError: counts or rows are missing, or the fields are not the parent's.
+        InputError: counts or rows are missing, or a field of the parent's name is another one.
     """
-    base = _skeleton(fields, threshold, day) if parent is None else _same_lineage(parent, fields, day)
+    base = _skeleton(fields, threshold, day) if parent is None else _with_fields(parent, fields, day)
     with connect(engine) as connection:
         fitted = _fit(connection, base, fields, rows) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold)
     room = max(0, most - base.size)
-    entries = _with_buckets(fitted.fields, base.unfitted, admitted, room)
+    entries = _with_buckets(fitted, base.unfitted, admitted, room)
     chosen = _with_room(entries, room)
     return Growth(_append(fitted, chosen, day, threshold, parent_hash), entries.num_rows - chosen.num_rows)
-
-
-def _reserved(fields: Sequence[MapField]) -> int:
-    """How many ids come before the first bucket or value."""
-    return 1 + 2 * len(fields)
 
 
 def _skeleton(fields: Fields, threshold: int, day: datetime.date) -> FeatureMap:
     """A map with padding and reserved ids only."""
     table = tuple(MapField.from_config(field) for field in fields)
-    size = _reserved(table)
+    size = 1 + 2 * len(table)
     return FeatureMap(
         fields=table,
         day=day,
@@ -345,25 +399,46 @@ def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields
     return dataclasses.replace(base, fields=fitted)
 
 
-def _same_lineage(parent: FeatureMap, fields: Fields, day: datetime.date) -> FeatureMap:
-    """The parent, if its ids mean what the configuration says and it is of an earlier day."""
+def _with_fields(parent: FeatureMap, fields: Fields, day: datetime.date) -> FeatureMap:
+    """The parent with the fields of today's rows: what they have in common keeps its ids, new ones get reserved ids."""
     if parent.day >= day:
         raise InputError(f"feature map of {day}: its parent must be of an earlier day, received {parent.day}")
-    ours = [MapField.from_config(field).unfitted for field in fields]
-    theirs = [field.unfitted for field in parent.fields]
-    if ours == theirs:
+    wanted = [MapField.from_config(field) for field in fields]
+    numbers = {field.name: number for number, field in enumerate(parent.table)}
+    for field in wanted:
+        _refuse_another(parent, parent.table[numbers[field.name]] if field.name in numbers else field, field, day)
+    if [field.name for field in wanted] == [field.name for field in parent.fields]:
         return parent
-    expected, received = next(pair for pair in zip_longest(theirs, ours) if pair[0] != pair[1])
-    raise InputError(
-        f"feature map of {day}: the configured fields are not those of its parent of {parent.day}: "
-        f"expected {_describe(expected)}, received {_describe(received)}. Ids would change their meaning: put the "
-        f"fields back, or start a new lineage with another store.root and first_day = {day}"
+    new = [field for field in wanted if field.name not in numbers]
+    table = (*parent.table, *new)
+    numbers |= {field.name: len(parent.table) + place for place, field in enumerate(new)}
+    owners = tuple(numbers[field.name] for field in wanted)
+    return dataclasses.replace(
+        _append(parent, _reserved_entries(len(parent.table), len(new)), day, parent.threshold, parent.parent_hash),
+        fields=tuple(table[number] for number in owners),
+        owners=owners,
+        retired=tuple((number, field) for number, field in enumerate(table) if number not in owners),
+        fields_since=day,
     )
 
 
-def _describe(field: MapField | None) -> str:
-    if field is None:
-        return "no further field"
+def _refuse_another(parent: FeatureMap, known: MapField, wanted: MapField, day: datetime.date) -> None:
+    if known.unfitted != wanted.unfitted:
+        raise InputError(
+            f"feature map of {day}: the map of {parent.day} has another field of this name: "
+            f"expected {_describe(known)}, received {_describe(wanted)}. Ids would change their meaning: put it "
+            "back, or give it another name and set its `column`"
+        )
+
+
+def _reserved_entries(first: int, new: int) -> Any:
+    """The entries of *missing* and *other* of so many new fields, whose numbers begin at `first`."""
+    numbers = np.repeat(np.arange(first, first + new, dtype=np.int16), 2)
+    zeros = np.zeros(len(numbers), np.int64)
+    return pa.table([numbers, pa.array([""] * len(numbers), pa.large_string()), zeros, zeros], schema=ENTRY)
+
+
+def _describe(field: MapField) -> str:
     details = [f"{field.kind} field {field.name!r}"]
     if field.kind == "multi":
         details.append(f"separator {field.separator!r}, {field.width} values at most")
@@ -375,8 +450,8 @@ def _describe(field: MapField | None) -> str:
 def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int) -> Any:
     """Arrow table (field int16, value, impressions, clicks) of the values that get an id, in the order of ids."""
     names = [field.name for field in base.fields]
-    positions = pa.array(range(len(names)), pa.int16())
-    connection.register("map_fields", pa.table({"name": pa.array(names, pa.string()), "position": positions}))
+    numbers = pa.array(base.owners, pa.int16())
+    connection.register("map_fields", pa.table({"name": pa.array(names, pa.string()), "position": numbers}))
     connection.register("parent_values", base.known_values())
     try:
         counted = connection.sql(statement("counted_fields", window=merge_counts(counts))).fetchall()
@@ -384,7 +459,7 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
         found = connection.sql(query).to_arrow_table()
     except UNREADABLE as error:
         raise InputError(f"feature map: can't read the counts of the window: {error}; run count again") from error
-    unknown = sorted({field for (field,) in counted} - set(names))
+    unknown = sorted({field for (field,) in counted} - {field.name for field in base.table})
     if unknown:
         raise InputError(
             f"feature map: the counts of the window have the field {unknown[0]!r}, expected {', '.join(names)}; "
@@ -393,11 +468,12 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     return found.rename_columns(ENTRY.names).cast(ENTRY)
 
 
-def _with_buckets(fields: Sequence[MapField], unfitted: tuple[str, ...], admitted: Any, room: int) -> Any:
+def _with_buckets(fitted: FeatureMap, unfitted: tuple[str, ...], admitted: Any, room: int) -> Any:
     """The entries of a day: the buckets of fields that were unfitted where another field's values would stand."""
-    sizes = [len(field.edges) + 1 if field.name in unfitted and field.edges else 0 for field in fields]
+    fields = sorted(zip(fitted.owners, fitted.fields, strict=True), key=lambda numbered: numbered[0])
+    sizes = [len(field.edges) + 1 if field.name in unfitted and field.edges else 0 for _, field in fields]
     sizes = [size if so_far <= room else 0 for size, so_far in zip(sizes, np.cumsum(sizes), strict=True)]
-    owners = np.repeat(np.arange(len(fields), dtype=np.int16), sizes)
+    owners = np.repeat(np.array([number for number, _ in fields], np.int16), sizes)
     zeros = np.zeros(len(owners), np.int64)
     buckets = pa.table([owners, pa.array([""] * len(owners), pa.large_string()), zeros, zeros], schema=ENTRY)
     entries = pa.concat_tables([buckets, admitted])
@@ -414,8 +490,8 @@ def _with_room(entries: Any, room: int) -> Any:
 
 def _append(base: FeatureMap, entries: Any, day: datetime.date, threshold: int, parent_hash: str) -> FeatureMap:
     first_day = np.full(entries.num_rows, (day - EPOCH).days, np.int32)
-    return FeatureMap(
-        fields=base.fields,
+    return dataclasses.replace(
+        base,
         day=day,
         parent_hash=parent_hash,
         threshold=threshold,
@@ -441,5 +517,7 @@ def _put(file: Any, name: str, array: npt.NDArray[Any]) -> None:
 
 def _check_format(file: Any, path: Path) -> None:
     version = file.attrs.get("format_version")
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path}: feature map format {version}, expected {FORMAT_VERSION}; build that day's map again")
+    if version not in range(1, FORMAT_VERSION + 1):
+        raise InputError(
+            f"{path}: feature map format {version}, expected 1 to {FORMAT_VERSION}; build that day's map again"
+        )

@@ -84,4 +84,4 @@ def ids_after(known: int, values: int, fields: Fields) -> int:
     """
     table = [MapField.from_config(field) for field in fields]
     buckets = sum(max(field.buckets, len(field.edges) + 1) for field in table if field.kind == "numeric")
-    return max(known, 1 + 2 * len(table)) + values + buckets
+    return 1 + known + 2 * len(table) + values + buckets

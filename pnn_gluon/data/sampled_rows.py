@@ -8,7 +8,8 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pnn_gluon.warehouse.duckdb_engine import parquet, statement
+from pnn_gluon.store.parts import Files, listed
+from pnn_gluon.warehouse.duckdb_engine import identifier, parquet, statement
 
 
 def read_columns(path: Path, names: list[str] | None = None) -> pa.Table:
@@ -24,20 +25,36 @@ class SampledRows:
     Attributes:
         rows: The Parquet file of all rows.
         shares: That with `share` and `rate` of each of them; None where the rows have these columns themselves.
+        gaps: Whether a column that the rows do not have is empty in all of them: they may be of a day on which the
+            pipeline had other fields. Else it is an error.
     """
 
     rows: Path
     shares: Path | None = None
+    gaps: bool = False
 
     def __str__(self) -> str:
         return str(self.shares or self.rows)
 
-    def relation(self, window: str = "true") -> str:
+    def lacks(self, names: Sequence[str]) -> list[str]:
+        """The columns among these that are to be read as empty."""
+        if not self.gaps:
+            return []
+        with pq.ParquetFile(self.rows) as file:
+            there = set(file.schema_arrow.names)
+        return [name for name in dict.fromkeys(names) if name not in there]
+
+    def relation(self, window: str = "true", empty: Sequence[str] = ()) -> str:
         """The table, to stand after `from`, with `share`, `rate` and `file_row_number`.
 
         Args:
             window: Condition on `file_row_number`, which bounds what is joined.
+            empty: Columns that are added, empty.
         """
+        added = "".join(f", cast(null as varchar) as {identifier(name)}" for name in empty)
+        return f"(select *{added} from {self._relation(window)})" if empty else self._relation(window)
+
+    def _relation(self, window: str) -> str:
         rows, *shares = (
             f"(select * from {parquet(path, row_numbers=True)} where {window})"
             for path in (self.rows, self.shares)
@@ -58,3 +75,8 @@ class SampledRows:
 
 RawRows: TypeAlias = Path | SampledRows | Sequence[Path | SampledRows]
 """Parquet files of raw rows, with their shares or without, one after the other."""
+
+
+def with_gaps(rows: Files) -> list[SampledRows]:
+    """Rows of a day of a pipeline, in which a field that the day did not have is empty."""
+    return [SampledRows(path, gaps=True) for path in listed(rows)]

@@ -61,17 +61,19 @@ class ShardGrowth:
         return sum(len(each.row) for each in cells.values())
 
     def _size_on(self, day: str) -> int:
-        return self._map.size_on(datetime.date.fromisoformat(day))
+        return self._map.own_size_on(datetime.date.fromisoformat(day))
 
     def _cells(self, sample: SampledRows) -> Mapping[str, Cells]:
         """The cells of a sample whose value has an id that the earlier map had not."""
-        if not self._new:
-            return dict.fromkeys(SHARES, Cells.none())
         names, starts = self._map.layout.names, self._map.layout.starts
-        fields = [{"name": names[at], "slot": starts[at], "words": f"new_words_{at}"} for at in self._new]
+        lacks = sample.lacks(names)
+        found = [at for at in self._new if names[at] not in lacks]
+        if not found:
+            return dict.fromkeys(SHARES, Cells.none())
+        fields = [{"name": names[at], "slot": starts[at], "words": f"new_words_{at}"} for at in found]
         query = statement("new_cells", rows=parquet(sample.rows, row_numbers=True), fields=fields)
-        found = self._connection.execute(query).fetchnumpy()
-        every = Cells(found["row"].astype(np.int64), found["slot"].astype(np.int32), found["id"].astype(np.int32))
+        cells = self._connection.execute(query).fetchnumpy()
+        every = Cells(cells["row"].astype(np.int64), cells["slot"].astype(np.int32), cells["id"].astype(np.int32))
         return _by_share(every, sample)
 
 

@@ -94,6 +94,6 @@ def _inside(bundle: Bundle, folder: Path, rows: Rows) -> dict[str, Any]:
             "layers_missing": f"{name} has trees, and no layers",
         }
     net = network_of(folder, bundle.card, feature_map.layout)
-    pairs = pair_strength(name, net, feature_map.layout, feature_map.field_of, rows.ids)
+    pairs = pair_strength(name, net, feature_map.layout, feature_map.position_of, rows.ids)
     told = {"pairs_missing": pairs} if isinstance(pairs, str) else {"pairs": pairs}
     return {**told, "layers": layer_statistics(net, rows, bundle.card.rate)}

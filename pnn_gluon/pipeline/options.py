@@ -82,11 +82,13 @@ def _of_model(config: Config) -> dict[str, Any]:
 
 
 def _of_fields(fields: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
-    """The order of the fields, and what each has besides its name."""
+    """The order of the fields, and what each has besides its name and its days, which are not those of one day."""
     found: list[tuple[str, Any]] = [("fields", [field["name"] for field in fields])]
     for field in fields:
         told = {
-            key: value for key, value in field.items() if key != "name" and (key, value) != ("column", field["name"])
+            key: value
+            for key, value in field.items()
+            if key not in {"name", "since", "until"} and (key, value) != ("column", field["name"])
         }
         found += _flat(told, f"fields.{field['name']}.")
     return found

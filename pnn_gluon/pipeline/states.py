@@ -50,7 +50,7 @@ class _States:
     def __init__(self, config: Config) -> None:
         self._config, self._store = config, open_store(config)
         self._steps = (*daily_steps(config), *nightly_steps(config))
-        self._options = {step.name: step.chosen_options(config) for step in self._steps}
+        self._options: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
         self._known: dict[tuple[str, datetime.date], State] = {}
 
     def made_before(self, day: datetime.date) -> list[datetime.date]:
@@ -75,16 +75,25 @@ class _States:
             return State("damaged", (str(error),))
         if manifest is None:
             return State("missing")
-        reading = Reading(self._config, self._store, day, peek=True)
+        config = step.config_on(self._config, day)
+        reading = Reading(config, self._store, day, peek=True)
         try:
             step.read(reading)
         except PnnError as error:
             return State("stale", (f"input: {error}",))
-        reasons = [*changes(step, reading, manifest, self._options[step.name]), *self._upstream(reading.recorded)]
+        chosen = self._chosen(step, config)
+        reasons = [*changes(step, reading, manifest, chosen), *self._upstream(reading.recorded)]
         if reasons:
             return State("stale", tuple(reasons))
         reason = kept_reason(manifest.details)
         return State("done") if reason is None else State("kept", (reason,))
+
+    def _chosen(self, step: Step, config: Config) -> dict[str, Any]:
+        """The options of a step with some fields, which take some milliseconds to find."""
+        key = step.name, tuple(field.name for field in config.fields)
+        if key not in self._options:
+            self._options[key] = step.chosen_options(config)
+        return self._options[key]
 
     def _upstream(self, recorded: Mapping[str, str | None]) -> list[str]:
         """What of the inputs is not as it should be itself."""

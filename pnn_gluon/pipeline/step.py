@@ -1,10 +1,12 @@
 """A step of the pipeline: what it reads, what it makes and what it depends on."""
 
 import dataclasses
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pnn_gluon.config import Config
+from pnn_gluon.days import plus
 from pnn_gluon.pipeline.details import KEPT, Details
 from pnn_gluon.pipeline.inputs import Edge, Input, Known
 from pnn_gluon.pipeline.legacy import legacy_fingerprint
@@ -43,6 +45,8 @@ class Step:
         alone: Whether one machine is busy with one day of it.
         given: What a person chose for a step that runs by hand, by name: beside the options, and of the same effect.
         hours: The most that a day may take, after which Airflow ends it; `limits.hours` gives another number.
+        rows_of: Whose rows it reads from raw files: those of the day, of the day after, or of the day whose labels have
+            matured. Their fields are the ones it knows.
         queue: Of workers that run it, where Airflow has such; `workers.queues` gives another one.
     """
 
@@ -61,6 +65,7 @@ class Step:
     given: tuple[tuple[str, Any], ...] = ()
     hours: float = 2.0
     queue: str = ETL
+    rows_of: Literal["day", "day after", "matured day"] = "day"
 
     def read(self, reading: "Reading") -> Known:
         """Read every input."""
@@ -77,6 +82,11 @@ class Step:
     def edges(self, config: Config) -> tuple[Edge, ...]:
         """The tables that its inputs come from."""
         return tuple(dict.fromkeys(edge for declared in self.inputs for edge in declared.edges(config)))
+
+    def config_on(self, config: Config, day: datetime.date) -> Config:
+        """The configuration of a pipeline with the fields of one of its days."""
+        shift = {"day": 0, "day after": 1, "matured day": -config.calibration.maturity_days}[self.rows_of]
+        return config.on(plus(day, shift))
 
     def limit(self, config: Config) -> float:
         """The most hours that a day may take in a pipeline."""

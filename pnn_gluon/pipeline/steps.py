@@ -32,6 +32,7 @@ from pnn_gluon.pipeline.inputs import (
     When,
 )
 from pnn_gluon.pipeline.room_for_ids import RoomForIds
+from pnn_gluon.pipeline.rows_to_fit import RowsToFit
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.tables import (
     APPROVALS,
@@ -63,11 +64,6 @@ from pnn_gluon.queues import ETL, TRAINING
 OVERRIDE = Overridden()
 
 
-def _edges_to_fit(known: Known) -> bool:
-    parent = known[Parent(MAPS)]
-    return parent is None or bool(parent.details.unfitted)
-
-
 def _not_overridden(known: Known) -> bool:
     return known[OVERRIDE] is None
 
@@ -79,7 +75,7 @@ def _asks(known: Known) -> bool:
 
 COUNTED = Over(COUNTS, "feature_map.window_days")
 ROOM = RoomForIds(Parent(MAPS), COUNTED)
-ROWS_TO_FIT = When(_edges_to_fit, Need(ROWS))
+ROWS_TO_FIT = RowsToFit(Parent(MAPS), Need(ROWS))
 """The rows of the day, while there are bucket edges to be fitted to them."""
 DECISION = When(_not_overridden, Need(GATES))
 CANDIDATE = When(_not_overridden, Need(BUNDLES))
@@ -173,6 +169,7 @@ STEPS: tuple[Step, ...] = (
         version=3,
         stands=(1, 2),
         schedule="nightly",
+        rows_of="matured day",
     ),
     Step(
         "encode",
@@ -248,6 +245,7 @@ STEPS: tuple[Step, ...] = (
         version=2,
         stands=(1,),
         hours=1.0,
+        rows_of="day after",
     ),
     Step(
         "publish",

@@ -15,7 +15,7 @@ from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.export import exported_values
-from pnn_gluon.training.parameters import Values, put_values
+from pnn_gluon.training.parameters import Values, named_parameters, put_values, take_values
 
 
 def grow_values(values: Mapping[str, Tensor], parent_of_new: NDArray[np.integer[Any]]) -> Values:
@@ -42,6 +42,46 @@ def _grow(table: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
         )
     new = mx.nd.take(table, mx.nd.array(parents.astype(np.int32), dtype="int32"))
     return mx.nd.concat(table, new, dim=0)
+
+
+def warm_start_from_common(
+    net: HybridBlock, wider: HybridBlock, exported: Path, parent_of_new: NDArray[np.integer[Any]]
+) -> list[str]:
+    """Initialize a network, on the CPU, with what a predecessor of other fields has in common with it.
+
+    Tables of ids keep their rows; a new id starts as its parent, or as the network starts where it has none. Other
+    parameters are common if no field has a part in them: a layer on top of another, say, and not one on all vectors.
+
+    Args:
+        net: The model for V + len(parent_of_new) ids.
+        wider: The same model for rows with one more field, without values.
+        exported: Folder of the predecessor's `export_model`.
+        parent_of_new: As in `grow_values`, or 0 for an id without a parent.
+
+    Returns:
+        Names of the parameters that start anew.
+    """
+    net.initialize(ctx=mx.cpu())
+    values, shapes = exported_values(net, exported), {n: p.shape for n, p in named_parameters(wider).items()}
+    start: Values = {}
+    for name, parameter in named_parameters(net).items():
+        new, old, shape = parameter.list_data()[0], values[name], parameter.shape
+        if is_row_parameter(name) and old.shape[1:] == shape[1:] == shapes[name][1:]:
+            start[name] = _grow_or_begin(old, new, parent_of_new)
+        elif old.shape == shape == shapes.get(name):
+            start[name] = old
+    put_values(net, {**take_values(net), **start}, str(exported))
+    return sorted(named_parameters(net).keys() - start.keys())
+
+
+def _grow_or_begin(table: Tensor, begun: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
+    """The table with new rows: copies of their parents', or, where that is 0, those of `begun`."""
+    if not len(parents):
+        return table
+    size = table.shape[0]
+    new = mx.nd.take(table, mx.nd.array(parents.astype(np.int32), dtype="int32"))
+    known = mx.nd.array((parents > 0).reshape((-1, 1)).astype(np.float32))
+    return mx.nd.concat(table, mx.nd.where(mx.nd.broadcast_like(known, new), new, begun[size:]), dim=0)
 
 
 def warm_start(net: HybridBlock, exported: Path, parent_of_new: NDArray[np.integer[Any]]) -> None:

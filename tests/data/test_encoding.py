@@ -222,6 +222,27 @@ def test_absent_files_and_columns_are_refused(tmp_path):
             encode(feature_map, source)
 
 
+def test_a_field_that_the_rows_of_its_day_did_not_have_is_missing_in_all_of_them(tmp_path):
+    texts = {"site": ["x", None], "tags": ["a|b", "b"], "lists": ["a", "c"], "price": [2.0, 0.5]}
+    columns = {field["name"]: texts.get(field["name"], ["a", "b"]) for field in FIELDS}
+    rows = [{name: values[n] for name, values in columns.items()} for n in range(2)]
+    feature_map = map_of(tmp_path, {("site", "x"), ("tags", "a"), ("tags", "b"), ("lists", "c")})
+    whole = write_rows(tmp_path / "whole.parquet", rows, FIELDS)
+    names = [field["name"] for field in FIELDS]
+    for absent in names:
+        some = tmp_path / f"without {absent}.parquet"
+        table = pq.read_table(whole)
+        pq.write_table(table.drop_columns([absent]), some)
+        at, given_ids = names.index(absent), encode(feature_map, whole)
+        start, width = feature_map.layout.starts[at], feature_map.layout.widths[at]
+        expected = given_ids.copy()
+        expected[:, start : start + width] = 0
+        expected[:, start] = feature_map.missing_id(at)
+        np.testing.assert_array_equal(encode(feature_map, SampledRows(some, gaps=True)), expected)
+        with pytest.raises(InputError, match=absent):
+            encode(feature_map, SampledRows(some))
+
+
 @settings(max_examples=20, deadline=None)
 @given(rows=rows, known=values, later=values)
 def test_clipped_ids_are_those_of_the_older_map(tmp_path_factory, rows, known, later):

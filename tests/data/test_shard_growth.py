@@ -133,6 +133,33 @@ def test_buckets_that_are_fitted_later_are_not_carried_on_but_encoded(tmp_path: 
             assert shard.read("train")[0].tolist() == expected(connection, newer, sample, "train")
 
 
+def test_days_before_a_change_of_fields_are_encoded_whole_and_carried_on_from_then_on(tmp_path: Path) -> None:
+    """Two days, a third without `ad` and with a new field, and a fourth."""
+    older = maps_of(tmp_path, [[("site", "a0")], [("site", "a1")]], FIELDS)[-1]
+    fields = [{"name": "added"}, FIELDS[2], FIELDS[0]]
+    counts = [
+        write_counts(tmp_path / f"{n}.parquet", {("added", f"n{n}"): (1, 0), ("site", "a2"): (1, 0)}) for n in "23"
+    ]
+    changed = grow(older, config_of(fields), day_number(2), counts[:1], None, "")
+    later = grow(changed, config_of(fields), day_number(3), counts[1:], None, "")
+    sample = sample_of(tmp_path, {"site": ["a0", "a1", "a2"] * 9, "ad": ["x"] * 27, "price": [1.0] * 27})
+    sample = SampledRows(sample.rows, sample.shares, gaps=True)
+    for folder in ("changed", "carried", "again"):
+        (tmp_path / folder).mkdir()
+    with connect(EngineConfig()) as connection:
+        assert not changed.has_fields_of(day_number(1))
+        write_shard(connection, changed, sample, tmp_path / "changed" / "day.h5", day_number(0))
+        growth = ShardGrowth(connection, later, changed.size)
+        assert growth.continues(tmp_path / "changed" / "day.h5")
+        growth.carry(tmp_path / "changed" / "day.h5", sample, tmp_path / "carried" / "day.h5")
+        write_shard(connection, later, sample, tmp_path / "again" / "day.h5", day_number(0))
+        with open_shard(tmp_path / "carried" / "day.h5") as shard:
+            ids = shard.read("train")[0]
+            assert ids.tolist() == expected(connection, later, sample, "train")
+    assert set(ids[:, 0].tolist()) == {later.missing_id(0)}
+    assert files(tmp_path / "again") == files(tmp_path / "carried")
+
+
 def test_a_shard_by_a_later_map_than_its_days_is_not_carried_on(tmp_path: Path) -> None:
     older, newer = maps_of(tmp_path, [[("site", "a0")], [("site", "a1")]], FIELDS)
     sample = sample_of(tmp_path, {"site": ["a1"] * 9, "ad": ["x"] * 9, "price": [1.0] * 9})

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from training_cases import LAYOUT, SIZE, model, problem, same, source, values_of
 
+from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import InputError
 from pnn_gluon.models.registry import create_model
 from pnn_gluon.training.export import export_model, exported_values, predict_logits
-from pnn_gluon.training.growth import grow_values, warm_start
+from pnn_gluon.training.growth import grow_values, warm_start, warm_start_from_common
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
@@ -87,3 +88,46 @@ def test_a_model_of_another_size_is_refused(trained):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read as parameters"):
         warm_start(model(), tmp_path / "missing", PARENTS)
+
+
+WIDER = FieldLayout((*LAYOUT.names, "new"), (*LAYOUT.widths, 1))
+WIDEST = FieldLayout((*WIDER.names, "one more"), (*WIDER.widths, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "anew"),
+    [
+        ("fm", {"embedding_size": 4}, []),
+        ("deepfm", {"embedding_size": 4, "hidden": (8, 4)}, ["mlp.0.dense.weight"]),
+        ("ffm", {"embedding_size": 2}, ["embedding.embedding_weight"]),
+    ],
+)
+def test_a_model_of_other_fields_starts_with_all_that_no_field_has_a_part_in(tmp_path, name, options, anew):
+    net = create_model(name, LAYOUT, SIZE, **options)
+    train(net, source(), OPTIONS)
+    export_model(net, tmp_path, LAYOUT.slots)
+    grown, wider = (create_model(name, layout, SIZE + 3, **options) for layout in (WIDER, WIDEST))
+    found = warm_start_from_common(grown, wider, tmp_path, np.array([0, 0, OTHER_A], np.int32))
+    assert len(found) == len(anew)
+    before, after = values_of(net), values_of(grown)
+    for key, value in before.items():
+        if key in found:
+            assert value.shape != after[key].shape
+        elif key.endswith(("embedding_weight", "linear_weight")):
+            np.testing.assert_array_equal(after[key][:SIZE], value)
+            np.testing.assert_array_equal(after[key][SIZE + 2], value[OTHER_A])
+            if key.endswith("embedding_weight"):
+                assert after[key][SIZE : SIZE + 2].any(axis=1).all()  # as the network starts
+        else:
+            np.testing.assert_array_equal(after[key], value)
+
+
+def test_a_replaced_field_leaves_no_weight_of_the_old_one(tmp_path):
+    """As many fields as before: shapes are equal, and what a field has a part in starts anew all the same."""
+    net = model("deepfm")
+    train(net, source(), OPTIONS)
+    export_model(net, tmp_path, LAYOUT.slots)
+    grown = create_model("deepfm", LAYOUT, SIZE, embedding_size=4, hidden=(8, 4))
+    wider = create_model("deepfm", WIDER, SIZE, embedding_size=4, hidden=(8, 4))
+    (anew,) = warm_start_from_common(grown, wider, tmp_path, np.empty(0, np.int32))
+    assert not (values_of(grown)[anew] == values_of(net)[anew]).all()
