@@ -106,10 +106,31 @@ def _no_number(day: Any) -> Any:
     return day
 
 
+def size_in_bytes(text: str) -> int:
+    """Bytes of a size in MB or GB.
+
+    >>> size_in_bytes("2GB")
+    2000000000
+    """
+    return int(text[:-2]) * {"MB": 10**6, "GB": 10**9}[text[-2:]]
+
+
 class StoreConfig(Section):
     """Where partitions live: a folder (relative to the configuration file) or an object-store URL."""
 
     root: FilePath
+    cache_limit: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(MB|GB)$")] | None = None
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """The most bytes of runs that this machine keeps of an object store; None for no limit."""
+        return None if self.cache_limit is None else size_in_bytes(self.cache_limit)
+
+    @model_validator(mode="after")
+    def _folder_has_no_cache(self) -> Self:
+        if self.cache_limit is not None and "://" not in self.root:
+            raise ValueError("`cache_limit` has no effect on a folder, which needs no cache: leave it out")
+        return self
 
 
 class LabelRule(Section):

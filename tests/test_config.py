@@ -91,6 +91,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ),
         (("[model]", '[training]\nschedule = "plateau"\n[model]'), "has no effect with patience 1 and 10 epochs"),
         (("[model]", '[gate]\nslices = ["c3"]\n[model]'), "gate.slices: no field 'c3'"),
+        (("[store]", '[store]\ncache_limit = "1GB"'), "`cache_limit` has no effect on a folder"),
         (("[model]", '[publish]\ntable = "x; drop table y"\n[model]'), "publish.table: String should match pattern"),
         (
             ("[model]", '[publish]\nserver = "postgresql://me:secret@db"\n[model]'),

@@ -9,4 +9,5 @@ from pnn_gluon.store.store import Store
 
 def open_store(config: Config) -> Store:
     """The store of a pipeline, whose errors name the commands that mend it."""
-    return Store(config.store_root, mend=partial(mending_command, config=config.path))
+    mend = partial(mending_command, config=config.path)
+    return Store(config.store_root, mend=mend, cache_limit=config.store.cache_bytes)

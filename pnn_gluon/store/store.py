@@ -9,7 +9,6 @@ import datetime
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -21,13 +20,12 @@ from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
+from pnn_gluon.store.cache import Cache
+from pnn_gluon.store.discarded import DISCARDED, LOCAL_STATE, discard
 from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
 from pnn_gluon.store.objects import ChangedSince, Version
 from pnn_gluon.store.remote import Remote
 from pnn_gluon.store.runs import Run, local_runs
-
-_LOCAL_STATE = ".local"
-_DISCARDED = "discarded"
 
 
 def _manifest_name(table: str, day: datetime.date) -> str:
@@ -41,16 +39,21 @@ def _by_its_command(table: str, day: datetime.date) -> str:
 class Store:
     """Partitions of every table of one pipeline.
 
-    For a URL root, run folders are kept in a local cache and the manifest's upload is the commit. `mend` gives the
-    command that makes a day of a table again, which errors name.
+    For a URL root, run folders are kept in a local cache, of `cache_limit` bytes at most, and the manifest's upload is
+    the commit. `mend` gives the command that makes a day of a table again, which errors name.
     """
 
     def __init__(
-        self, root: str, cache: Path | None = None, mend: Callable[[str, datetime.date], str] = _by_its_command
+        self,
+        root: str,
+        cache: Path | None = None,
+        mend: Callable[[str, datetime.date], str] = _by_its_command,
+        cache_limit: int | None = None,
     ) -> None:
         self.remote = Remote(root) if "://" in root else None
         self.root, self.mend = root, mend
         self.local = (cache or _cache_of(root)) if self.remote else Path(root)
+        self._cache = Cache(self.local, cache_limit)
         self._begun: dict[tuple[str, datetime.date], Version | None] = {}
 
     def manifest(self, table: str, day: datetime.date) -> Manifest | None:
@@ -136,7 +139,7 @@ class Store:
                 return False
             if self.remote:
                 self.remote.remove(name)
-            self._discard(self.local / name)
+            discard(self.local, self.local / name)
             with contextlib.suppress(OSError):  # other runs of the day are there
                 (self.local / name).parent.rmdir()
         return True
@@ -171,18 +174,20 @@ class Store:
             found = damages(folder, manifest)
             if found:
                 raise DamagedError(f"{found[0]}; {self._mend(manifest.table, manifest.day)}")
-        elif not folder.is_dir() or damages(folder, manifest):
-            self._discard(folder)
-            self._download(manifest.table, manifest.day, relative, {file.name: file.sha256 for file in manifest.files})
+        elif not self._cache.use(folder) or damages(folder, manifest):
+            discard(self.local, folder)
+            self._cache.make_room(sum(file.size for file in manifest.files))
+            self._bring(manifest.table, manifest.day, relative, {file.name: file.sha256 for file in manifest.files})
         return folder
 
-    def _download(self, table: str, day: datetime.date, relative: str, hashes: Mapping[str, str | None]) -> None:
-        """Bring a run of an object store into the cache."""
+    def _bring(self, table: str, day: datetime.date, relative: str, hashes: Mapping[str, str | None]) -> None:
+        """Bring a run of an object store into the cache, and let it stay there."""
         assert self.remote is not None
-        try:
-            self.remote.download(relative, hashes, self.local / relative)
-        except DamagedError as error:
-            raise DamagedError(f"{self.root}: {error}; {self._mend(table, day)}") from error
+        while not self._cache.use(self.local / relative):
+            try:
+                self.remote.download(relative, hashes, self.local / relative)
+            except DamagedError as error:
+                raise DamagedError(f"{self.root}: {error}; {self._mend(table, day)}") from error
 
     def run_folder(self, table: str, day: datetime.date, run: str) -> Path:
         """The local folder of a run by name, also of one no longer in force.
@@ -197,8 +202,10 @@ class Store:
         if manifest is not None and manifest.run == run:
             return self.folder(manifest)
         relative = self.relative(table, day, run)
-        if self.remote and not (self.local / relative).is_dir() and (recorded := self.remote.recorded(relative)):
-            self._download(table, day, relative, recorded)
+        if self.remote and not self._cache.use(self.local / relative):
+            if recorded := self.remote.recorded(relative):
+                self._bring(table, day, relative, recorded)
+            self._cache.make_room(0)
         return self._existing(table, day, run)
 
     def _existing(self, table: str, day: datetime.date, run: str) -> Path:
@@ -230,14 +237,14 @@ class Store:
         Raises:
             InputError: when another process is making the same day of the same table, and `wait` is off.
         """
-        folder = self.local / _LOCAL_STATE / "staging" / f"{table}-{day}"
+        folder = self.local / LOCAL_STATE / "staging" / f"{table}-{day}"
         with (
             self.lock(folder.name, wait),
             naming(folder),
             alone or contextlib.nullcontext(),
             self._beginning(table, day),
         ):
-            self._discard(folder)
+            discard(self.local, folder)
             self._sweep(table)
             folder.mkdir(parents=True)
             try:
@@ -257,8 +264,8 @@ class Store:
 
     def leftovers(self, table: str) -> list[Path]:
         """What killed runs may have left beside a table: living ones' staging and files are among them."""
-        state = self.local / _LOCAL_STATE
-        folders = [path for name in ("staging", _DISCARDED) for path in sorted((state / name).glob("*"))]
+        state = self.local / LOCAL_STATE
+        folders = [path for name in ("staging", DISCARDED) for path in sorted((state / name).glob("*"))]
         return (
             folders
             + temporaries(self.local / table)
@@ -267,7 +274,7 @@ class Store:
 
     def abandoned(self, path: Path) -> bool:
         """Whether nobody is at work on one of the leftovers."""
-        if path.parent.name == _DISCARDED:
+        if path.parent.name == DISCARDED:
             return True
         if path.parent.name != "staging":
             return is_abandoned(path)
@@ -283,22 +290,13 @@ class Store:
             self._remove_leftover(path)
 
     def _remove_leftover(self, path: Path) -> None:
-        if path.parent.name == _DISCARDED:
+        if path.parent.name == DISCARDED:
             shutil.rmtree(path, ignore_errors=True)
         elif path.parent.name != "staging":
             remove_abandoned([path])
         else:
             with contextlib.suppress(InputError), self.lock(path.name):  # else somebody is at work in it
-                self._discard(path)
-
-    def _discard(self, folder: Path) -> None:
-        """Remove a folder so that a kill leaves it whole or gone, never half of it in its place."""
-        if not folder.is_dir():
-            return
-        gone = self.local / _LOCAL_STATE / _DISCARDED / secrets.token_hex(8)
-        gone.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+                discard(self.local, path)
 
     @contextlib.contextmanager
     def lock(self, name: str, wait: bool = False) -> Generator[None, None, None]:
@@ -314,24 +312,24 @@ class Store:
 
     def lock_file(self, name: str) -> Path:
         """The file that a lock is held on."""
-        return self.local / _LOCAL_STATE / "locks" / name
+        return self.local / LOCAL_STATE / "locks" / name
 
     def scratch(self, table: str, day: datetime.date, key: str) -> Path:
         """A folder that outlives a kill (checkpoints), for one table, day and set of inputs."""
         parent = self._scratch(table, day)
         for other in parent.glob("*"):
             if other.name != key:
-                self._discard(other)
+                discard(self.local, other)
         folder = parent / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def drop_scratch(self, table: str, day: datetime.date) -> None:
         """Remove the scratch folders of a day that is done."""
-        self._discard(self._scratch(table, day))
+        discard(self.local, self._scratch(table, day))
 
     def _scratch(self, table: str, day: datetime.date) -> Path:
-        return self.local / _LOCAL_STATE / "scratch" / f"{table}-{day}"
+        return self.local / LOCAL_STATE / "scratch" / f"{table}-{day}"
 
     def tidy(self, table: str, day: datetime.date) -> None:
         """Remove what earlier runs left of a day that stands: its failure and, after a kill, scratch and leftovers.
@@ -386,12 +384,14 @@ class Store:
         )
         target = self.local / self.relative(table, day, run)
         if target.is_dir() and damages(target, manifest):
-            self._discard(target)
+            discard(self.local, target)
         if not target.is_dir():
             move_folder(folder, target)
         if self.remote:
+            self._cache.use(target)
             self.remote.upload(target, self.relative(table, day, run), files, afresh)
             manifest = self._put_in_force(self.remote, manifest)
+            self._cache.make_room(0)
         else:
             write_atomically(self.local / _manifest_name(table, day), manifest.to_json())
         self.clear_failure(table, day)
@@ -481,17 +481,17 @@ class Store:
 
     def raw_digests(self, kind: str, day: datetime.date) -> Path:
         """Where this machine may note what it knows of the raw files of a kind and day."""
-        return self.local / _LOCAL_STATE / "raw" / f"{kind}-{day}.json"
+        return self.local / LOCAL_STATE / "raw" / f"{kind}-{day}.json"
 
     def told(self, listener: str) -> Path:
         """The folder where this machine may note what it told somebody of the days."""
-        return self.local / _LOCAL_STATE / "told" / listener
+        return self.local / LOCAL_STATE / "told" / listener
 
     def _seconds(self, manifest: Manifest) -> Path:
-        return self.local / _LOCAL_STATE / "seconds" / f"{manifest.table}-{manifest.day}-{manifest.run}.json"
+        return self.local / LOCAL_STATE / "seconds" / f"{manifest.table}-{manifest.day}-{manifest.run}.json"
 
     def _failure(self, table: str, day: datetime.date) -> Path:
-        return self.local / _LOCAL_STATE / "failures" / f"{table}-{day}.txt"
+        return self.local / LOCAL_STATE / "failures" / f"{table}-{day}.txt"
 
 
 def _written(path: Path) -> datetime.datetime | None:

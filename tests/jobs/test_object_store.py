@@ -33,10 +33,11 @@ def server_uri(postgres: EmbeddedPostgres) -> str:
 def two_days(
     tmp_path_factory: pytest.TempPathFactory, object_server: ObjectServer, bucket: str, server_uri: str
 ) -> Iterator[Config]:
-    """Two days built in order by one machine, which keeps its cache."""
+    """Two days built in order by one machine, which keeps its cache; that has no room for them."""
     folder = tmp_path_factory.mktemp("objects")
     root = object_server.url(bucket, "small/store")
-    (folder / "pipeline.toml").write_text(PIPELINE.replace('root = "store"', f'root = "{root}"'))
+    in_bucket = f'root = "{root}"\ncache_limit = "1MB"'
+    (folder / "pipeline.toml").write_text(PIPELINE.replace('root = "store"', in_bucket))
     write_raw(folder / "raw", TWO)
     config = load_config(folder / "pipeline.toml")
     with pytest.MonkeyPatch.context() as patch:
@@ -81,6 +82,13 @@ def test_another_machine_makes_the_same_bytes_of_a_day_from_what_it_brings_to_it
         manifest = made[name]
         assert manifest is not None
         assert (name, outcome.run) == (name, manifest.run)
+
+
+def test_the_cache_keeps_its_limit(two_days: Config) -> None:
+    store = open_store(two_days)
+    here = [path for path in store.local.rglob("*") if path.is_file() and "/run=" in str(path)]
+    assert 0 < sum({path.stat().st_ino: path.stat().st_size for path in here}.values()) <= 10**6
+    assert sum(file.size for table in store.tables() for run in store.runs(table) for file in run.files) > 10**6
 
 
 def test_a_file_that_another_hand_put_is_made_again(two_days: Config, object_server: ObjectServer, bucket: str) -> None:
