@@ -109,7 +109,8 @@ def _store(config: Config) -> str:
     days = store.days(CHAMPIONS.name)
     where = f"{config.store_root}: {len(days)} days with a champion"
     if store.remote:
-        return where
+        winner = "first" if store.remote.objects.first_wins() else "last"
+        return f"{where}; of two machines at a day the {winner} wins"
     store.local.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(store.local).free / 2**30
     return f"{where}, {free:.0f} GiB free"

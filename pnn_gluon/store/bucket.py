@@ -1,5 +1,6 @@
 """Objects in a bucket of S3 (and what speaks its language), Google Cloud Storage or Azure."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.store.bucket_url import open_bucket, shown
 from pnn_gluon.store.objects import BLOCK, ChangedSince, Objects, StoredObject, Version, block_size
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 SHA256 = "sha256"
 """The metadata of an object that holds the SHA-256 of what was put."""
+
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
+_ROLES_ADDRESS = "169.254.169.254"
+_NO_CREDENTIALS = "no credentials in the environment (AWS_ACCESS_KEY_ID, say), and no role of this machine: "
+_RIGHTS = "see that the credentials in the environment are right and may read, write, list and delete there"
 
 _AT_ONCE = 4
 """Parts of an object that are under way together."""
@@ -118,6 +125,20 @@ class Bucket(Objects):
             with suppress(FileNotFoundError), self._naming(name):
                 obstore.delete(self._store, name)
 
+    def first_wins(self) -> bool:
+        """Whether the server keeps the first of two objects for one empty place; tried with one that is removed."""
+        name = f".probe-{secrets.token_hex(8)}"
+        try:
+            self._put_if(name, b"1", "create")
+            self._put_if(name, b"2", "create")
+        except AlreadyExistsError:
+            return True
+        except NotImplementedError:
+            return False
+        finally:
+            self.remove([name])
+        return False
+
     @contextmanager
     def _naming(self, name: str, *told: type[BaseError]) -> Iterator[None]:
         """Let an error be one of the disk that names the object, but for those that are told as they are."""
@@ -125,15 +146,20 @@ class Bucket(Objects):
             yield
         except told:
             raise
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{self._shown}/{name}: not there, or no such bucket") from error
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise PermissionError(
-                f"{self._shown}/{name}: refused; see that the credentials in the environment are the right ones and "
-                f"may read, write, list and delete there: {_first_line(error)}"
-            ) from error
-        except BaseError as error:
-            raise OSError(f"{self._shown}/{name}: {_first_line(error)}") from error
+        except (FileNotFoundError, BaseError) as error:
+            raise self._explained(name, error) from error
+
+    def _explained(self, name: str, error: Exception) -> Exception:
+        """An error of the client as one of ours or of the disk."""
+        text, place = str(error), f"{self._shown}/{name}"
+        said = text.partition("\n")[0]
+        if any(word in text for word in _NO_BUCKET):
+            return ConfigError(f"{self._shown}: there is no such bucket; make it, or mend the URL")
+        if isinstance(error, FileNotFoundError):
+            return FileNotFoundError(f"{place}: not there")
+        if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+            return PermissionError(f"{place}: refused; {_RIGHTS}: {said}")
+        return OSError(f"{place}: {_NO_CREDENTIALS if _ROLES_ADDRESS in text else ''}{said}")
 
 
 def _stored(meta: "ObjectMeta", sha256: str | None = None) -> StoredObject:
@@ -152,7 +178,3 @@ def _update(version: Version) -> "UpdateVersion":
     if "version" in version:
         told["version"] = version["version"]
     return told
-
-
-def _first_line(error: BaseError) -> str:
-    return str(error).partition("\n")[0]

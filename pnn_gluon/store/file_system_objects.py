@@ -89,6 +89,10 @@ class FileSystemObjects(Objects):
             raise ChangedSince
         self.put(name, [content], len(content), "")
 
+    def first_wins(self) -> bool:
+        """No: between the look and the move another may come."""
+        return False
+
     def remove(self, names: Sequence[str]) -> None:
         """Remove objects, and folders that are empty then; those that are not there are left out."""
         for name in names:

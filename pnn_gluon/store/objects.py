@@ -75,6 +75,10 @@ class Objects(abc.ABC):
         """
 
     @abc.abstractmethod
+    def first_wins(self) -> bool:
+        """Whether, of two `replace` of one version at the same moment, the first wins; else the last one does."""
+
+    @abc.abstractmethod
     def remove(self, names: Sequence[str]) -> None:
         """Remove objects; those that are not there are left out."""
 

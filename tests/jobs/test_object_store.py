@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.commands.doctor import examine
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import PnnError
@@ -110,6 +111,13 @@ def test_a_day_that_another_machine_publishes_is_waited_for(
             run_step(step("publish"), two_days, TWO[1], force=True)
         assert run_step(step("publish"), two_days, TWO[0], force=True).status == "done"
     assert run_step(step("publish"), two_days, TWO[1], force=True).status == "done"
+
+
+def test_doctor_says_which_of_two_machines_wins(two_days: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    examine(two_days)
+    assert "2 days with a champion; of two machines at a day the first wins" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_no_object_of_whole_days_stands_for_a_folder(

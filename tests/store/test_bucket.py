@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.errors import ConfigError, DamagedError, InputError
 from pnn_gluon.store.manifest import Manifest, StoredFile
 from pnn_gluon.store.objects import BLOCK
 from pnn_gluon.store.remote import Remote
@@ -64,6 +66,8 @@ def test_an_object_of_several_parts_comes_back_as_it_was(here: Store, tmp_path: 
 
 UPLOAD = """
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from jobs.stopping import raise_when_stopped
 from pnn_gluon.store.manifest import StoredFile
@@ -199,3 +203,39 @@ def test_where_the_server_is_not_to_compare_the_version_is_read_before(
     with pytest.raises(InputError, match="another machine made it"):
         commits_meanwhile(store, there, "there")
     assert make(store, "two") == store.manifest("rows", DAY)
+
+
+def test_whether_the_first_of_two_machines_wins_is_tried_and_leaves_nothing(
+    object_server: ObjectServer, bucket: str, here: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert remote_of(here).objects.first_wins()
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    assert not Remote(here.root).objects.first_wins()
+    assert object_server.keys(bucket) == []
+
+
+def test_a_bucket_that_does_not_exist_is_an_error_before_any_work(object_server: ObjectServer, tmp_path: Path) -> None:
+    store = Store(object_server.url("no-such-bucket"), cache=tmp_path)
+    for look in (lambda: store.manifest("rows", DAY), lambda: store.days("rows"), store.tables):
+        with pytest.raises(ConfigError, match="s3://no-such-bucket/store: there is no such bucket"):
+            look()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Knows nobody."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+        self.wfile.write(b"<Error><Code>AccessDenied</Code></Error>")
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_refused_credentials_are_told_with_what_they_must_allow(here: Store, tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.handle_request).start()
+        root = f"s3://bucket/store?endpoint_override=127.0.0.1:{server.server_port}&scheme=http"
+        with pytest.raises(PermissionError, match=r"s3://bucket/store/rows/ds=.*: refused; see that the credentials"):
+            Store(root, cache=tmp_path).manifest("rows", DAY)
