@@ -375,6 +375,7 @@ class FeatureMapConfig(Section):
 
     min_impressions: Annotated[int, Field(ge=1, lt=2**63)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
+    expire_days: Annotated[int, Field(ge=0, le=3660)] = 0
 
 
 class ModelOptions(Section):

@@ -97,7 +97,7 @@ def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
                 pairs = zip(shards, drawn, strict=True)
                 cells = sum(growth.carry(shard, part, folder / shard.name) for shard, part in pairs)
                 rows[str(day)] = before.details.rows[str(day)]
-                log.info("encode %s: %s carried on, %s cells changed", inputs.day, day, f"{cells:,}")
+                log.info("encode %s: %s carried on, %s cells read otherwise", inputs.day, day, f"{cells:,}")
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pnn_gluon.pipeline.details import MapDetails
 from pnn_gluon.pipeline.inputs import Parent
@@ -9,6 +10,9 @@ from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import COUNTED, ROOM, ROWS_TO_FIT
 from pnn_gluon.pipeline.tables import COUNTS_FILE, MAP_FILE, MAPS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
+
+if TYPE_CHECKING:
+    from pnn_gluon.data.feature_map import FeatureMap
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         rows.parts(ROWS_FILE) if rows else None,
         parent.sha256(MAP_FILE) if parent else "",
         room.most,
+        inputs.config.feature_map.expire_days,
     )
     grown.save(folder / MAP_FILE)
     new = grown.size - (parent.rows if parent else 0)
@@ -35,4 +40,14 @@ def build(inputs: Inputs, folder: Path) -> Built:
     notes = [note] if (note := room.note(grown, left_out)) else []
     for words in notes:
         log.warning("feature_map %s: %s", inputs.day, words)
-    return Built(grown.size, MapDetails(new_ids=new, unfitted=grown.unfitted or None, notes=notes or None))
+    details = MapDetails(new_ids=new, unfitted=grown.unfitted or None, notes=notes or None, **_expiry(inputs, grown))
+    return Built(grown.size, details)
+
+
+def _expiry(inputs: Inputs, grown: "FeatureMap") -> dict[str, int]:
+    """How many ids are expired, and how many are so no more; nothing where none expires."""
+    if not inputs.config.feature_map.expire_days:
+        return {}
+    expired, revived = int(grown.expired.sum()), len(grown.revived)
+    log.info("feature_map %s: %s ids expired, %s are so no more", inputs.day, f"{expired:,}", f"{revived:,}")
+    return {"expired": expired, "revived": revived}

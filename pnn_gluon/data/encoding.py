@@ -120,8 +120,8 @@ def write_shard(
 ) -> dict[str, int]:
     """Encode the train and calibrate shares of a day's sample into one shard; the gate share never is.
 
-    The shard holds the ids by the map of its own day, a patch beside it what the map has learned since; with
-    multi-valued fields, whose slots depend on each other, the shard holds the ids by this map.
+    The shard holds the ids by the map of its own day before any of them expired, a patch beside it what the map has
+    learned and forgotten since; with multi-valued fields, whose slots depend on each other, it holds them by this map.
 
     Returns the number of rows of each share.
 
@@ -132,16 +132,18 @@ def write_shard(
     rows = dict.fromkeys(SHARES, 0)
     cells = {share: [Cells.none()] for share in SHARES}
     slots, size = feature_map.layout.slots, feature_map.own_size_on(day)
+    whole = feature_map if feature_map.has_sets else feature_map.unexpired
     with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
-        for batch in _encoded_shares(feature_map, sample):
+        for batch in _encoded_shares(whole, sample):
             label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
+            ids = batch.ids if feature_map.has_sets else feature_map.live(batch.ids)
             for share in SHARES:
                 chosen = np.flatnonzero(pc.equal(batch.columns["share"], share).to_numpy(False))
                 shard.append(share, own[chosen], label[chosen])
-                if own is not batch.ids:
-                    cells[share].append(Cells.between(own[chosen], batch.ids[chosen], rows[share]))
+                if own is not ids:
+                    cells[share].append(Cells.between(own[chosen], ids[chosen], rows[share]))
                 rows[share] += len(chosen)
-    if size < feature_map.size:
+    if feature_map.reads_otherwise(size):
         joined = {share: Cells.joined(parts) for share, parts in cells.items()}
         Patch(day.isoformat(), feature_map.size, joined).write(patch_of(shard_path))
     return rows

@@ -35,11 +35,15 @@ from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
 FORMAT_VERSION = 2
-"""Of a map whose fields have changed; another is of format 1, as releases before 0.3 read it."""
+"""Of a map whose fields changed, or in which ids expire; another is of format 1, as releases before 0.3 read it."""
 ID_LIMIT = 2**31 - 1
 """The most ids: they are int32."""
 EPOCH = datetime.date(1970, 1, 1)
 ENTRY = pa.schema({"field": pa.int16(), "value": pa.large_string(), "impressions": pa.int64(), "clicks": pa.int64()})
+
+
+def _no_ids() -> Ids:
+    return np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class FeatureMap:
         owners: the number of each field, for life; by default its position.
         retired: fields that rows have no more, with their numbers.
         fields_since: the day on which rows got these fields; None for those of the first day.
+        last_day: the newest day on which the value passed the threshold, as first_day; None where no id expires.
+        expire_days: after so many days without it an id is expired; 0 where none is.
+        revived: ids that were expired in the map of the day before, and are not here.
     """
 
     fields: tuple[MapField, ...]
@@ -107,11 +114,15 @@ class FeatureMap:
     owners: tuple[int, ...] = ()
     retired: tuple[tuple[int, MapField], ...] = ()
     fields_since: datetime.date | None = None
+    last_day: npt.NDArray[np.int32] | None = None
+    expire_days: int = 0
+    revived: Ids = dataclasses.field(default_factory=_no_ids)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "owners", self.owners or tuple(range(len(self.fields))))
-        for array in (self.field_of, self.impressions, self.clicks, self.first_day):
-            array.flags.writeable = False
+        for array in (self.field_of, self.impressions, self.clicks, self.first_day, self.last_day, self.revived):
+            if array is not None:
+                array.flags.writeable = False
 
     @property
     def size(self) -> int:
@@ -143,6 +154,10 @@ class FeatureMap:
             return self.size
         return self.size_on(day if self.fields_since is None else max(day, self.fields_since))
 
+    def reads_otherwise(self, own_size: int) -> bool:
+        """Whether rows by the first `own_size` ids, before any of them expired, may be read otherwise by this map."""
+        return own_size < self.size or (not self.has_sets and bool(self.expired.any()))
+
     def has_fields_of(self, day: datetime.date) -> bool:
         """Whether rows had the same fields in the same order in the map of an earlier day."""
         return self.fields_since is None or self.fields_since <= day
@@ -167,6 +182,26 @@ class FeatureMap:
         return found
 
     @cached_property
+    def expired(self) -> npt.NDArray[np.bool_]:
+        """Whether rows with the value of an id are read as *other* of its field (V,); never those of buckets."""
+        if self.last_day is None:
+            return np.zeros(self.size, np.bool_)
+        found: npt.NDArray[np.bool_] = (self.impressions > 0) & (
+            (self.day - EPOCH).days - self.last_day >= self.expire_days
+        )
+        return found
+
+    @cached_property
+    def unexpired(self) -> Self:
+        """The map in which every id is as it was before it expired."""
+        return dataclasses.replace(self, last_day=None, expire_days=0, revived=_no_ids())
+
+    def live(self, ids: Ids) -> Ids:
+        """Single-valued rows (B, S) by `unexpired`, as this map reads them: *other* for expired ids."""
+        gone = self.expired[ids]
+        return np.where(gone, self.other_of(ids), ids) if gone.any() else ids
+
+    @cached_property
     def table(self) -> tuple[MapField, ...]:
         """All fields that the map ever had, by number."""
         numbered = dict(self.retired) | dict(zip(self.owners, self.fields, strict=True))
@@ -184,6 +219,8 @@ class FeatureMap:
         digest = hashlib.sha256(repr(self.fields).encode())
         if self.fields_since is not None:
             digest.update(repr(self.owners).encode())
+        if self.last_day is not None:
+            digest.update(self.expired.data)
         for part in (*_text_parts(self.values), self.field_of):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
@@ -228,19 +265,22 @@ class FeatureMap:
         )
 
     def dictionary(self, field: int) -> Any:
-        """Arrow table (value large_string, id int32) of one field's values, without copying any."""
+        """Arrow table (value large_string, id int32) of one field's values, without those whose id is expired."""
         return self._dictionaries[field]
 
     def known_values(self) -> Any:
-        """Arrow table (field int16, value large_string) of all values, without copying any."""
-        every = pa.table({"field": self.field_of, "value": self.values})
+        """Arrow table (field int16, value large_string, id int32) of all values, without copying any."""
+        every = pa.table({"field": self.field_of, "value": self.values, "id": np.arange(self.size, dtype=np.int32)})
         return pa.concat_tables([every.slice(a, b - a) for a, b, _ in self._stretches] or [every.slice(0, 0)])
 
     @cached_property
     def _dictionaries(self) -> tuple[Any, ...]:
         every = pa.table({"value": self.values, "id": np.arange(self.size, dtype=np.int32)})
         none = every.slice(0, 0)
-        return tuple(pa.concat_tables([none, *(every.slice(a, b - a) for a, b in runs)]) for runs in self._runs)
+        found = tuple(pa.concat_tables([none, *(every.slice(a, b - a) for a, b in runs)]) for runs in self._runs)
+        if not self.expired.any():
+            return found
+        return tuple(words.filter(~self.expired[words["id"].to_numpy()]) for words in found)
 
     @cached_property
     def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
@@ -265,8 +305,14 @@ class FeatureMap:
         table = [{**dataclasses.asdict(field), "edges": None} for field in self.table]
         with h5py.File(path, "w", libver=("v110", "v110"), track_order=False) as file:
             file.attrs["format_version"] = 1
-            if self.fields_since is not None:
+            if self.fields_since is not None or self.last_day is not None or len(self.revived):
                 file.attrs["format_version"] = FORMAT_VERSION
+            if self.last_day is not None:
+                file.attrs["expire_days"] = self.expire_days
+                _put(file, "last_day", self.last_day)
+            if len(self.revived):
+                _put(file, "revived", self.revived)
+            if self.fields_since is not None:
                 file.attrs["fields_since"] = self.fields_since.isoformat()
                 _put(file, "owners", np.array(self.owners, np.int16))
             file.attrs["day"] = self.day.isoformat()
@@ -316,6 +362,9 @@ class FeatureMap:
             owners=tuple(owners),
             retired=tuple((number, field) for number, field in enumerate(fields) if number not in owners),
             fields_since=since and datetime.date.fromisoformat(since),
+            last_day=file["last_day"][:] if "last_day" in file else None,
+            expire_days=int(file.attrs.get("expire_days", 0)),
+            revived=file["revived"][:] if "revived" in file else _no_ids(),
         )
 
 
@@ -336,6 +385,7 @@ def grow_map(
     rows: Files | None,
     parent_hash: str,
     most: int = ID_LIMIT,
+    expire_days: int = 0,
 ) -> Growth:
     """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
 
@@ -352,6 +402,8 @@ def grow_map(
         rows: rows of the day, which quantile edges are fitted to; read only while a field has none.
         parent_hash: SHA-256 of the parent's file, empty without a parent.
         most: The most ids that the map may have.
+        expire_days: Days after which an id expires whose value does not pass the threshold any more; 0 for none. Its
+            value has the id again from the day on which it passes.
 
     Raises:
         InputError: counts or rows are missing, or a field of the parent's name is another one.
@@ -360,10 +412,13 @@ def grow_map(
     with connect(engine) as connection:
         fitted = _fit(connection, base, fields, rows) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold)
+        passing = _passing(connection, counts, threshold) if expire_days else _no_ids()
     room = max(0, most - base.size)
     entries = _with_buckets(fitted, base.unfitted, admitted, room)
     chosen = _with_room(entries, room)
-    return Growth(_append(fitted, chosen, day, threshold, parent_hash), entries.num_rows - chosen.num_rows)
+    grown = _append(fitted, chosen, day, threshold, parent_hash)
+    aged = _aged(grown, base, passing, expire_days)
+    return Growth(aged, entries.num_rows - chosen.num_rows)
 
 
 def _skeleton(fields: Fields, threshold: int, day: datetime.date) -> FeatureMap:
@@ -468,6 +523,29 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     return found.rename_columns(ENTRY.names).cast(ENTRY)
 
 
+def _passing(connection: duckdb.DuckDBPyConnection, counts: Sequence[Path], threshold: int) -> Ids:
+    """The known ids whose values pass the threshold; the connection knows them from `_admitted`."""
+    query = statement("passing_values", window=merge_counts(counts), threshold=threshold)
+    return np.asarray(connection.execute(query).fetchnumpy()["id"], np.int32)
+
+
+def _aged(grown: FeatureMap, base: FeatureMap, passing: Ids, expire_days: int) -> FeatureMap:
+    """The day's map with what expires in it; where it begins, the ids that are there passed on the day before."""
+    if not expire_days:
+        return dataclasses.replace(
+            grown, last_day=None, expire_days=0, revived=np.flatnonzero(base.expired).astype(np.int32)
+        )
+    today = (grown.day - EPOCH).days
+    if grown.last_day is None:
+        last_day = np.where(np.arange(grown.size) < base.size, (base.day - EPOCH).days, today).astype(np.int32)
+    else:
+        last_day = grown.last_day.copy()
+    last_day[passing] = today
+    aged = dataclasses.replace(grown, last_day=last_day, expire_days=expire_days)
+    revived = np.flatnonzero(base.expired & ~aged.expired[: base.size]).astype(np.int32)
+    return dataclasses.replace(aged, revived=revived)
+
+
 def _with_buckets(fitted: FeatureMap, unfitted: tuple[str, ...], admitted: Any, room: int) -> Any:
     """The entries of a day: the buckets of fields that were unfitted where another field's values would stand."""
     fields = sorted(zip(fitted.owners, fitted.fields, strict=True), key=lambda numbered: numbered[0])
@@ -500,6 +578,7 @@ def _append(base: FeatureMap, entries: Any, day: datetime.date, threshold: int, 
         impressions=np.concatenate([base.impressions, entries["impressions"].to_numpy()]),
         clicks=np.concatenate([base.clicks, entries["clicks"].to_numpy()]),
         first_day=np.concatenate([base.first_day, first_day]),
+        last_day=None if base.last_day is None else np.concatenate([base.last_day, first_day]),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.sampled_rows import SampledRows, read_columns
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
-from pnn_gluon.data.shards import SHARES, open_shard
+from pnn_gluon.data.shards import CHUNK_ROWS, SHARES, Shard, open_shard
 from pnn_gluon.store.store import link_file
 from pnn_gluon.warehouse.duckdb_engine import parquet, statement
 
@@ -31,9 +31,14 @@ class ShardGrowth:
         self._connection, self._map = connection, feature_map
         self._new = []
         for field in range(len(feature_map.fields)):
-            if len(words := _since(feature_map.dictionary(field), known)):
+            if len(words := self._unknown(feature_map.dictionary(field), known)):
                 connection.register(f"new_words_{field}", words)
                 self._new.append(field)
+
+    def _unknown(self, words: Any, known: int) -> Any:
+        """The part of a dictionary that the earlier map did not read: ids from `known` on, and those revived."""
+        ids = words["id"].to_numpy()
+        return words.filter((ids >= known) | np.isin(ids, self._map.revived))
 
     @property
     def possible(self) -> bool:
@@ -49,16 +54,45 @@ class ShardGrowth:
             return found.own_size == self._size_on(found.day)
 
     def carry(self, shard: Path, sample: SampledRows, path: Path) -> int:
-        """Link a shard and write its patch by the grown map; the number of cells that changed since the earlier map."""
+        """Link a shard and write its patch by the grown map; the number of cells that are not the shard's.
+
+        Of the earlier patch stay the cells with ids that are not expired; what is expired among the shard's own ids is
+        sought in them, and what is new, or not expired any more, in the sample.
+        """
         link_file(shard, path)
-        with open_shard(shard) as found:
-            day, before = found.day, found.patch
-        cells = self._cells(sample)
-        if self._map.size > self._size_on(day):
-            earlier = before.cells if before else {}
-            merged = {share: Cells.joined([earlier.get(share, Cells.none()), cells[share]]) for share in SHARES}
-            Patch(day, self._map.size, merged).write(patch_of(path))
+        found = self._cells(sample)
+        with open_shard(shard) as opened:
+            own = self._size_on(opened.day)
+            if not self._map.reads_otherwise(own):
+                return 0
+            earlier = opened.patch.cells if opened.patch else {}
+            cells = {
+                share: Cells.joined(
+                    [
+                        self._chosen(earlier.get(share, Cells.none()), own),
+                        self._chosen(found[share], own),
+                        self._expired(opened, share),
+                    ]
+                )
+                for share in SHARES
+            }
+            Patch(opened.day, self._map.size, cells).write(patch_of(path))
         return sum(len(each.row) for each in cells.values())
+
+    def _chosen(self, cells: Cells, own: int) -> Cells:
+        """The cells with an id that the shard's own map had not, and that is not expired."""
+        stays = (cells.id >= own) & ~self._map.expired[cells.id]
+        return Cells(cells.row[stays], cells.slot[stays], cells.id[stays])
+
+    def _expired(self, shard: Shard, share: str) -> Cells:
+        """The cells of a shard whose own id is expired, as *other*."""
+        if not self._map.expired.any():
+            return Cells.none()
+        parts = [Cells.none()]
+        for first in range(0, shard.rows(share), CHUNK_ROWS):
+            ids = shard.own_ids(share, first, first + CHUNK_ROWS)
+            parts.append(Cells.between(ids, self._map.live(ids), first))
+        return Cells.joined(parts)
 
     def _size_on(self, day: str) -> int:
         return self._map.own_size_on(datetime.date.fromisoformat(day))
@@ -75,11 +109,6 @@ class ShardGrowth:
         cells = self._connection.execute(query).fetchnumpy()
         every = Cells(cells["row"].astype(np.int64), cells["slot"].astype(np.int32), cells["id"].astype(np.int32))
         return _by_share(every, sample)
-
-
-def _since(words: Any, known: int) -> Any:
-    """The part of a dictionary with ids from `known` on."""
-    return words.filter(pc.greater_equal(words["id"], known))
 
 
 def _by_share(cells: Cells, sample: SampledRows) -> dict[str, Cells]:

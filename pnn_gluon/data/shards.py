@@ -204,11 +204,15 @@ class Shard:
 
     def read(self, share: str, start: int = 0, stop: int | None = None) -> tuple[Ids, Labels]:
         """Rows start <= row < stop of a share: ids int32 (rows, S), labels uint8 (rows,)."""
-        group = self._group(share)
-        ids: Ids = group["ids"][start:stop]
+        group, ids = self._group(share), self.own_ids(share, start, stop)
         if self.patch is not None and share in self.patch.cells:
             ids = self.patch.cells[share].put(ids, start)
         return ids, group["label"][start:stop]
+
+    def own_ids(self, share: str, start: int = 0, stop: int | None = None) -> Ids:
+        """Ids int32 (rows, S) as the shard holds them, without its patch."""
+        ids: Ids = self._group(share)["ids"][start:stop]
+        return ids
 
     def _group(self, share: str) -> Any:
         if share not in self._file:

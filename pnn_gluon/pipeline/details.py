@@ -113,10 +113,15 @@ class CheckDetails(Details):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MapDetails(Details):
-    """Ids that the day added, the fields whose bucket edges still wait for rows with values, and warnings."""
+    """Ids that the day added, the fields whose bucket edges still wait for rows with values, and warnings.
+
+    Where ids expire, `expired` is how many are, and `revived` how many are so no more.
+    """
 
     new_ids: int
     unfitted: Sequence[str] | None = None
+    expired: int | None = None
+    revived: int | None = None
     notes: Sequence[str] | None = None
 
 

@@ -37,10 +37,10 @@ def grow(parent, config, day, counts, rows, parent_hash):
     return growth(parent, config, day, counts, rows, parent_hash).map
 
 
-def growth(parent, config, day, counts, rows, parent_hash, **room):
+def growth(parent, config, day, counts, rows, parent_hash, **more):
     """The map of a day of a pipeline, and what it left out."""
     threshold = config.feature_map.min_impressions
-    return grow_map(parent, config.fields, threshold, config.engine, day, counts, rows, parent_hash, **room)
+    return grow_map(parent, config.fields, threshold, config.engine, day, counts, rows, parent_hash, **more)
 
 
 def day_number(number):

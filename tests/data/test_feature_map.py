@@ -404,3 +404,61 @@ def test_buckets_come_before_values_and_all_of_them_or_none(tmp_path):
     later, _ = growth(tight, config, day_number(1), counts, None, "", most=RESERVED + 5)
     assert entries_of(later)[2:] == BUCKETS
     assert later.continues(tight)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    counts=st.lists(st.dictionaries(keys, tallies, max_size=8), min_size=2, max_size=6),
+    threshold=st.integers(1, 4),
+    expire=st.integers(1, 3),
+)
+def test_an_id_is_expired_once_its_value_did_not_pass_for_so_many_days(tmp_path_factory, counts, threshold, expire):
+    folder, parent, passed = tmp_path_factory.mktemp("counts"), None, {}
+    for day, content in enumerate(counts):
+        path = write_counts(folder / f"{day}.parquet", content)
+        config = config_of(FIELDS, threshold)
+        grown = growth(parent, config, day_number(day), [path], None, "", expire_days=expire).map
+        passed |= {key: day for key, (impressions, _) in content.items() if impressions >= threshold}
+        for position, name in enumerate(NAMES):
+            if name != "price":
+                known = set(grown.dictionary(position)["value"].to_pylist())
+                assert known == {v for (field, v), last in passed.items() if field == name and day - last < expire}
+        assert parent is None or grown.continues(parent)
+        assert grown.size == RESERVED + 3 + len(passed)
+        again = [] if parent is None else np.flatnonzero(parent.expired & ~grown.expired[: parent.size]).tolist()
+        assert grown.revived.tolist() == again
+        grown.save(folder / "map.h5")
+        parent = FeatureMap.load(folder / "map.h5")
+        assert parent.fingerprint == grown.fingerprint
+        assert parent.expired.tolist() == grown.expired.tolist()
+
+
+def test_a_value_that_comes_back_has_its_id_again(tmp_path):
+    counts = [{("site", "x"): (1, 0)}, {("site", "y"): (1, 0)}, {("site", "x"): (1, 0)}]
+    paths = [write_counts(tmp_path / f"{day}.parquet", content) for day, content in enumerate(counts)]
+    maps = [None]
+    for day, path in enumerate(paths):
+        maps.append(growth(maps[-1], config_of(FIELDS), day_number(day), [path], None, "", expire_days=1).map)
+    first, without, back = (grown.dictionary(0).to_pylist() for grown in maps[1:])
+    assert [entry["value"] for entry in without] == ["y"]
+    assert back == first
+    assert maps[3].revived.tolist() == [first[0]["id"]]
+
+
+def test_where_expiry_begins_what_is_known_counts_from_the_day_before_and_where_it_ends_all_comes_back(tmp_path):
+    path = write_counts(tmp_path / "first.parquet", {("site", "x"): (1, 0)})
+    none = write_counts(tmp_path / "none.parquet", {})
+    begun = growth(None, config_of(FIELDS), day_number(0), [path], None, "").map
+    second = growth(begun, config_of(FIELDS), day_number(1), [none], None, "", expire_days=2).map
+    third = growth(second, config_of(FIELDS), day_number(2), [none], None, "", expire_days=2).map
+    ended = growth(third, config_of(FIELDS), day_number(3), [none], None, "").map
+    assert [grown.expired.sum() for grown in (begun, second, third, ended)] == [0, 0, 1, 0]
+    assert ended.revived.tolist() == np.flatnonzero(third.expired).tolist()
+
+
+def test_ids_of_a_field_that_comes_later_expire_as_others(changed, tmp_path):
+    none = [write_counts(tmp_path / "none.parquet", {})]
+    later = growth(changed, config_of(NEW), day_number(3), none, None, "", expire_days=1).map
+    gone = growth(later, config_of(FIELDS), day_number(4), none, None, "", expire_days=1).map
+    assert later.expired.sum() == (changed.impressions > 0).sum()
+    assert gone.expired.tolist() == later.expired.tolist()

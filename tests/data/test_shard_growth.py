@@ -1,6 +1,7 @@
 """A shard carried on to a grown map is read as if the day had been encoded by that map, and has the same bytes."""
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_map_oracle import config_of, day_number, grow, write_counts
+from feature_map_oracle import config_of, day_number, grow, growth, write_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,6 +100,63 @@ def test_carried_on_day_by_day_is_as_encoded_at_once(
             (folder / "again").mkdir()
             write_shard(connection, maps[-1], sample, folder / "again" / "day.h5", day)
         assert files(folder / "again") == files(path.parent)
+
+
+def aging_maps(folder: Path, days: list[list[tuple[str, str]]], expire: int, fields: list[dict[str, Any]]) -> Any:
+    """A map a day; a value passes on the days that name it."""
+    pq.write_table(pa.table({"price": [1.0, 2.0, 3.0]}), folder / "prices.parquet")
+    maps: list[FeatureMap] = []
+    for number, values in enumerate(days):
+        counts = write_counts(folder / f"counts-{number}.parquet", dict.fromkeys(values, (1, 0)))
+        parent, prices = maps[-1] if maps else None, folder / "prices.parquet"
+        grown = growth(parent, config_of(fields), day_number(number), [counts], prices, "", expire_days=expire)
+        maps.append(grown.map)
+    return maps
+
+
+passes = st.lists(st.lists(admitted, max_size=6), min_size=4, max_size=6)
+
+
+@settings(max_examples=12, deadline=None)
+@given(site=words, days=passes, own=st.integers(0, 2), expire=st.integers(1, 3))
+def test_where_ids_expire_carried_on_day_by_day_is_as_encoded_at_once(
+    site: list[str | None], days: list[list[tuple[str, str]]], own: int, expire: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        maps = aging_maps(folder, days, expire, FIELDS)
+        columns = {"site": site, "ad": site[::-1], "price": [float(n % 5) for n in range(len(site))]}
+        sample, day = sample_of(folder, columns), day_number(own)
+        path = folder / "0" / "day.h5"
+        path.parent.mkdir()
+        with connect(EngineConfig()) as connection:
+            write_shard(connection, maps[own], sample, path, day)
+            for number, (earlier, later) in enumerate(pairwise(maps[own:]), start=1):
+                growing = ShardGrowth(connection, later, earlier.size)
+                assert growing.possible
+                assert growing.continues(path)
+                to, at_once = (folder / f"{number} {how}" / "day.h5" for how in ("carried", "at once"))
+                to.parent.mkdir()
+                at_once.parent.mkdir()
+                growing.carry(path, sample, to)
+                write_shard(connection, later, sample, at_once, day)
+                path = to
+                assert files(to.parent) == files(at_once.parent)
+                for share in ("train", "calibrate"):
+                    with open_shard(path) as shard:
+                        assert shard.read(share)[0].tolist() == expected(connection, later, sample, share)
+
+
+def test_where_ids_expire_days_with_sets_are_encoded_whole(tmp_path: Path) -> None:
+    days = [[("tags", "a"), ("tags", "b"), ("site", "a0")], [("tags", "b")]]
+    maps = aging_maps(tmp_path, days, 1, [{"name": "site"}, SETS])
+    sample = sample_of(tmp_path, {"site": ["a0", "a1", None] * 5, "tags": ["a|b", "b|c|a", "c|x"] * 5})
+    with connect(EngineConfig()) as connection:
+        write_shard(connection, maps[1], sample, tmp_path / "day.h5", day_number(0))
+        assert not patch_of(tmp_path / "day.h5").exists()
+        with open_shard(tmp_path / "day.h5") as shard:
+            for share in ("train", "calibrate"):
+                assert shard.read(share)[0].tolist() == expected(connection, maps[1], sample, share)
 
 
 def test_days_with_sets_are_encoded_whole(tmp_path: Path) -> None:
