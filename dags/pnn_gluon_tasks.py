@@ -145,7 +145,7 @@ def wait_for(kind: str, ahead: int, config: Config) -> ArrivalOperator:
     """A task that waits for the raw files of a kind, of so many days after the day."""
     env = {"PNN_GLUON_DAY": f"{{{{ macros.ds_add(data_interval_start | ds, {ahead}) }}}}"}
     command = f'arrived {kind} --day "$PNN_GLUON_DAY"'
-    patience = None if without_scheduler() else timedelta(hours=config.arrival.patience_hours)
+    patience = None if without_scheduler() else timedelta(hours=config.patience_hours)
     doc = arrival_doc(kind, config)
     return _task(ArrivalOperator, f"wait_for_{kind}", command, config, env, patience=patience, doc_md=doc)
 

@@ -42,6 +42,7 @@ from pnn_gluon.models.declared import (
 )
 from pnn_gluon.option_types import NAME_PATTERN, Name
 from pnn_gluon.section import Section
+from pnn_gluon.time_zones import UTC, hours_behind, zone_of
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import (
     BatchSize,
@@ -53,7 +54,7 @@ from pnn_gluon.training.options import (
 )
 
 PRESETS = Path(__file__).parent / "presets"
-DAY_FORMS = ("day", "yyyymmdd", "yymmdd", "yyyy", "mm", "dd")
+DAY_FORMS = ("day", "yyyymmdd", "yymmdd", "yyyy", "mm", "dd", "hh")
 ENGINE_NAMES = frozenset({"label", "row_position", "file_row_number", "file_index", "filename", "rowid"})
 """Columns that counting and encoding (the first two) and DuckDB add beside the fields."""
 
@@ -79,6 +80,13 @@ TimeForms: TypeAlias = Annotated[
     Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Tag("several")],
     Discriminator(lambda given: _how_many(given)),
 ]
+TimeColumns: TypeAlias = Annotated[
+    Annotated[Column, Tag("one")] | Annotated[tuple[Column, ...], Field(min_length=2), Tag("several")],
+    Discriminator(lambda given: _how_many(given)),
+]
+TimeZone = Annotated[str, AfterValidator(lambda name: _known_zone(name))]
+"""The IANA name of a time zone."""
+
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 """What stands between or around the columns of a line."""
 
@@ -92,6 +100,13 @@ Day = Annotated[datetime.date, BeforeValidator(lambda day: _no_number(day))]
 def _how_many(given: Any) -> str:
     """Which of two forms a value is meant to have, so that what is wrong with it is said of that form only."""
     return "several" if isinstance(given, list | tuple) else "one"
+
+
+def _known_zone(name: str) -> str:
+    try:
+        return zone_of(name).key
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def _readable(name: str) -> str:
@@ -200,8 +215,10 @@ def _check_pattern(key: str, pattern: str) -> None:
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
 
-    Paths hold `{day}` (YYYY-MM-DD), `{yyyymmdd}`, `{yymmdd}` or `{yyyy}`, `{mm}` and `{dd}`; they may hold wildcards. A
-    path without a whole day is an archive of many days: rows of other days are then counted and left out, not rejected.
+    Paths hold `{day}` (YYYY-MM-DD), `{yyyymmdd}`, `{yymmdd}` or `{yyyy}`, `{mm}` and `{dd}`, with `{hh}` for every hour
+    of the day; they may hold wildcards. A path without a whole day is an archive of many days: rows of other days are
+    then counted and left out, not rejected. A day is one of `time_zone`, by whose clocks
+    times without an offset are read.
     """
 
     preset: Name | None = None
@@ -215,8 +232,9 @@ class SourceConfig(Section):
     columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
     id_column: Column | None = None
-    time_column: Column | None = None
+    time_column: TimeColumns | None = None
     time_format: TimeForms = "%Y-%m-%d %H:%M:%S"
+    time_zone: TimeZone = UTC
     missing: tuple[str, ...] = ("",)
     max_reject_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     on_repeat: Literal["any_click", "first", "last", "reject"] = "any_click"
@@ -253,6 +271,10 @@ class SourceConfig(Section):
                 _check_list(key, patterns_of(getattr(self, key)))
 
     def _check_times(self) -> None:
+        if self.time_zone != UTC and not self.time_columns and not names_day(patterns_of(self.logs)[0]):
+            raise ValueError("`time_zone` is about the time of a row: name `time_column`")
+        if len(set(self.time_columns)) != len(self.time_columns):
+            raise ValueError("`time_column` names a column twice")
         if not self.time_forms or len(set(self.time_forms)) != len(self.time_forms):
             raise ValueError("`time_format`: expected a form, or a list of different ones in the order they are tried")
         for form in self.time_forms:
@@ -266,6 +288,11 @@ class SourceConfig(Section):
     def time_forms(self) -> tuple[str, ...]:
         """The forms of a time in the order they are tried."""
         return (self.time_format,) if isinstance(self.time_format, str) else self.time_format
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The columns of the time of a row, whose texts are joined by a blank; none where rows have no time."""
+        return patterns_of(self.time_column)
 
     def stored(self, column: str) -> str:
         """What a column is looked up by: keys of JSON as they are written, all other names in lower case."""
@@ -973,7 +1000,8 @@ class Config(Section):
     def _check_columns(self) -> None:
         source = self.source
         label = None if source.kind == "ipinyou_raw" else source.label.column
-        used = {"label": label, "id": source.id_column, "time": source.time_column}
+        used = {"label": label, "id": source.id_column}
+        used |= {f"time{number or ''}": column for number, column in enumerate(source.time_columns)}
         used |= {f"field {field.name}": field.column for field in self.fields}
         named = {f"columns[{number}]": column for number, column in enumerate(source.columns)}
         for what, column in (named | used).items():
@@ -1003,6 +1031,11 @@ class Config(Section):
         if not found:
             raise ConfigError(f"{self.path}: source.{kind}: needed here; say where the {kind} of a day lie")
         return found
+
+    @property
+    def patience_hours(self) -> float:
+        """Hours after the end of a day in UTC for which its raw files are waited for, wherever the day itself ends."""
+        return self.arrival.patience_hours + hours_behind(self.source.time_zone)
 
     def resolve(self, path: str) -> str:
         """A path of the configuration: URLs as they are, folders relative to the configuration file."""
@@ -1260,8 +1293,8 @@ def names_day(pattern: str) -> bool:
 
 
 def day_path(pattern: str, day: datetime.date) -> str:
-    """The pattern with its day filled in."""
+    """The pattern with its day filled in, and for its hours a wildcard."""
     year, month, date = day.isoformat().split("-")
     forms = {"day": day.isoformat(), "yyyymmdd": year + month + date, "yymmdd": year[2:] + month + date}
-    forms |= {"yyyy": year, "mm": month, "dd": date}
+    forms |= {"yyyy": year, "mm": month, "dd": date, "hh": "[0-2][0-9]"}
     return DAY_PATTERN.sub(lambda match: forms[match.group(1)], pattern)

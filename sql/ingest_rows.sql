@@ -59,11 +59,10 @@ typed as (
         , try_number(raw_{{ number.position }}) as number_{{ number.position }}
 {% endfor %}
 {% if time %}
-        , coalesce(
-    {%- for form in time.forms %}
-        {{- ", " if not loop.first }}
-        {%- if form in named_times %}try_{{ form }}(raw_{{ time.position }}){% else %}try_time(raw_{{ time.position }}, {{ form | text }}){% endif %}
-    {%- endfor %}) as moment
+        , coalesce({{ time.moments | join(", ") }}) as moment
+    {% if time.skipped %}
+        , coalesce({{ time.skipped | join(" or ") }}, false) as skipped
+    {% endif %}
 {% endif %}
 {% if id %}
         , md5(concat({{ id_prefix | text }}, raw_{{ id.position }})) as row_id
@@ -103,9 +102,12 @@ checked as (
             when width <> {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ width }}')
 {% endif %}
 {% if time %}
-            when moment is null{{ " and raw_" ~ time.position ~ " is not null" if timeless }} then {{ time.reason | text }}
+    {% if time.skipped %}
+            when moment is null and skipped then {{ time.skipped_reason | text }}
+    {% endif %}
+            when moment is null{{ " and " ~ time.text ~ " is not null" if timeless }} then {{ time.reason | text }}
     {% if other_days == "reject" %}
-            when cast(moment as date) <> date {{ day | text }} then {{ time.other_day | text }}
+            when cast({{ time.clock }} as date) <> date {{ day | text }} then {{ time.other_day | text }}
     {% endif %}
 {% endif %}
 {% if id %}
@@ -120,7 +122,7 @@ checked as (
         end as reason
     from labelled
 {% if time and other_days == "leave out" %}
-    where {% if form == "delimited" %}width <> {{ width }} or {% endif %}moment is null or cast(moment as date) = date {{ day | text }}
+    where {% if form == "delimited" %}width <> {{ width }} or {% endif %}moment is null or cast({{ time.clock }} as date) = date {{ day | text }}
 {% endif %}
 )
 select row_id, file, line
@@ -131,7 +133,7 @@ select row_id, file, line
     , {{ field.expression }} as {{ field.name | name }}
 {% endfor %}
 {% if time and clicks %}
-    , cast(moment as date) as "its day"
+    , cast({{ time.clock }} as date) as "its day"
 {% endif %}
     , reason as "its reason"
     , {{ "text" if clicks else "case when reason is not null then text end" }} as "its text"

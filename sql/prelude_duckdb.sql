@@ -17,6 +17,7 @@ create or replace macro try_epoch_ms(s) as case when regexp_full_match(s, '[0-9]
 create or replace macro try_iso8601(s) as case when regexp_full_match(s, '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?')
     then try_strptime(concat(substr(s, 1, 10), ' ', substr(s, 12, 5), case when substr(s, 17, 1) = ':' then substr(s, 17, 3) else ':00' end), '%Y-%m-%d %H:%M:%S')
         - to_minutes(offset_minutes(regexp_extract(s, '[+-][0-9]{2}(:?[0-9]{2})?$'))) end;
+create or replace macro tells_offset(s) as regexp_matches(s, '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$');
 
 -- The hour, 0 to 23, and the ISO day of the week, 1 (Monday) to 7, as text.
 create or replace macro hour_text(t) as cast(hour(t) as varchar);

@@ -74,7 +74,7 @@ def _against_days(inputs: Inputs, profile: "DayProfile", days: list[datetime.dat
     before = Side(sum(profiles, DayProfile()), len(days))
     counts = [counted[day].file(COUNTS_FILE) for day in days]
     moved = shifts(config.engine, [inputs[Need(COUNTS)].file(COUNTS_FILE)], counts)
-    weekday = "weekday" if config.source.time_column else ""
+    weekday = "weekday" if config.source.time_columns else ""
     yield from of_days(config.fields, Side(profile), before, moved, weekday)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pnn_gluon.config import ArrivalConfig, Config
 from pnn_gluon.data.raw_files import NoRawFiles, list_raw_files
 from pnn_gluon.days import plus
+from pnn_gluon.time_zones import UTC, start_of
 
 
 class Arrival(NamedTuple):
@@ -41,13 +42,16 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
     size = sum(file.size for file in files)
     if kind == "logs" and size < rules.min_bytes:
         return Arrival(len(files), size, f"{size:,} bytes of logs, and arrival.min_bytes is {rules.min_bytes:,}")
+    over = start_of(plus(day, 1), config.source.time_zone).replace(tzinfo=datetime.UTC)
+    now = time.time() if now is None else now
+    if kind == "logs" and config.source.time_zone != UTC and now < over.timestamp():
+        return Arrival(len(files), size, f"the day ends at {over:%Y-%m-%d %H:%M} UTC (source.time_zone)")
     changed = max(file.modified or 0 for file in files) / 1e9
-    return Arrival(len(files), size, _unquiet(rules, day, changed, time.time() if now is None else now))
+    return Arrival(len(files), size, _unquiet(rules, over.timestamp(), changed, now))
 
 
-def _unquiet(rules: ArrivalConfig, day: datetime.date, changed: float, now: float) -> str:
+def _unquiet(rules: ArrivalConfig, over: float, changed: float, now: float) -> str:
     """Why files of a day that has just ended may still grow; a day that is long over is taken as it is."""
-    over = datetime.datetime.combine(plus(day, 1), datetime.time(), datetime.UTC).timestamp()
     quiet = (now - changed) / 60
     if now > over + 3600 * rules.patience_hours or quiet >= rules.quiet_minutes:
         return ""

@@ -7,8 +7,8 @@ share of rejects. The files are the same whoever reads them.
 rows.parquet, and its further parts, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1),
 `label` (0 or 1; absent for requests), then a column for each field: text for categorical and multi-valued fields
 (blanks around it removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23
-and `weekday` 1 (Monday) to 7, both in UTC. rejects.parquet, in the same order: `file`, `line`, `reason`, `text` (its
-first 65,536 characters).
+and `weekday` 1 (Monday) to 7, both by the clocks of `source.time_zone`. rejects.parquet, in the same order: `file`,
+`line`, `reason`, `text` (its first 65,536 characters).
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
 `<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder, or below
@@ -245,7 +245,7 @@ class _DayOfParts:
 
     def settle_clicks(self, stream: Stream) -> None:
         """Count the clicks that were joined to rows, and set aside those that could not be."""
-        archive = stream.archive and self._raw.source.time_column is not None
+        archive = stream.archive and bool(self._raw.source.time_columns)
         day = self._day.isoformat()
         self._connection.execute(
             statement("ingest_clicks", rows=self._rows, clicks=self._clicks, archive=archive, day=day)

@@ -20,7 +20,8 @@ from pnn_gluon.data.pieces import Piece
 from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement
 from pnn_gluon.store.parts import part_path
 from pnn_gluon.store.tables import TableWriter
-from pnn_gluon.warehouse.duckdb_engine import connect, parquet
+from pnn_gluon.time_zones import UTC, clocks
+from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
 
 REJECT_SCHEMA = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
 CLICK_SCHEMA = pa.schema(
@@ -152,6 +153,8 @@ class LineReader:
     ) -> None:
         self._connection, self._raw, self._day, self._sink = connection, raw, day, reject
         self.lines = self.headers = self.other_days = 0
+        if raw.source.time_zone != UTC:
+            connection.execute(statement("clocks", **clocks(day, raw.source.time_zone)._asdict()))
 
     def read(self, stream: Stream, piece: Piece, sink: Callable[[Any], None]) -> None:
         """Give the good lines of a piece to `sink`, as tables of typed rows."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, read_lines
-from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, is_time
+from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.errors import InputError
 
@@ -84,6 +84,7 @@ class DelimitedLog:
 
     form = "delimited"
     times: frozenset[str] = frozenset()
+    moments: frozenset[str] = frozenset()
 
     def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
         """The lines below the header, or some of them."""
@@ -124,12 +125,14 @@ class ParquetLog:
         columns: names of its columns, in lower case.
         wanted: the columns to read.
         times: the columns of a time type, whose text has the form `parquet_text.TIME_FORMAT`.
+        moments: those of them that have a zone.
     """
 
     raw: RawFile
     columns: tuple[str, ...]
     wanted: Wanted
     times: frozenset[str]
+    moments: frozenset[str]
 
     form = "parquet"
     headers = 0
@@ -192,6 +195,7 @@ class JsonLog:
     form = "json"
     headers = 0
     times: frozenset[str] = frozenset()
+    moments: frozenset[str] = frozenset()
 
     def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
         """The lines, or some of them."""
@@ -213,7 +217,8 @@ def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
             types = {field.name.strip().lower(): field.type for field in file.schema_arrow}
             names = tuple(name.strip().lower() for name in file.schema_arrow.names)
         _check_columns(raw, names, wanted)
-        return ParquetLog(raw, names, wanted, frozenset(name for name in types if is_time(types[name])))
+        times = frozenset(name for name in types if is_time(types[name]))
+        return ParquetLog(raw, names, wanted, times, frozenset(name for name in times if has_zone(types[name])))
     if source.kind == "json":
         return JsonLog(raw, wanted.used)
     if not source.header:

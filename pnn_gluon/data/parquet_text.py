@@ -11,7 +11,7 @@ import pyarrow.types as types
 from pnn_gluon.errors import InputError
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
-"""How typed times are written, in UTC."""
+"""How typed times are written: in UTC those with a zone, others as they are."""
 
 _EXACT_LIMIT = 2.0**53
 TOO_LARGE = "a float of 2^53 or more, which does not tell neighbouring ids apart; write it as an integer or text"
@@ -33,9 +33,9 @@ class ColumnText(NamedTuple):
 def as_text(column: Any, where: str, separator: str) -> ColumnText:
     """A column as strings.
 
-    Whole floats are written without a point, booleans as 1 and 0, times as `TIME_FORMAT` (times without a zone
-    are taken for UTC), lists of strings or numbers joined by the separator. Whole floats of 2^53 and above, bytes
-    that are not UTF-8 and list values that hold the separator have no text: their rows are faults.
+    Whole floats are written without a point, booleans as 1 and 0, times as `TIME_FORMAT`, lists of
+    strings or numbers joined by the separator. Whole floats of 2^53 and above, bytes that are not UTF-8 and list values
+    that hold the separator have no text: their rows are faults.
 
     Raises:
         InputError: a type that has no such text, naming the column and the type.
@@ -71,6 +71,11 @@ def holds_separator(separator: str) -> str:
 def is_time(kind: Any) -> bool:
     """Whether a column of this type holds times or dates."""
     return bool(types.is_timestamp(kind) or types.is_date(kind))
+
+
+def has_zone(kind: Any) -> bool:
+    """Whether times of this type are moments, and not what clocks of some zone show."""
+    return bool(types.is_timestamp(kind) and kind.tz is not None)
 
 
 def _number_text(column: Any) -> ColumnText:

@@ -11,9 +11,10 @@ from pnn_gluon.column_names import json_path
 from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, label_key, names_day
 from pnn_gluon.data.log_files import Log, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
+from pnn_gluon.time_zones import UTC
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
-DERIVED = {"hour_of_day": "hour_text(moment)", "weekday": "weekday_text(moment)"}
+DERIVED = {"hour_of_day": "hour_text", "weekday": "weekday_text"}
 """Columns made from the time of a row, and how; a column of the source with such a name is read instead."""
 
 
@@ -39,7 +40,7 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
     """The columns that a stream's files must have, and those that they may have."""
     labelled, read, stored = has_label(source, stream), _fields(fields, stream), source.stored
     columns = tuple(stored(name) for name in source.columns)
-    own = [name for name in (source.id_column, source.time_column) if name]
+    own = [name for name in (source.id_column, *source.time_columns) if name]
     label = stored(source.label.column)
     used = {stored(field.column) for field in read} - _derived(source) | {stored(name) for name in own}
     if labelled:
@@ -48,7 +49,7 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
     if stream.kind == "requests":
         optional |= set(columns) - used
     if not needs_time(source, fields, stream):
-        optional |= {stored(source.time_column or "")} - {stored(source.id_column or "")}
+        optional |= {stored(name) for name in source.time_columns} - {stored(source.id_column or "")}
     declared = () if source.kind == "parquet" else tuple(name for name in columns if labelled or name != label)
     separators = {stored(field.column): field.separator for field in fields if field.kind == "multi"}
     numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
@@ -59,14 +60,14 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
 def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
     """Whether lines without a time are no rows: requests need it only to be told from other days, or for a field."""
     columns = {source.stored(field.column) for field in fields}
-    own = source.time_column is not None and source.stored(source.time_column) in columns
-    return stream.kind != "requests" or stream.archive or own or bool(columns & _derived(source))
+    own = {source.stored(name) for name in source.time_columns}
+    return stream.kind != "requests" or stream.archive or bool(columns & (own | _derived(source)))
 
 
 def _derived(source: SourceConfig) -> set[str]:
     """Columns that are made from the time of a row."""
     listed = {source.stored(name) for name in source.columns}
-    return set(DERIVED) - listed if source.time_column else set()
+    return set(DERIVED) - listed if source.time_columns else set()
 
 
 def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> str:
@@ -87,7 +88,6 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
         prefix=prefix,
         numbers=[{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
         time=_time(source, log, places, prefix),
-        named_times=NAMED_TIMES,
         timeless=log.form == "json" and not needs_time(source, fields, stream),
         id=_id(source, places, prefix),
         id_prefix=_id_prefix(source, stream, log),
@@ -133,20 +133,47 @@ def _column(name: str, place: int, wanted: Wanted, prefix: str) -> dict[str, Any
 
 def _expression(source: SourceConfig, field: AnyField, place: int | None) -> str:
     if place is None:
-        derived = DERIVED[source.stored(field.column)]
+        derived = f"{DERIVED[source.stored(field.column)]}({_clock(source)})"
         return f"try_number({derived})" if field.kind == "numeric" else derived
     return f"number_{place}" if field.kind == "numeric" else f"raw_{place}"
 
 
+def _clock(source: SourceConfig) -> str:
+    """What the clocks of the source's zone show at the moment of a row."""
+    return "moment" if source.time_zone == UTC else "clock_at(moment)"
+
+
 def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -> dict[str, Any] | None:
-    column = source.time_column
-    place = places.get(source.stored(column)) if column else None
-    if place is None:
+    found = [places[name] for name in map(source.stored, source.time_columns) if name in places]
+    if not found or len(found) < len(source.time_columns):
         return None
-    forms = (TIME_FORMAT,) if log.columns[place - 1] in log.times else source.time_forms
+    text = " || ' ' || ".join(f"raw_{place}" for place in found)
+    typed = {log.columns[place - 1] for place in found} & log.times if len(found) == 1 else frozenset()
+    forms = (TIME_FORMAT,) if typed else source.time_forms
+    local = source.time_zone != UTC and not typed & log.moments
+    read = [(_time_call(form, text), _tells_offset(form, text)) for form in forms]
     said = " or ".join(NAMED_TIMES.get(form, f"a time of the form {form}") for form in forms)
-    reasons = {"reason": f"{prefix}{column}: not {said}", "other_day": f"{prefix}{column}: another day"}
-    return {"position": place, "forms": forms, **reasons}
+    name = " and ".join(source.time_columns)
+    return {
+        "text": f"({text})",
+        "clock": _clock(source),
+        "moments": [f"if({exact}, {call}, utc_of({call}))" if local else call for call, exact in read],
+        "skipped": [f"(not {exact} and is_skipped({call}))" for call, exact in read] if local else [],
+        "reason": f"{prefix}{name}: not {said}",
+        "skipped_reason": f"{prefix}{name}: skipped by the clocks of {source.time_zone}",
+        "other_day": f"{prefix}{name}: another day",
+    }
+
+
+def _time_call(form: str, text: str) -> str:
+    return f"try_{form}({text})" if form in NAMED_TIMES else f"try_time({text}, {literal(form)})"
+
+
+def _tells_offset(form: str, text: str) -> str:
+    """Whether a time in a form says how far from UTC it is, as SQL."""
+    if form == "iso8601":
+        return f"tells_offset({text})"
+    return "true" if form in NAMED_TIMES or "%z" in form or "%Z" in form else "false"
 
 
 def _id(source: SourceConfig, places: dict[str, int], prefix: str) -> dict[str, Any] | None:

@@ -77,7 +77,7 @@ def _of_rows(config: Config, raw: Place) -> Origins:
     found: dict[str, list[Origin]] = {}
     for field in config.fields:
         how: How = "TRANSFORMATION" if field.kind == "numeric" else "IDENTITY"
-        found[field.name] = [_of_column(config, raw, field.column, how)]
+        found[field.name] = _of_column(config, raw, field.column, how)
     if source.kind != "ipinyou_raw":  # there a row is a click where the other kind of file has its id
         found["label"] = [Origin(raw, source.label.column, "TRANSFORMATION")]
     if source.id_column is not None:
@@ -86,16 +86,16 @@ def _of_rows(config: Config, raw: Place) -> Origins:
 
 
 def _of_scores(config: Config, raw: Place) -> Origins:
-    scored = [_of_column(config, raw, field.column, "TRANSFORMATION") for field in config.fields]
+    scored = [each for field in config.fields for each in _of_column(config, raw, field.column, "TRANSFORMATION")]
     found = dict.fromkeys(_SCORED, scored)
     if config.source.id_column is not None:
         found["row_id"] = [Origin(raw, config.source.id_column, "TRANSFORMATION")]
     return found
 
 
-def _of_column(config: Config, raw: Place, column: str, how: How) -> Origin:
+def _of_column(config: Config, raw: Place, column: str, how: How) -> list[Origin]:
     """A column of raw files; the hour and the weekday are derived from that of the time."""
-    time = config.source.time_column
-    if time is not None and column in {"hour_of_day", "weekday"}:
-        return Origin(raw, time, "TRANSFORMATION")
-    return Origin(raw, column, how)
+    time = config.source.time_columns
+    if time and column in {"hour_of_day", "weekday"}:
+        return [Origin(raw, each, "TRANSFORMATION") for each in time]
+    return [Origin(raw, column, how)]

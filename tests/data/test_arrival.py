@@ -47,6 +47,19 @@ def test_without_a_file_what_was_looked_for_is_said(tmp_path: Path) -> None:
     assert "logs/2026-11-02/*.tsv" in found.missing
 
 
+def test_a_day_of_another_zone_has_to_be_over_there(tmp_path: Path) -> None:
+    config = configured(tmp_path, "")
+    source = config.source.model_copy(update={"time_zone": "America/New_York"})
+    config = config.model_copy(update={"source": source})
+    deliver(tmp_path, "a.tsv", OVER - 3600)
+    deliver(tmp_path, "a.tsv", OVER - 3600, "requests")
+    there = OVER + 5 * 3600
+    assert arrival(config, "logs", DAY, there - 1).missing == "the day ends at 2026-11-03 05:00 UTC (source.time_zone)"
+    assert arrival(config, "logs", DAY, there).missing == ""
+    assert arrival(config, "requests", DAY, OVER).missing == ""
+    assert config.patience_hours == config.arrival.patience_hours + 5
+
+
 @pytest.mark.parametrize(("minutes", "missing"), [(4.9, "changed 4.9 minutes ago"), (5, "")])
 def test_files_have_to_be_quiet_for_a_while(tmp_path: Path, minutes: float, missing: str) -> None:
     config = configured(tmp_path, "")
