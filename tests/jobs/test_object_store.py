@@ -1,11 +1,15 @@
 """Whole days with the store in a bucket: another machine has nothing to do, and asks for no file of a run."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobs.commands.doctor import examine
+from jobs.commands.verify import verify
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.errors import PnnError
@@ -118,6 +122,32 @@ def test_doctor_says_which_of_two_machines_wins(two_days: Config, capsys: pytest
     assert "2 days with a champion; of two machines at a day the first wins" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+@pytest.mark.long
+def test_two_machines_at_the_same_days_end_as_whole_days(
+    two_days: Config, object_server: ObjectServer, tmp_path: Path
+) -> None:
+    """Whoever loses a day says so and goes on from the other's when it is run again."""
+    root = object_server.url(object_server.new_bucket())
+    text = two_days.path.read_text().replace(two_days.store_root, root)
+    raw = f'"{two_days.path.parent}/raw/'
+    (tmp_path / "pipeline.toml").write_text(text.replace('"raw/', raw) + 'table = "raced"\n')
+    config = load_config(tmp_path / "pipeline.toml")
+    for _ in range(2):
+        machines = [_machine(config, tmp_path / name) for name in ("one", "other")]
+        for machine in machines:
+            _, said = machine.communicate(timeout=300)
+            assert machine.returncode == 0 or "another machine made it" in said, said
+    assert [machine.returncode for machine in machines] == [0, 0]
+    assert not [damage for check in verify(open_store(config), None) for damage in check.damages]
+
+
+def _machine(config: Config, cache: Path) -> "subprocess.Popen[str]":
+    """A process that makes both days with a cache of its own."""
+    command = [sys.executable, "-m", "jobs", "run", "--config", str(config.path), "--day", f"{TWO[0]}..{TWO[1]}"]
+    environment = {**os.environ, "PNN_GLUON_CACHE": str(cache)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_no_object_of_whole_days_stands_for_a_folder(
