@@ -51,6 +51,11 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/tracking.lock
 	@touch $@
 
+# `engine.kind = "spark"`; Java comes from the machine.
+.venv/spark.stamp: .venv/package.stamp requirements/spark.lock
+	@$(LOCKED) --no-build-isolation -r requirements/spark.lock
+	@touch $@
+
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
@@ -64,9 +69,9 @@ test: lint types imports
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What `make test` leaves out: the same again under other instruction sets and thread counts, kills of processes, races,
-# and tracking, whose packages only this installs.
-long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp
-	$(BIN)/python -m pytest tests/tracking -n 0
+# and tracking and Spark, whose packages only this installs.
+long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp .venv/spark.stamp
+	$(BIN)/python -m pytest tests/tracking tests/spark -n 0
 	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
@@ -122,3 +127,5 @@ lock:
 		--output-file requirements/celery.lock
 	$(LOCK) --extra cpu --extra all --extra tracking --constraint requirements/test.lock \
 		--output-file requirements/tracking.lock
+	$(LOCK) --extra cpu --extra all --extra spark --constraint requirements/cpu.lock \
+		--output-file requirements/spark.lock

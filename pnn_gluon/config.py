@@ -842,10 +842,18 @@ class WorkersConfig(Section):
 
 
 class EngineConfig(Section):
-    """Limits of the SQL engine that runs in process (DuckDB)."""
+    """What runs the part functions of a day, and the limits of the SQL engine in process (DuckDB) that they use."""
 
+    kind: Literal["local", "spark"] = "local"
+    spark_master: str = "local[*]"
+    spark_options: Mapping[Annotated[str, Field(pattern=r"^spark\.[A-Za-z0-9._]+$")], str] = {}
     memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "1GB"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several parts may be worked on at once."""
+        return self.kind == "spark" or self.threads > 1
 
     @property
     def megabytes(self) -> int:

@@ -26,6 +26,7 @@ EXTRAS_OF = {
     "mlflow": ("tracking",),
     "openlineage": ("tracking",),
     "optuna": ("experiments",),
+    "pyspark": ("spark",),
 }
 """The extras of setup.cfg that bring each module; what no extra is needed for is not here."""
 

@@ -61,7 +61,7 @@ def _take_over(inputs: Inputs, folder: Path) -> Rows:
 def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     """Link yesterday's shards of the same samples with what the map has learned since, and encode the other days."""
     from pnn_gluon.data.encode_part import EncodePart, encode_part
-    from pnn_gluon.warehouse.part_workers import map_parts
+    from pnn_gluon.warehouse.part_engine import map_parts
 
     rows = _carry_on(inputs, folder, samples)
     map_file = inputs[Need(MAPS)].file(MAP_FILE)

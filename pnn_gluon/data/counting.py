@@ -1,10 +1,10 @@
 """Rows of a day -> impressions and clicks of every value; a window is a sum of days."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields
 from pnn_gluon.errors import InputError
-from pnn_gluon.store.parts import Files, named
+from pnn_gluon.store.parts import Files, listed, named
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
+from pnn_gluon.temporary import temporary_folder
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
+from pnn_gluon.warehouse.part_engine import map_parts
 
 COUNTS = pa.schema(
     [("field", pa.string()), ("value", pa.string()), ("impressions", pa.int64()), ("clicks", pa.int64())]
@@ -34,28 +36,82 @@ class CountReport:
     fields: dict[str, int]
 
 
+@dataclass(frozen=True)
+class CountPart:
+    """A part of a day's rows, and where its counts go.
+
+    Attributes:
+        fields: what is counted.
+        rows: the files of the rows.
+        path: the file of the counts.
+        labelled: whether the rows have a label.
+    """
+
+    fields: Fields
+    rows: Files
+    path: Path
+    labelled: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.path.parent
+
+    def within(self, folder: Path) -> Self:
+        """The same part with its files in another folder."""
+        return replace(self, path=folder / self.path.name)
+
+
 def count_values(fields: Fields, engine: EngineConfig, rows: Files, path: Path, labelled: bool = True) -> CountReport:
     """Write field, value, impressions, clicks to a Parquet file, by the order of the fields, then by the values' bytes.
 
     Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
-    missing values are not. Rows without a label have no clicks.
+    missing values are not. Rows without a label have no clicks. On this machine all parts of the rows are counted at
+    once, by all of DuckDB's threads; on Spark each by itself, and the counts are summed here: the same bytes.
 
     Raises:
         InputError: the rows are not there or lack a field.
     """
+    parts = listed(rows)
+    if engine.kind != "spark" or len(parts) < 2:
+        return count_part(engine, CountPart(fields, rows, path, labelled))
+    with temporary_folder(path.parent, "counts-") as folder:
+        counts = [CountPart(fields, part, folder / f"{at}.parquet", labelled) for at, part in enumerate(parts)]
+        map_parts(engine, count_part, counts)
+        return _summed(fields, engine, [each.path for each in counts], path)
+
+
+def count_part(engine: EngineConfig, part: CountPart) -> CountReport:
+    """Count the values of some rows."""
     counted = [
         {"position": i, "name": field.name, "kind": field.kind, "separator": getattr(field, "separator", "")}
-        for i, field in enumerate(fields)
+        for i, field in enumerate(part.fields)
         if field.kind != "numeric"
     ]
-    values: Counter[str] = Counter({str(field["name"]): 0 for field in counted})
-    with connect(engine) as connection, TableWriter(path, plain=("value",), schema=COUNTS) as writer:
-        if counted:
-            query = statement("count", rows=rows, fields=counted, label="label" if labelled else "0")
-            for batch in _counted(connection, query, rows):
-                writer.write(batch.cast(COUNTS))
-                for pair in pc.value_counts(batch.column("field")).to_pylist():
-                    values[pair["values"]] += pair["counts"]
+    names = [str(field["name"]) for field in counted]
+    if not counted:
+        return _written(iter(()), names, part.path)
+    query = statement("count", rows=part.rows, fields=counted, label="label" if part.labelled else "0")
+    with connect(engine) as connection:
+        return _written(_counted(connection, query, part.rows), names, part.path)
+
+
+def _summed(fields: Fields, engine: EngineConfig, paths: list[Path], path: Path) -> CountReport:
+    """The counts of the parts, summed and in order."""
+    names = [field.name for field in fields if field.kind != "numeric"]
+    query = statement("merged_counts", counts=merge_counts(paths), fields=names)
+    with connect(engine) as connection:
+        return _written(connection.sql(query).to_arrow_reader(GROUP_ROWS), names, path)
+
+
+def _written(batches: Iterable[Any], names: Sequence[str], path: Path) -> CountReport:
+    """Write counts, and say how many values each field has."""
+    values: Counter[str] = Counter(dict.fromkeys(names, 0))
+    with TableWriter(path, plain=("value",), schema=COUNTS) as writer:
+        for batch in batches:
+            writer.write(batch.cast(COUNTS))
+            for pair in pc.value_counts(batch.column("field")).to_pylist():
+                values[pair["values"]] += pair["counts"]
     return CountReport(sum(values.values()), dict(values))
 
 

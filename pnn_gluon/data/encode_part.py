@@ -1,9 +1,10 @@
 """A part of a day's sample under a map -> its shard: a pure function of both, run by any process."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.data.encoding import write_shard
@@ -27,6 +28,15 @@ class EncodePart:
     sample: SampledRows
     path: Path
     day: datetime.date
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.path.parent
+
+    def within(self, folder: Path) -> Self:
+        """The same part with its files in another folder."""
+        return replace(self, path=folder / self.path.name)
 
 
 def encode_part(engine: EngineConfig, part: EncodePart) -> dict[str, int]:

@@ -47,7 +47,7 @@ from pnn_gluon.store.parts import part_path, parts_in
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.temporary import temporary_folder
 from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
-from pnn_gluon.warehouse.part_workers import map_parts
+from pnn_gluon.warehouse.part_engine import map_parts
 
 __all__ = ["IngestReport", "RawLines", "Targets", "ingest_logs", "ingest_requests", "no_logs"]
 
@@ -182,7 +182,7 @@ class _DayOfParts:
 
     def write_rows(self, stream: Stream, path: Path) -> None:
         """Write the good lines into part files, in order."""
-        planned = plan(self._logs(stream), self._engine.threads > 1, PART_LINES)
+        planned = plan(self._logs(stream), self._engine.parallel, PART_LINES)
         targets = [self._scratch(number) for number in range(len(planned))]
         parts = [
             IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks)

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -85,6 +85,16 @@ class IngestPart:
     part_lines: int
     targets: Targets
     clicks: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.targets.rows.parent
+
+    def within(self, folder: Path) -> Self:
+        """The same part with its files in another folder."""
+        targets = Targets(folder / self.targets.rows.name, folder / self.targets.rejects.name)
+        return replace(self, targets=targets)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ They are written down beside the rows, in their order, and not with a copy of th
 """
 
 from collections import Counter
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from operator import add
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files, listed, part_path
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
-from pnn_gluon.warehouse.part_workers import map_parts
+from pnn_gluon.warehouse.part_engine import map_parts
 
 SHARES = ("train", "calibrate", "gate")
 COLUMNS = pa.schema([("share", pa.string()), ("rate", pa.float64())])
@@ -65,6 +65,15 @@ class SamplePart:
     sampling: SamplingConfig
     rows: Path
     path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.path.parent
+
+    def within(self, folder: Path) -> Self:
+        """The same part with its files in another folder."""
+        return replace(self, path=folder / self.path.name)
 
 
 def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Files, path: Path) -> SampleReport:

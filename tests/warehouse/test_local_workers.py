@@ -12,7 +12,7 @@ import pytest
 
 from pnn_gluon.config import EngineConfig
 from pnn_gluon.errors import InputError, PnnError
-from pnn_gluon.warehouse.part_workers import map_parts
+from pnn_gluon.warehouse.local_workers import map_locally
 
 TWO = EngineConfig(threads=2, memory_limit="1GB")
 
@@ -35,33 +35,33 @@ def killed(engine: EngineConfig, part: int) -> int:
 
 
 def test_results_come_in_the_order_of_the_parts() -> None:
-    found = map_parts(TWO, described, range(7))
+    found = map_locally(TWO, described, range(7))
     assert [part for part, *_ in found] == [*range(7)]
     assert {(threads, memory) for _, threads, memory, _ in found} == {(1, "500MB")}
     assert os.getpid() not in {process for *_, process in found}
 
 
 def test_threads_left_over_by_few_parts_are_shared_out() -> None:
-    found = map_parts(EngineConfig(threads=7, memory_limit="3GB"), described, range(3))
+    found = map_locally(EngineConfig(threads=7, memory_limit="3GB"), described, range(3))
     assert {(threads, memory) for _, threads, memory, _ in found} == {(2, "1000MB")}
 
 
 @pytest.mark.parametrize(("threads", "parts", "worth"), [(2, 1, 1), (1, 5, 1), (2, 5, 3)])
 def test_what_is_not_worth_a_process_runs_here(threads: int, parts: int, worth: int) -> None:
     engine = EngineConfig(threads=threads)
-    found = map_parts(engine, described, range(parts), worth)
+    found = map_locally(engine, described, range(parts), worth)
     assert {(n, memory, process) for _, n, memory, process in found} == {(threads, "1GB", os.getpid())}
 
 
 def test_an_error_of_a_part_is_raised_here_and_leaves_no_process() -> None:
     with pytest.raises(InputError, match="part 3: not readable; deliver it again"):
-        map_parts(TWO, faulty, range(6))
+        map_locally(TWO, faulty, range(6))
     assert multiprocessing.active_children() == []
 
 
 def test_a_process_that_dies_is_told_of() -> None:
     with pytest.raises(PnnError, match="one of 2 worker processes was ended from outside; where memory runs out"):
-        map_parts(TWO, killed, range(4))
+        map_locally(TWO, killed, range(4))
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
             """
             import os, pathlib, sys, time
             from pnn_gluon.config import EngineConfig
-            from pnn_gluon.warehouse.part_workers import map_parts
+            from pnn_gluon.warehouse.local_workers import map_locally
 
             def sleep(engine, part):
                 pathlib.Path(__file__).with_name(f"worker-{os.getpid()}").touch()
                 time.sleep(600)
 
             if __name__ == "__main__":
-                map_parts(EngineConfig(threads=2), sleep, range(2))
+                map_locally(EngineConfig(threads=2), sleep, range(2))
             """
         )
     )

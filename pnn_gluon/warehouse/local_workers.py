@@ -1,4 +1,4 @@
-"""Worker processes of one machine that run part functions: pure functions from a part of a day to its part files."""
+"""Part functions over the worker processes of this machine."""
 
 import ctypes
 import multiprocessing
@@ -21,7 +21,7 @@ _PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
 
-def map_parts(
+def map_locally(
     engine: EngineConfig, function: Callable[[EngineConfig, T], R], parts: Sequence[T], worth: int = 1
 ) -> list[R]:
     """What a part function makes of every part, in the order of the parts, however they are run.
