@@ -3,6 +3,7 @@
 import datetime
 import difflib
 import glob
+import math
 import os
 import re
 import tomllib
@@ -89,6 +90,9 @@ TimeZone = Annotated[str, AfterValidator(lambda name: _known_zone(name))]
 
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 """What stands between or around the columns of a line."""
+
+Delimiter = Annotated[Symbol, Field(min_length=1, max_length=1)]
+Quote = Annotated[Symbol, Field(max_length=1)]
 
 Person = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(lambda name: _readable(name))]
 """The name of somebody who decides, as Airflow knows it."""
@@ -188,6 +192,9 @@ NAMED_TIMES = {
 _OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
 """Options of the source that say how a line is cut into columns."""
 
+_READING = {"id_column", "time_column", "time_format", "time_zone", "missing"}
+"""Options of the source that say what the columns of logs and of click files mean."""
+
 
 def _check_list(key: str, patterns: Sequence[str]) -> None:
     """Refuse patterns of one kind that say no place, or of which it is not clear what they say together."""
@@ -212,6 +219,24 @@ def _check_pattern(key: str, pattern: str) -> None:
             raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
 
 
+class ClickFilesConfig(Section):
+    """How click files are read where it is not as logs are; what is not given is as there."""
+
+    kind: Literal["delimited", "parquet", "json"] | None = None
+    delimiter: Delimiter | None = None
+    quote: Quote | None = None
+    header: bool | None = None
+    columns: tuple[Column, ...] | None = None
+    id_column: Column | None = None
+    time_column: TimeColumns | None = None
+    time_format: TimeForms | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are given."""
+        return {key: getattr(self, key) for key in sorted(self.model_fields_set) if getattr(self, key) is not None}
+
+
 class SourceConfig(Section):
     """Raw logs and requests. A preset (criteo, avazu, ...) fills in all that is not given here.
 
@@ -224,10 +249,12 @@ class SourceConfig(Section):
     preset: Name | None = None
     kind: Literal["delimited", "parquet", "json", "ipinyou_raw"] = "delimited"
     logs: FilePatterns
-    clicks: FilePath | None = None
+    clicks: FilePatterns | None = None
+    click_files: ClickFilesConfig = ClickFilesConfig()
+    attribution_hours: Annotated[float, Field(gt=0, le=2160)] | None = None
     requests: FilePatterns | None = None
-    delimiter: Annotated[Symbol, Field(min_length=1, max_length=1)] = "\t"
-    quote: Annotated[Symbol, Field(max_length=1)] = ""
+    delimiter: Delimiter = "\t"
+    quote: Quote = ""
     header: bool = False
     columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
@@ -244,10 +271,8 @@ class SourceConfig(Section):
     def _consistent(self) -> Self:
         if self.kind == "delimited" and not self.header and not self.columns:
             raise ValueError("a file without a header needs `columns`, the names in order")
-        if (self.kind == "ipinyou_raw") != (self.clicks is not None):
-            raise ValueError("`clicks` goes with kind = 'ipinyou_raw', which needs it")
-        if self.kind == "ipinyou_raw" and self.id_column is None:
-            raise ValueError("kind = 'ipinyou_raw' joins clicks by `id_column`; name it")
+        if self.kind == "ipinyou_raw" and self.clicks is None:
+            raise ValueError("kind = 'ipinyou_raw' needs `clicks`: where the click files lie")
         if len({self.stored(column) for column in self.columns}) != len(self.columns):
             raise ValueError("`columns` names a column twice")
         if self.quote == self.delimiter:
@@ -257,6 +282,7 @@ class SourceConfig(Section):
         self._check_json()
         self._check_patterns()
         self._check_times()
+        self._check_clicks()
         return self
 
     def _check_json(self) -> None:
@@ -283,6 +309,42 @@ class SourceConfig(Section):
                 raise ValueError(
                     f"`time_format`: no form {form!r}{_suggest(form, NAMED_TIMES)}; {known} or a strptime form"
                 )
+
+    def _check_clicks(self) -> None:
+        if self.clicks is None:
+            idle = sorted(self.model_fields_set & {"click_files", "attribution_hours"})
+            if idle:
+                raise ValueError(f"`{idle[0]}` is about click files: say where they lie (`clicks`)")
+            return
+        if self.id_column is None:
+            raise ValueError("clicks are joined by `id_column`; name it")
+        if "label" in self.model_fields_set and not self.preset:
+            raise ValueError("`label` has no effect with `clicks`, which say what was clicked; remove one of them")
+        if self.attribution_hours is not None and not (self.time_columns and self.of_clicks.time_columns):
+            raise ValueError("`attribution_hours` needs the times of impressions and of clicks: name `time_column`")
+        _ = self.of_clicks
+
+    @cached_property
+    def of_clicks(self) -> "SourceConfig":
+        """How click lines are read. Ids are those of the logs, which `preset` or `kind` names."""
+        own = self.click_files.given
+        alike = own.get("kind", self.kind) == self.kind
+        shared = _READING | _OF_COLUMNS if alike else _READING
+        read = {key: getattr(self, key) for key in sorted(self.model_fields_set & shared)} | own
+        listed = own.get("columns")
+        if listed is not None and "time_column" not in own and not set(self.time_columns) <= set(listed):
+            read.pop("time_column", None)
+        kind = own.get("kind", "delimited" if self.kind == "ipinyou_raw" else self.kind)
+        try:
+            return SourceConfig(**{**read, "kind": kind, "logs": self.clicks, "preset": self.preset or self.kind})
+        except ValidationError as error:
+            raise ValueError(f"`click_files`: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+    @property
+    def click_days(self) -> int:
+        """Days after an impression's in whose files its clicks may be."""
+        hours = self.attribution_hours if self.clicks and names_day(patterns_of(self.clicks)[0]) else None
+        return math.ceil((hours or 0) / 24)
 
     @property
     def time_forms(self) -> tuple[str, ...]:
@@ -1007,7 +1069,7 @@ class Config(Section):
 
     def _check_columns(self) -> None:
         source = self.source
-        label = None if source.kind == "ipinyou_raw" else source.label.column
+        label = source.label.column if source.clicks is None else None
         used = {"label": label, "id": source.id_column}
         used |= {f"time{number or ''}": column for number, column in enumerate(source.time_columns)}
         used |= {f"field {field.name}": field.column for field in self.fields}
@@ -1016,10 +1078,22 @@ class Config(Section):
             if column and (fault := source.fault_of(column)):
                 raise ValueError(f"{what}: column {column!r}: {fault}")
         read = source.stored(source.label.column)
-        leaking = [field.name for field in self.fields if source.stored(field.column) == read]
+        leaking = [field.name for field in self.fields if label and source.stored(field.column) == read]
         if leaking:
             raise ValueError(f"field {leaking[0]!r} reads the label column {source.label.column!r}; remove it")
         self._check_known(used)
+        self._check_click_columns()
+
+    def _check_click_columns(self) -> None:
+        if self.source.clicks is None:
+            return
+        clicks = self.source.of_clicks
+        known = {clicks.stored(column) for column in clicks.columns}
+        for column in (clicks.id_column or "", *clicks.time_columns):
+            if fault := clicks.fault_of(column):
+                raise ValueError(f"click_files: column {column!r}: {fault}")
+            if known and clicks.stored(column) not in known:
+                raise ValueError(f"click_files: no column {column!r} in `columns`{_suggest(column, known)}")
 
     def _check_known(self, used: Mapping[str, str | None]) -> None:
         """Columns that are read are among those that the source lists, if it does."""

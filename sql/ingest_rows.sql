@@ -83,6 +83,9 @@ labelled as (
             when try_number(raw_{{ label.position }}) in ({{ numbers | join(", ") }}) then {{ value }}
     {% endfor %}
             end as label
+{% elif clicked and within is not none %}
+        , case when exists (select 1 from clicks where clicks.row_id = typed.row_id
+            and clicks.moment >= typed.moment and clicks.moment <= typed.moment + to_microseconds({{ within }})) then 1 else 0 end as label
 {% elif clicked %}
         , case when row_id in (select row_id from clicks) then 1 else 0 end as label
 {% endif %}
@@ -134,6 +137,9 @@ select row_id, file, line
 {% endfor %}
 {% if time and clicks %}
     , cast({{ time.clock }} as date) as "its day"
+    , moment as "its moment"
+{% elif within is not none %}
+    , case when row_id in (select row_id from clicks) then moment end as "its moment"
 {% endif %}
     , reason as "its reason"
     , {{ "text" if clicks else "case when reason is not null then text end" }} as "its text"

@@ -58,7 +58,7 @@ SAID_IN_WORDS = {
     "auc; rmse for squared loss": None,
     "see below": (),
 }
-BY_OTHERS = {"label", "columns", "quote", "slices", "plateau_factor", "time_format", "folder"}
+BY_OTHERS = {"label", "click_files", "columns", "quote", "slices", "plateau_factor", "time_format", "folder"}
 """Options whose default is a rule, or none of the words above."""
 
 

@@ -17,7 +17,7 @@ the one that the fixed folders of several patterns have in common; in the id, wi
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ from pnn_gluon.data.ingest_part import (
 )
 from pnn_gluon.data.log_files import Log, open_log
 from pnn_gluon.data.pieces import PART_LINES, Piece, plan
-from pnn_gluon.data.raw_files import copies, list_raw_files
-from pnn_gluon.data.row_statement import Stream, row_schema, wanted_columns
+from pnn_gluon.data.raw_files import copies, list_days_of_files
+from pnn_gluon.data.row_statement import Stream, attribution, row_schema, wanted_columns
+from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.parts import part_path, parts_in
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.temporary import temporary_folder
+from pnn_gluon.time_zones import start_of
 from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
 from pnn_gluon.warehouse.part_engine import map_parts
 
@@ -93,7 +95,8 @@ def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets
         InputError: files are missing or damaged, their columns are not the configured ones, more than
             `source.max_reject_share` of the lines are rejects, or an archive of many days has no line of this one.
     """
-    clicks = Stream("clicks", (raw.source.clicks,)) if raw.source.clicks else None
+    timed = raw.source.attribution_hours is not None
+    clicks = Stream("clicks", patterns_of(raw.source.clicks), timed) if raw.source.clicks else None
     return _ingest(raw, engine, day, targets, Stream("logs", patterns_of(raw.source.logs)), clicks)
 
 
@@ -167,6 +170,7 @@ class _DayOfParts:
         self._connection, self._folder = connection, folder
         self._rows: list[Path] = []
         self._clicks: Path | None = None
+        self._met: list[Path] = []
         self._lines = self._headers = self._other_days = self._click_lines = self._joined = self._conflicts = 0
         connection.register("no_rejects", REJECT_SCHEMA.empty_table())
         connection.execute("create temp table rejects as from no_rejects")
@@ -175,7 +179,8 @@ class _DayOfParts:
         """Read the click lines, which are few, here and at once."""
         pieces = tuple(Piece(log) for log in self._logs(stream))
         targets = Targets(self._folder / "clicks.parquet", self._folder / "click_rejects.parquet")
-        part = IngestPart(self._raw, self._day, stream, pieces, 0, targets, None)
+        raw = replace(self._raw, source=self._raw.source.of_clicks)
+        part = IngestPart(raw, self._day, stream, pieces, 0, targets, None)
         counts = read_clicks(self._engine, part)
         self._take([counts], [targets])
         self._clicks, self._click_lines = targets.rows, counts.lines
@@ -185,7 +190,7 @@ class _DayOfParts:
         planned = plan(self._logs(stream), self._engine.parallel, PART_LINES)
         targets = [self._scratch(number) for number in range(len(planned))]
         parts = [
-            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks)
+            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks, self._met_by(each))
             for pieces, each in zip(planned, targets, strict=True)
         ]
         counts = map_parts(self._engine, ingest_part, parts)
@@ -195,6 +200,13 @@ class _DayOfParts:
         if not made:
             _write_none(path, self._raw.fields, labelled=stream.kind == "logs")
             self._rows = [path]
+
+    def _met_by(self, targets: Targets) -> Path | None:
+        """Where a part writes the moments of rows with clicks, if it counts how long after them those were."""
+        if self._clicks is None or self._raw.source.attribution_hours is None:
+            return None
+        self._met.append(targets.rejects.parent / "met.parquet")
+        return self._met[-1]
 
     def _scratch(self, number: int) -> Targets:
         folder = self._folder / str(number)
@@ -209,9 +221,11 @@ class _DayOfParts:
         self._connection.execute(f"insert into rejects from {parquet([each.rejects for each in targets])}")
 
     def _logs(self, stream: Stream) -> list[Log]:
-        wanted = wanted_columns(self._raw.source, self._raw.fields, stream)
-        files = list_raw_files(stream.patterns, self._day, self._raw.base)
-        logs = [open_log(self._raw.source, file, wanted) for file in files]
+        source = self._raw.source.of_clicks if stream.kind == "clicks" else self._raw.source
+        wanted = wanted_columns(source, self._raw.fields, stream)
+        days = self._raw.source.click_days if stream.kind == "clicks" else 0
+        files = list_days_of_files(stream.patterns, self._day, days, self._raw.base)
+        logs = [open_log(source, file, wanted) for file in files]
         _refuse_copies(logs)
         return logs
 
@@ -245,10 +259,22 @@ class _DayOfParts:
 
     def settle_clicks(self, stream: Stream) -> None:
         """Count the clicks that were joined to rows, and set aside those that could not be."""
-        archive = stream.archive and bool(self._raw.source.time_columns)
+        source = self._raw.source
+        archive = stream.archive and bool(source.of_clicks.time_columns)
         day = self._day.isoformat()
         self._connection.execute(
-            statement("ingest_clicks", rows=self._rows, clicks=self._clicks, archive=archive, day=day)
+            statement(
+                "ingest_clicks",
+                rows=self._rows,
+                clicks=self._clicks,
+                archive=archive,
+                day=day,
+                met=self._met,
+                within=attribution(source),
+                hours=source.attribution_hours,
+                start=start_of(self._day, source.time_zone),
+                end=start_of(plus(self._day, 1), source.time_zone),
+            )
         )
         verdicts = self._connection.execute("select verdict, count(*) from settled group by verdict").fetchall()
         counts = dict(verdicts)

@@ -30,10 +30,12 @@ CLICK_SCHEMA = pa.schema(
         ("file", pa.string()),
         ("line", pa.int64()),
         ("its_day", pa.date32()),
+        ("moment", pa.timestamp("us")),
         ("text", pa.string()),
     ]
 )
-_REASON, _TEXT, _DAY = "its reason", "its text", "its day"
+MET_SCHEMA = pa.schema([("row_id", pa.string()), ("moment", pa.timestamp("us"))])
+_REASON, _TEXT, _DAY, _MOMENT = "its reason", "its text", "its day", "its moment"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class IngestPart:
         part_lines: most lines of a part file.
         targets: where rows and rejects go.
         clicks: file with the row ids of clicks, where they lie in files of their own.
+        met: file for the ids and moments of rows that a click has the id of, where clicks count for some hours only.
     """
 
     raw: RawLines
@@ -85,6 +88,7 @@ class IngestPart:
     part_lines: int
     targets: Targets
     clicks: Path | None
+    met: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -114,19 +118,28 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
         InputError: a file is damaged.
     """
     schema = row_schema(part.raw.fields, labelled=part.stream.kind == "logs")
-    with connect(engine) as connection, TableWriter(part.targets.rejects, schema=REJECT_SCHEMA) as rejects:
+    with ExitStack() as opened:
+        connection = opened.enter_context(connect(engine))
+        rejects = opened.enter_context(TableWriter(part.targets.rejects, schema=REJECT_SCHEMA))
         if part.clicks is not None:
             connection.execute(f"create temp view clicks as from {parquet(part.clicks)}")
         reader = LineReader(connection, part.raw, part.day, lambda table: write_table(rejects, table))
-        with _PartFiles(part.targets.rows, schema, part.part_lines) as files:
-            for piece in part.pieces:
-                reader.read(part.stream, piece, files.write)
-                files.end_of_file(reader.lines + reader.headers)
+        files = opened.enter_context(_PartFiles(part.targets.rows, schema, part.part_lines))
+        met = opened.enter_context(TableWriter(part.met, schema=MET_SCHEMA)) if part.met else None
+
+        def write(table: Any) -> None:
+            files.write(table)
+            if met is not None:
+                write_table(met, _met(table))
+
+        for piece in part.pieces:
+            reader.read(part.stream, piece, write)
+            files.end_of_file(reader.lines + reader.headers)
     return LineCounts(reader.lines, reader.headers, reader.other_days, files.rows)
 
 
 def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
-    """Write the good click lines to the file of rows: row_id, file, line, its_day (where it is told), text."""
+    """Write the good click lines to the file of rows: row_id, file, line, its_day and moment (where told), text."""
     with (
         connect(engine) as connection,
         TableWriter(part.targets.rejects, schema=REJECT_SCHEMA) as rejects,
@@ -139,9 +152,17 @@ def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
 
 
 def _click_table(table: Any) -> Any:
-    if _DAY not in table.column_names:
-        table = table.append_column(_DAY, pa.nulls(table.num_rows, pa.date32()))
-    return table.select(["row_id", "file", "line", _DAY, _TEXT]).rename_columns(CLICK_SCHEMA.names).cast(CLICK_SCHEMA)
+    for name, kind in ((_DAY, pa.date32()), (_MOMENT, pa.timestamp("us"))):
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, kind))
+    chosen = table.select(["row_id", "file", "line", _DAY, _MOMENT, _TEXT])
+    return chosen.rename_columns(CLICK_SCHEMA.names).cast(CLICK_SCHEMA)
+
+
+def _met(table: Any) -> Any:
+    """The ids and moments of the rows that a click has the id of."""
+    found = table.filter(table[_MOMENT].is_valid()).select(["row_id", _MOMENT])
+    return found.rename_columns(MET_SCHEMA.names).cast(MET_SCHEMA)
 
 
 class LineReader:

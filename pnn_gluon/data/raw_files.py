@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow.fs
 
 from pnn_gluon.config import day_path, patterns_of, placed
 from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of, is_text
+from pnn_gluon.days import plus
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.filesystem import open_filesystem
 
@@ -95,6 +97,20 @@ def list_raw_files(patterns: str | Sequence[str], day: datetime.date, base: Path
     )
     _refuse_twins(files)
     return files
+
+
+def list_days_of_files(patterns: str | Sequence[str], day: datetime.date, more: int, base: Path) -> tuple[RawFile, ...]:
+    """The files of a day, and those of so many days after it that are there, each once, sorted by name.
+
+    Raises:
+        NoRawFiles: no file of the first day matches one of the patterns.
+        InputError: as for one day.
+    """
+    found = {file.name: file for file in list_raw_files(patterns, day, base)}
+    for number in range(1, more + 1):
+        with suppress(NoRawFiles):
+            found |= {file.name: file for file in list_raw_files(patterns, plus(day, number), base)}
+    return tuple(found[name] for name in sorted(found))
 
 
 def fingerprint(raw_file: RawFile) -> str:

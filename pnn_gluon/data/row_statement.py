@@ -20,10 +20,11 @@ DERIVED = {"hour_of_day": "hour_text", "weekday": "weekday_text"}
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of raw lines and where its files lie."""
+    """One kind of raw lines and where its files lie; `timed` where it counts when clicks were."""
 
     kind: Literal["logs", "clicks", "requests"]
     patterns: tuple[str, ...]
+    timed: bool = False
 
     @property
     def archive(self) -> bool:
@@ -33,7 +34,7 @@ class Stream:
 
 def has_label(source: SourceConfig, stream: Stream) -> bool:
     """Whether the lines themselves say the label."""
-    return stream.kind == "logs" and source.kind != "ipinyou_raw"
+    return stream.kind == "logs" and source.clicks is None
 
 
 def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Wanted:
@@ -45,12 +46,13 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
     used = {stored(field.column) for field in read} - _derived(source) | {stored(name) for name in own}
     if labelled:
         used.add(label)
-    optional = set() if labelled else {label}
+    lacks_label = stream.kind == "requests" and source.clicks is None
+    optional = {label} if lacks_label else set[str]()
     if stream.kind == "requests":
         optional |= set(columns) - used
     if not needs_time(source, fields, stream):
         optional |= {stored(name) for name in source.time_columns} - {stored(source.id_column or "")}
-    declared = () if source.kind == "parquet" else tuple(name for name in columns if labelled or name != label)
+    declared = () if source.kind == "parquet" else tuple(name for name in columns if not lacks_label or name != label)
     separators = {stored(field.column): field.separator for field in fields if field.kind == "multi"}
     numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
     named = {stored(field.column) for field in read if field.kind != "numeric"} | {stored(source.id_column or "")}
@@ -58,10 +60,15 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
 
 
 def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
-    """Whether lines without a time are no rows: requests need it only to be told from other days, or for a field."""
+    """Whether lines without a time are no rows.
+
+    Clicks need it only to be told from other days, or for the hours from their impression; requests only for the
+    former, or for a field.
+    """
     columns = {source.stored(field.column) for field in fields}
     own = {source.stored(name) for name in source.time_columns}
-    return stream.kind != "requests" or stream.archive or bool(columns & (own | _derived(source)))
+    read = bool(columns & (own | _derived(source)))
+    return stream.archive or {"logs": True, "clicks": stream.timed, "requests": read}[stream.kind]
 
 
 def _derived(source: SourceConfig) -> set[str]:
@@ -92,12 +99,18 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
         id=_id(source, places, prefix),
         id_prefix=_id_prefix(source, stream, log),
         label=_label(source, places) if has_label(source, stream) else None,
-        clicked=source.kind == "ipinyou_raw" and stream.kind == "logs",
+        clicked=stream.kind == "logs" and source.clicks is not None,
+        within=attribution(source) if stream.kind == "logs" else None,
         clicks=stream.kind == "clicks",
         other_days=_other_days(stream),
         day=day.isoformat(),
         fields=[{"name": field.name, "expression": _expression(source, field, place)} for field, place in read],
     )
+
+
+def attribution(source: SourceConfig) -> int | None:
+    """For how long after an impression its clicks count, in microseconds; None for ever."""
+    return None if source.attribution_hours is None else round(source.attribution_hours * 3600e6)
 
 
 def row_schema(fields: Fields, labelled: bool) -> Any:

@@ -96,15 +96,18 @@ class Reading:
         return day if day >= self.config.first_day else None
 
     def raw(self, kind: Literal["logs", "clicks", "requests"], day: datetime.date) -> "tuple[RawFile, ...]":
-        """The raw files of a kind and day, each an input by size and SHA-256.
+        """The raw files of a kind and day, of clicks those of the days after it that they may come on, too.
+
+        Each is an input by size and SHA-256.
 
         Raises:
             ConfigError: when the configuration does not say where files of this kind lie.
         """
         from pnn_gluon.data.known_digests import KnownDigests
-        from pnn_gluon.data.raw_files import list_raw_files
+        from pnn_gluon.data.raw_files import list_days_of_files
 
-        files = list_raw_files(self.config.patterns(kind), day, self.config.path.parent)
+        more = self.config.source.click_days if kind == "clicks" else 0
+        files = list_days_of_files(self.config.patterns(kind), day, more, self.config.path.parent)
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read
         for file in files:

@@ -78,7 +78,7 @@ def _of_rows(config: Config, raw: Place) -> Origins:
     for field in config.fields:
         how: How = "TRANSFORMATION" if field.kind == "numeric" else "IDENTITY"
         found[field.name] = _of_column(config, raw, field.column, how)
-    if source.kind != "ipinyou_raw":  # there a row is a click where the other kind of file has its id
+    if source.clicks is None:  # there a row is a click where the other kind of file has its id
         found["label"] = [Origin(raw, source.label.column, "TRANSFORMATION")]
     if source.id_column is not None:
         found["row_id"] = [Origin(raw, source.id_column, "TRANSFORMATION")]
