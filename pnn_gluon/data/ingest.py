@@ -190,23 +190,17 @@ class _DayOfParts:
         planned = plan(self._logs(stream), self._engine.parallel, PART_LINES)
         targets = [self._scratch(number) for number in range(len(planned))]
         parts = [
-            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks, self._met_by(each))
+            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks)
             for pieces, each in zip(planned, targets, strict=True)
         ]
         counts = map_parts(self._engine, ingest_part, parts)
+        self._met = [part.met for part in parts if part.met]
         self._take(counts, targets)
         made = [part for each, count in zip(targets, counts, strict=True) for part in parts_in(each.rows)]
         self._rows = [part.rename(part_path(path, number)) for number, part in enumerate(made)]
         if not made:
             _write_none(path, self._raw.fields, labelled=stream.kind == "logs")
             self._rows = [path]
-
-    def _met_by(self, targets: Targets) -> Path | None:
-        """Where a part writes the moments of rows with clicks, if it counts how long after them those were."""
-        if self._clicks is None or self._raw.source.attribution_hours is None:
-            return None
-        self._met.append(targets.rejects.parent / "met.parquet")
-        return self._met[-1]
 
     def _scratch(self, number: int) -> Targets:
         folder = self._folder / str(number)

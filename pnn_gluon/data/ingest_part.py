@@ -78,7 +78,6 @@ class IngestPart:
         part_lines: most lines of a part file.
         targets: where rows and rejects go.
         clicks: file with the row ids of clicks, where they lie in files of their own.
-        met: file for the ids and moments of rows that a click has the id of, where clicks count for some hours only.
     """
 
     raw: RawLines
@@ -88,12 +87,17 @@ class IngestPart:
     part_lines: int
     targets: Targets
     clicks: Path | None
-    met: Path | None = None
 
     @property
     def folder(self) -> Path:
         """Where its files go."""
         return self.targets.rows.parent
+
+    @property
+    def met(self) -> Path | None:
+        """File for the ids and moments of rows that a click has the id of, where clicks count for some hours only."""
+        timed = self.clicks is not None and self.raw.source.attribution_hours is not None
+        return self.folder / "met.parquet" if timed else None
 
     def within(self, folder: Path) -> Self:
         """The same part with its files in another folder."""
