@@ -33,7 +33,7 @@ help:
 	@touch $@
 
 # The package itself, with its native operators, which are built anew when their sources change.
-.venv/package.stamp: .venv/cpu.stamp pyproject.toml setup.py $(wildcard pnn_gluon/ops/csrc/*)
+.venv/package.stamp: .venv/cpu.stamp pyproject.toml setup.py $(wildcard pnn_gluon/ops/csrc/* pnn_gluon/data/csrc/*)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -89,7 +89,7 @@ bench: .venv/package.stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff check --config .ci/ruff.toml .
 	$(BIN)/ruff format --config .ci/ruff.toml --check .
-	$(BIN)/clang-format --dry-run --Werror pnn_gluon/ops/csrc/*
+	$(BIN)/clang-format --dry-run --Werror pnn_gluon/ops/csrc/* pnn_gluon/data/csrc/*
 
 # The tool (130 MB) lies beside .venv; -idirafter, so that of GCC's headers only omp.h is taken.
 TIDY := work/tidy/tools
@@ -97,7 +97,7 @@ TIDY_FLAGS = -std=gnu++17 -fopenmp -Wno-psabi -Wno-unknown-pragmas -isystem $(wi
 	$(CURDIR)/.venv/lib/python3.*/site-packages/mxnet/include) -idirafter $(dir $(shell $(CXX) -print-file-name=include/omp.h))
 tidy: .venv/test.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TIDY) clang-tidy==23.1.4
-	@for file in pnn_gluon/ops/csrc/*.cc; do \
+	@for file in pnn_gluon/ops/csrc/*.cc pnn_gluon/data/csrc/*.cc; do \
 		PYTHONPATH=$(TIDY) $(BIN)/python $(TIDY)/bin/clang-tidy --quiet $$file -- $(TIDY_FLAGS) || exit 1; done
 
 types: .venv/test.stamp

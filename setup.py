@@ -1,7 +1,8 @@
-"""Builds the native operators: a library for `mx.library.load`, not a Python extension. All else is in setup.cfg.
+"""Builds the native libraries, which are no Python extensions. All else is in setup.cfg.
 
-Headers and the source of the interface come from the MXNet wheel, which has to be there when the package is built. If
-it is not, or there is no C++ compiler, the package is installed without the library: plain operators serve.
+The operators, for `mx.library.load`: headers and the source of the interface come from the MXNet wheel, which has to be
+there when the package is built. The cutter of log lines, for ctypes. What cannot be built is left out, and the package
+installed without it: plain operators and SQL serve.
 """
 
 import importlib.util
@@ -12,10 +13,10 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 # Python's own flags stand before these, and differ from one Python to the next: all that bits depend on is said here.
-FLAGS = ["-std=gnu++17", "-O3", "-fopenmp", "-g0", "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas"]
+FLAGS = ["-std=gnu++17", "-O3", "-g0", "-Wall", "-Wno-psabi", "-Wno-unknown-pragmas"]
 FLAGS += ["-fno-fast-math", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 FLAGS += ["-fno-strict-aliasing", "-fwrapv", "-fno-lto"]
-SOURCES = Path("pnn_gluon/ops/csrc")
+OPERATORS = "pnn_gluon.ops._native"
 
 
 class BuildLibrary(build_ext):
@@ -30,25 +31,33 @@ class BuildLibrary(build_ext):
         return []
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile with the headers of the installed MXNet; after a CompileError setuptools goes on without it."""
+        """Compile, operators with the headers of the installed MXNet; after a CompileError setuptools goes on."""
+        if ext.name == OPERATORS:
+            ext.include_dirs = [self._mxnet_headers()]
+        super().build_extension(ext)
+
+    def _mxnet_headers(self) -> str:
         spec = importlib.util.find_spec("mxnet")
         if spec is None or spec.origin is None:
             raise CompileError("the native operators need MXNet to be there when the package is built")
-        ext.include_dirs = [str(Path(spec.origin).parent / "include")]
-        super().build_extension(ext)
+        return str(Path(spec.origin).parent / "include")
+
+
+def library(name: str, flags: tuple[str, ...] = ()) -> Extension:
+    """The library of the sources in `csrc` beside it."""
+    sources = Path(*name.split(".")[:-1]) / "csrc"
+    return Extension(
+        name,
+        sorted(map(str, sources.glob("*.cc"))),
+        depends=sorted(map(str, [*sources.glob("*.h"), *sources.glob("*.inc")])),
+        extra_compile_args=[*FLAGS, *flags],
+        extra_link_args=list(flags),
+        language="c++",
+        optional=True,
+    )
 
 
 setup(
     cmdclass={"build_ext": BuildLibrary},
-    ext_modules=[
-        Extension(
-            "pnn_gluon.ops._native",
-            sorted(map(str, SOURCES.glob("*.cc"))),
-            depends=sorted(map(str, [*SOURCES.glob("*.h"), *SOURCES.glob("*.inc")])),
-            extra_compile_args=FLAGS,
-            extra_link_args=["-fopenmp"],
-            language="c++",
-            optional=True,
-        )
-    ],
+    ext_modules=[library(OPERATORS, ("-fopenmp",)), library("pnn_gluon.data._cutter")],
 )

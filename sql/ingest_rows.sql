@@ -1,3 +1,4 @@
+{% from "row_expressions.sql" import label_of %}
 -- One block of lines -> typed rows in line order. A line that fails a check has its first reason and its text;
 -- its other columns mean nothing. Lines of other days are left out when the source is an archive of many days.
 with
@@ -73,16 +74,8 @@ typed as (
 ),
 labelled as (
     select *
-{% if label and label.at_least is not none %}
-        , case when try_number(raw_{{ label.position }}) >= cast({{ label.at_least | text }} as double) then 1
-            when try_number(raw_{{ label.position }}) < cast({{ label.at_least | text }} as double) then 0 end as label
-{% elif label %}
-        , case when raw_{{ label.position }} in ({{ label.positive | map("text") | join(", ") }}) then 1
-            when raw_{{ label.position }} in ({{ label.negative | map("text") | join(", ") }}) then 0
-    {% for value, numbers in label.numbers if numbers %}
-            when try_number(raw_{{ label.position }}) in ({{ numbers | join(", ") }}) then {{ value }}
-    {% endfor %}
-            end as label
+{% if label %}
+        , {{ label_of(label, "raw_" ~ label.position) }} as label
 {% elif clicked and within is not none %}
         , case when exists (select 1 from clicks where clicks.row_id = typed.row_id
             and clicks.moment >= typed.moment and clicks.moment <= typed.moment + to_microseconds({{ within }})) then 1 else 0 end as label

@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields, SourceConfig
 from pnn_gluon.data.lines import SHOWN_CHARACTERS
-from pnn_gluon.data.log_files import Log, LogBlock
+from pnn_gluon.data.log_files import Block, Log, TextBlock
 from pnn_gluon.data.pieces import Piece
+from pnn_gluon.data.row_cutter import CutLines, row_cutter
 from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement
 from pnn_gluon.store.parts import part_path
-from pnn_gluon.store.tables import TableWriter
+from pnn_gluon.store.tables import TableWriter, compacted
 from pnn_gluon.time_zones import UTC, clocks
 from pnn_gluon.warehouse.duckdb_engine import connect, parquet, statement
 
@@ -193,12 +194,22 @@ class LineReader:
 
     def read(self, stream: Stream, piece: Piece, sink: Callable[[Any], None]) -> None:
         """Give the good lines of a piece to `sink`, as tables of typed rows."""
-        query = rows_statement(self._raw.source, self._raw.fields, stream, piece.log, self._day)
+        rules = (self._raw.source, self._raw.fields, stream, piece.log, self._day)
+        query, cutter = rows_statement(*rules), row_cutter(*rules, self._connection)
         self.headers += piece.log.headers if piece.span.first == 1 else 0
         for block in piece.blocks():
-            sink(self._good_lines(block, query, piece.log))
+            cut = cutter.typed(block) if cutter and isinstance(block, TextBlock) else None
+            sink(self._good_lines(block, query, piece.log) if cut is None else self._taken(cut))
 
-    def _good_lines(self, block: LogBlock, query: str, log: Log) -> Any:
+    def _taken(self, cut: CutLines) -> Any:
+        """The typed rows of a block that native code cut; its bad lines go to the rejects."""
+        self.lines += cut.size
+        self.other_days += cut.other_days
+        if cut.rejected.num_rows:
+            self._reject(cut.rejected)
+        return cut.rows
+
+    def _good_lines(self, block: Block, query: str, log: Log) -> Any:
         """The typed rows of a block; its bad lines go to the rejects."""
         self._connection.register("lines", block.lines)
         table = self._connection.sql(query).to_arrow_table()
@@ -230,6 +241,22 @@ def write_table(writer: TableWriter, table: Any) -> None:
         writer.write(batch)
 
 
+def _as_stored(table: Any, schema: Any) -> Any:
+    """A table with the columns and types of a schema; texts that have a dictionary keep it."""
+    table = table.select(schema.names)
+    kept = [
+        stored.with_type(given.type) if pa.types.is_dictionary(given.type) else stored
+        for stored, given in zip(schema, table.schema, strict=True)
+    ]
+    return table.cast(pa.schema(kept))
+
+
+def _piece(table: Any, start: int, stop: int) -> Any:
+    """Some rows of a table, with the values of its dictionaries that they use."""
+    batches = table.slice(start, stop - start).to_batches()
+    return pa.Table.from_batches([compacted(batch) for batch in batches], table.schema)
+
+
 class _PartFiles:
     """Files of rows, of which each ends after so many lines; one without a row is left out."""
 
@@ -251,13 +278,13 @@ class _PartFiles:
 
     def write(self, table: Any) -> None:
         """Append rows of one file, in order."""
-        table = table.select(self._schema.names).cast(self._schema)
+        table = _as_stored(table, self._schema)
         lines = table["line"].to_numpy() + self._before
         start = 0
         while start < len(lines):
             part = int(lines[start] - 1) // self._part_lines
             stop = int(np.searchsorted(lines, (part + 1) * self._part_lines, side="right"))
-            self._write(part, table.slice(start, stop - start))
+            self._write(part, table if stop - start == len(lines) else _piece(table, start, stop))
             start = stop
 
     def _write(self, part: int, table: Any) -> None:

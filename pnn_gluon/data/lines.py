@@ -74,13 +74,24 @@ def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = W
     Raises:
         InputError: the file can't be opened, or its compression is damaged or cut off.
     """
+    for data, first in read_pieces(raw_file, block_bytes, span):
+        yield line_block(data, first)
+
+
+def read_pieces(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE) -> Iterator[tuple[bytes, int]]:
+    """Stream a file as pieces of whole lines, which end with a newline, each with the number of its first line.
+
+    Of a line that is too long its beginning is there, and shows that it is.
+
+    Raises:
+        InputError: as for `read_lines`.
+    """
     first = span.first
     chunks = _chunks(raw_file, block_bytes, span)
     for data in _whole_lines(chunks if span.start else _without_mark(chunks)):
         for piece in _pieces(data):
-            block = _cut(np.frombuffer(piece, np.uint8), first)
-            first += block.lines.num_rows + block.rejected.num_rows
-            yield block
+            yield piece, first
+            first += piece.count(b"\n")
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -132,8 +143,9 @@ def _chunks(raw_file: RawFile, size: int, span: Span) -> Iterator[bytes]:
         ) from error
 
 
-def _cut(data: Bytes, first: int) -> LineBlock:
-    """Lines of a block of bytes that ends with a newline."""
+def line_block(piece: bytes, first: int) -> LineBlock:
+    """The lines of a piece, numbered from `first`."""
+    data = np.frombuffer(piece, np.uint8)
     ends = np.flatnonzero(data == _NEWLINE)
     starts = np.concatenate(([0], ends[:-1] + 1))
     returned = (ends > starts) & (data[ends - 1] == _RETURN)
@@ -143,7 +155,7 @@ def _cut(data: Bytes, first: int) -> LineBlock:
     reasons |= dict.fromkeys(np.flatnonzero(ends - starts - returned > MAX_LINE_BYTES).tolist(), TOO_LONG)
     bad = np.array(sorted(reasons), np.int64)
     rejected = pa.record_batch(
-        [numbers[bad], [reasons[i] for i in bad], [_shown(texts[int(i)]) for i in bad]], schema=REJECTED
+        [numbers[bad], [reasons[i] for i in bad], [shown_text(texts[int(i)].as_buffer()) for i in bad]], schema=REJECTED
     )
     lines = pa.record_batch([pa.array(numbers), texts], schema=LINES)
     if len(bad):
@@ -181,7 +193,7 @@ def _valid(texts: Any) -> bool:
     return True
 
 
-def _shown(text: Any) -> str:
-    data = memoryview(text.as_buffer())[: 4 * SHOWN_CHARACTERS]
-    decoded = bytes(data).decode("utf-8", "backslashreplace")
+def shown_text(line: Any) -> str:
+    """The beginning of the bytes of a line as text: what can't be decoded is written as \\xNN."""
+    decoded = bytes(memoryview(line)[: 4 * SHOWN_CHARACTERS]).decode("utf-8", "backslashreplace")
     return decoded.replace("\0", "\\x00")[:SHOWN_CHARACTERS]

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.file_content import START_BYTES, content_of
-from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, read_lines
+from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.errors import InputError
@@ -64,6 +65,40 @@ class LogBlock(NamedTuple):
         return int(self.lines.num_rows + self.rejected.num_rows)
 
 
+class TextBlock:
+    """Neighbouring lines of a delimited log as bytes; what a `LogBlock` has is made when it is asked for.
+
+    Attributes:
+        log: where they are from.
+        data: the lines, the last one's end included.
+        first: number of the first line.
+        headers: how many of the lines, at the beginning, are no rows.
+    """
+
+    def __init__(self, log: "DelimitedLog", data: bytes, first: int) -> None:
+        self.log, self.data, self.first = log, data, first
+        self.headers = log.headers if first == 1 else 0
+
+    @property
+    def lines(self) -> Any:
+        """As of a `LogBlock`."""
+        return self._cut.lines
+
+    @property
+    def rejected(self) -> Any:
+        """As of a `LogBlock`."""
+        return self._cut.rejected
+
+    @property
+    def size(self) -> int:
+        """Lines, good and bad."""
+        return self._cut.size
+
+    @cached_property
+    def _cut(self) -> LogBlock:
+        return self.log.cut(self.data, self.first)
+
+
 @dataclass(frozen=True)
 class DelimitedLog:
     """A text file of lines whose columns are set apart by one character.
@@ -86,14 +121,19 @@ class DelimitedLog:
     times: frozenset[str] = frozenset()
     moments: frozenset[str] = frozenset()
 
-    def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
+    def blocks(self, span: Span = WHOLE) -> Iterator[TextBlock]:
         """The lines below the header, or some of them."""
-        for lines, rejected in read_lines(self.raw, span=span):
-            if self.headers and lines.num_rows and lines["line"][0].as_py() == 1:
-                lines = lines.slice(1)
-            lines, wide = self._without_wide(lines)
-            rejected = pa.Table.from_batches([rejected, *wide]).combine_chunks() if wide else rejected
-            yield LogBlock(_sliced(self._with_cells(lines), self.raw.name), rejected)
+        for data, first in read_pieces(self.raw, span=span):
+            yield TextBlock(self, data, first)
+
+    def cut(self, data: bytes, first: int) -> LogBlock:
+        """The lines of a piece of the file, which is numbered from `first`, without the header."""
+        lines, rejected = line_block(data, first)
+        if self.headers and lines.num_rows and lines["line"][0].as_py() == 1:
+            lines = lines.slice(1)
+        lines, wide = self._without_wide(lines)
+        rejected = pa.Table.from_batches([rejected, *wide]).combine_chunks() if wide else rejected
+        return LogBlock(_sliced(self._with_cells(lines), self.raw.name), rejected)
 
     def _without_wide(self, lines: Any) -> tuple[Any, list[Any]]:
         """The lines that are worth taking apart, and those that have far more columns than expected."""
@@ -204,6 +244,7 @@ class JsonLog:
 
 
 Log = DelimitedLog | ParquetLog | JsonLog
+Block = LogBlock | TextBlock
 
 
 def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of
 from pnn_gluon.data.lines import WHOLE, Span
-from pnn_gluon.data.log_files import Log, LogBlock, ParquetLog
+from pnn_gluon.data.log_files import Block, Log, ParquetLog
 from pnn_gluon.data.raw_files import RawFile, open_stored
 
 PART_LINES = 1 << 20
@@ -37,7 +37,7 @@ class Piece:
     log: Log
     span: Span = WHOLE
 
-    def blocks(self) -> Iterator[LogBlock]:
+    def blocks(self) -> Iterator[Block]:
         """The lines."""
         return self.log.blocks() if isinstance(self.log, ParquetLog) else self.log.blocks(self.span)
 

@@ -79,33 +79,45 @@ def _derived(source: SourceConfig) -> set[str]:
 
 def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> str:
     """The statement over the table `lines`, a block of the log's lines."""
+    return statement("ingest_rows", **row_rules(source, fields, stream, log, day))
+
+
+def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> dict[str, Any]:
+    """What becomes of the log's lines, as the statements have it."""
     wanted, stored = wanted_columns(source, fields, stream), source.stored
     places = {name: log.columns.index(name) + 1 for name in wanted.used if name in log.columns}
     read = [(field, places.get(stored(field.column))) for field in _fields(fields, stream)]
     numbers = {place: field.column for field, place in read if field.kind == "numeric" and place}
     prefix = "click line: " if stream.kind == "clicks" else ""
-    return statement(
-        "ingest_rows",
-        form=log.form,
-        quote=source.quote,
-        delimiter=source.delimiter,
-        columns=[_column(name, place, wanted, prefix) for name, place in places.items()],
-        width=len(log.columns),
-        missing=source.missing,
-        prefix=prefix,
-        numbers=[{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
-        time=_time(source, log, places, prefix),
-        timeless=log.form == "json" and not needs_time(source, fields, stream),
-        id=_id(source, places, prefix),
-        id_prefix=_id_prefix(source, stream, log),
-        label=_label(source, places) if has_label(source, stream) else None,
-        clicked=stream.kind == "logs" and source.clicks is not None,
-        within=attribution(source) if stream.kind == "logs" else None,
-        clicks=stream.kind == "clicks",
-        other_days=_other_days(stream),
-        day=day.isoformat(),
-        fields=[{"name": field.name, "expression": _expression(source, field, place)} for field, place in read],
-    )
+    return {
+        "form": log.form,
+        "quote": source.quote,
+        "delimiter": source.delimiter,
+        "columns": [_column(name, place, wanted, prefix) for name, place in places.items()],
+        "width": len(log.columns),
+        "missing": source.missing,
+        "prefix": prefix,
+        "numbers": [{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
+        "time": _time(source, log, places, prefix),
+        "timeless": log.form == "json" and not needs_time(source, fields, stream),
+        "id": _id(source, places, prefix),
+        "id_prefix": _id_prefix(source, stream, log),
+        "label": _label(source, places) if has_label(source, stream) else None,
+        "clicked": stream.kind == "logs" and source.clicks is not None,
+        "within": attribution(source) if stream.kind == "logs" else None,
+        "clicks": stream.kind == "clicks",
+        "other_days": _other_days(stream),
+        "day": day.isoformat(),
+        "fields": [
+            {
+                "name": field.name,
+                "expression": _expression(source, field, place),
+                "position": place,
+                "numeric": field.kind == "numeric",
+            }
+            for field, place in read
+        ],
+    }
 
 
 def attribution(source: SourceConfig) -> int | None:
@@ -168,6 +180,7 @@ def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -
     said = " or ".join(NAMED_TIMES.get(form, f"a time of the form {form}") for form in forms)
     name = " and ".join(source.time_columns)
     return {
+        "positions": found,
         "text": f"({text})",
         "clock": _clock(source),
         "moments": [f"if({exact}, {call}, utc_of({call}))" if local else call for call, exact in read],

@@ -111,12 +111,16 @@ class TableWriter:
 
 
 def _cut(batch: Any, start: int, stop: int) -> Any:
-    """Some rows of a batch, with the values of its dictionaries that they use."""
+    """Some rows of a batch."""
     if (start, stop) == (0, batch.num_rows):
         return batch
-    part = batch.slice(start, stop - start)
-    columns = [_used(column) if pa.types.is_dictionary(column.type) else column for column in part.columns]
-    return pa.record_batch(columns, part.schema)
+    return compacted(batch.slice(start, stop - start))
+
+
+def compacted(batch: Any) -> Any:
+    """A batch with the values of its dictionaries that it uses, in the order of their first appearance."""
+    columns = [_used(column) if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    return pa.record_batch(columns, batch.schema)
 
 
 def _used(coded: Any) -> Any:
