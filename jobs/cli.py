@@ -31,6 +31,7 @@ COMMANDS = (
     "promote",
     "approve",
     "skip-day",
+    "compact",
     "export",
     "query",
     "score-table",

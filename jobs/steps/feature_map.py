@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnn_gluon.pipeline.details import MapDetails
-from pnn_gluon.pipeline.inputs import Parent
 from pnn_gluon.pipeline.step import Built
-from pnn_gluon.pipeline.steps import COUNTED, ROOM, ROWS_TO_FIT
-from pnn_gluon.pipeline.tables import COUNTS_FILE, MAP_FILE, MAPS, ROWS_FILE
+from pnn_gluon.pipeline.steps import COUNTED, MAP_BEFORE, ROOM, ROWS_TO_FIT
+from pnn_gluon.pipeline.tables import COUNTS_FILE, MAP_FILE, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     """Grow the map by the values that passed the threshold."""
     from pnn_gluon.data.feature_map import FeatureMap, grow_map
 
-    parent, rows, room = inputs[Parent(MAPS)], inputs[ROWS_TO_FIT], inputs[ROOM]
+    parent, rows, room = inputs[MAP_BEFORE], inputs[ROWS_TO_FIT], inputs[ROOM]
     grown, left_out = grow_map(
         FeatureMap.load(parent.file(MAP_FILE)) if parent else None,
         inputs.config.fields,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.pipeline.details import ChampionDetails
+from pnn_gluon.pipeline.details import ChampionDetails, CompactionDetails
 from pnn_gluon.pipeline.inputs import Candidate, WarmStart
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.tables import MAP_FILE
@@ -47,6 +47,25 @@ def _champion(inputs: Inputs, champion: Partition[ChampionDetails]) -> Start | N
     )
 
 
+def _compact(compact: Partition[CompactionDetails]) -> Start | None:
+    """The model by a compact map; None where none was in force, or no warm start was wanted."""
+    from pnn_gluon.serving.bundle import BundleCard
+
+    if compact.details.champion is None:
+        return None
+    folder = compact.folder
+    return Start(compact.name, str(compact.day), folder, BundleCard.read(folder).model, folder / MAP_FILE)
+
+
+def _start(inputs: Inputs) -> Start | None:
+    found = inputs[WarmStart()]
+    if found is None or isinstance(found, Candidate):
+        return found and _candidate(found)
+    if isinstance(found.details, CompactionDetails):
+        return _compact(found)
+    return _champion(inputs, found)
+
+
 def warm_start_of(inputs: Inputs, feature_map: "FeatureMap") -> Start | None:
     """The model to go on from, for a day whose map is `feature_map`; None to train from scratch.
 
@@ -55,10 +74,7 @@ def warm_start_of(inputs: Inputs, feature_map: "FeatureMap") -> Start | None:
     """
     from pnn_gluon.data.feature_map import FeatureMap
 
-    found = inputs[WarmStart()]
-    if found is None:
-        return None
-    start = _candidate(found) if isinstance(found, Candidate) else _champion(inputs, found)
+    start = _start(inputs)
     if start is None:
         return None
     configured, day = inputs.config.model.name, inputs.day

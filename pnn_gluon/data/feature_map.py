@@ -196,6 +196,32 @@ class FeatureMap:
         """The map in which every id is as it was before it expired."""
         return dataclasses.replace(self, last_day=None, expire_days=0, revived=_no_ids())
 
+    def compacted(self) -> tuple[Self, npt.NDArray[np.int64]]:
+        """A map without expired ids and those of former fields, in which ids move; and the id here of each of its ids.
+
+        Reserved ids come first by the order of the fields, the others in their order; rows are read as they are here.
+        """
+        reserved = [self.missing_id(field) + other for field in range(len(self.fields)) for other in (0, 1)]
+        stays = (self.position_of >= 0) & ~self.expired
+        stays[reserved] = False
+        kept = np.concatenate([[0], reserved, np.flatnonzero(stays)]).astype(np.int64)
+        first_day = self.first_day[kept]
+        first_day[: 1 + len(reserved)] = self.first_day[0]
+        compact = dataclasses.replace(
+            self,
+            values=self.values.take(pa.array(kept)),
+            field_of=self.position_of[kept],
+            impressions=self.impressions[kept],
+            clicks=self.clicks[kept],
+            first_day=first_day,
+            owners=(),
+            retired=(),
+            fields_since=None,
+            last_day=None if self.last_day is None else self.last_day[kept],
+            revived=_no_ids(),
+        )
+        return compact, kept
+
     def live(self, ids: Ids) -> Ids:
         """Single-valued rows (B, S) by `unexpired`, as this map reads them: *other* for expired ids."""
         gone = self.expired[ids]

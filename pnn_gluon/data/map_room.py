@@ -18,8 +18,8 @@ GROWTH_DAYS = 7
 """Days over which growth is averaged."""
 
 REMEDY = (
-    "raise feature_map.min_impressions, lower model.embedding_size, leave out the largest field or take a model with "
-    "fewer numbers an id"
+    "raise feature_map.min_impressions, let ids expire (feature_map.expire_days) and `pnn-gluon compact`, lower "
+    "model.embedding_size, give up the largest field or take a model with fewer numbers an id"
 )
 
 

@@ -126,6 +126,20 @@ class MapDetails(Details):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CompactionDetails(MapDetails):
+    """What a person had left out of a day's map: why, who and when (UTC); `compacted` is False once that is taken back.
+
+    `new_ids` is below 0. `champion` is the run of the bundle that was compacted, if later days go on from it.
+    """
+
+    compacted: bool
+    reason: str
+    champion: str | None = None
+    by: str | None = None
+    at: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardDetails(Details):
     """The map and, by day, the sample that the shards were made from; rows by day and share."""
 

@@ -15,6 +15,7 @@ from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.pipeline.details import (
     BundleDetails,
     ChampionDetails,
+    CompactionDetails,
     MapDetails,
     MaturedDetails,
     ModelDetails,
@@ -22,7 +23,18 @@ from pnn_gluon.pipeline.details import (
     SampleDetails,
 )
 from pnn_gluon.pipeline.options import option
-from pnn_gluon.pipeline.tables import CHAMPIONS, CHECKS, MAPS, MATURED, MODELS, OVERRIDES, SAMPLES, D, Table
+from pnn_gluon.pipeline.tables import (
+    CHAMPIONS,
+    CHECKS,
+    COMPACTIONS,
+    MAPS,
+    MATURED,
+    MODELS,
+    OVERRIDES,
+    SAMPLES,
+    D,
+    Table,
+)
 
 if TYPE_CHECKING:  # DAG files declare the pipeline, and load neither the store nor what it stands on
     from pnn_gluon.pipeline.partition import Partition
@@ -594,8 +606,14 @@ class Candidate(NamedTuple):
     map: "Partition[MapDetails]"
 
 
-Start: TypeAlias = "Candidate | Partition[ChampionDetails] | None"
-"""Where training goes on from: yesterday's own model, the model in force, or nothing."""
+Start: TypeAlias = "Candidate | Partition[ChampionDetails] | Partition[CompactionDetails] | None"
+"""Where training goes on from: yesterday's own model, the model in force, that by a compact map, or nothing."""
+
+
+def compaction_of(reading: "Reading", day: datetime.date) -> "Partition[CompactionDetails] | None":
+    """What a person had left out of a day's map, if so; it is no input unless it is recorded."""
+    found = reading.unrecorded(COMPACTIONS, day)
+    return found if found is not None and found.details.compacted else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -614,11 +632,16 @@ class WarmStart(Input[Start]):
         training, yesterday = reading.config.training, plus(reading.day, -1)
         if not training.warm_start or yesterday < reading.config.first_day:
             return None
+        compact = _newest_compaction(reading)
         if training.warm_start_from == "yesterday":
             own = reading.maybe(MODELS, yesterday)
             if own is not None and own.kept is None:
-                return Candidate(own, reading.need(MAPS, yesterday))
-        return newest_of(CHAMPIONS, reading, yesterday)
+                moved = compact is not None and compact.day == yesterday
+                return _recorded(reading, compact) if moved else Candidate(own, reading.need(MAPS, yesterday))
+        champion = newest_of(CHAMPIONS, reading, yesterday)
+        if champion is None or compact is None or (champion.details.pointer.map_day or "") > str(compact.day):
+            return champion
+        return _recorded(reading, compact)
 
     @property
     def words(self) -> str:
@@ -631,3 +654,19 @@ class WarmStart(Input[Start]):
             return ()
         of_yesterday = (MODELS, MAPS) if config.training.warm_start_from == "yesterday" else ()
         return *(Edge(table.name, back=1) for table in of_yesterday), Edge(CHAMPIONS.name, back=LOOK_BACK)
+
+
+def _newest_compaction(reading: "Reading") -> "Partition[CompactionDetails] | None":
+    """The newest compact map before today: ids of models by maps up to it have moved."""
+    for day in reversed(reading.store.days(COMPACTIONS.name)):
+        if day < reading.day and (found := compaction_of(reading, day)) is not None:
+            return found
+    return None
+
+
+def _recorded(
+    reading: "Reading", compact: "Partition[CompactionDetails] | None"
+) -> "Partition[CompactionDetails] | None":
+    if compact is not None:
+        reading.recorded[compact.name] = compact.run
+    return compact

@@ -22,7 +22,6 @@ from pnn_gluon.pipeline.inputs import (
     Newest,
     Over,
     Overridden,
-    Parent,
     RawLogs,
     RefusedDays,
     Requests,
@@ -31,6 +30,7 @@ from pnn_gluon.pipeline.inputs import (
     WarmStart,
     When,
 )
+from pnn_gluon.pipeline.map_before import MapBefore
 from pnn_gluon.pipeline.room_for_ids import RoomForIds
 from pnn_gluon.pipeline.rows_to_fit import RowsToFit
 from pnn_gluon.pipeline.step import Step
@@ -39,6 +39,7 @@ from pnn_gluon.pipeline.tables import (
     BUNDLES,
     CHAMPIONS,
     CHECKS,
+    COMPACTIONS,
     COUNTS,
     EVALUATIONS,
     EXPLANATIONS,
@@ -74,8 +75,9 @@ def _asks(known: Known) -> bool:
 
 
 COUNTED = Over(COUNTS, "feature_map.window_days")
-ROOM = RoomForIds(Parent(MAPS), COUNTED)
-ROWS_TO_FIT = RowsToFit(Parent(MAPS), Need(ROWS))
+MAP_BEFORE = MapBefore()
+ROOM = RoomForIds(MAP_BEFORE, COUNTED)
+ROWS_TO_FIT = RowsToFit(MAP_BEFORE, Need(ROWS))
 """The rows of the day, while there are bucket edges to be fitted to them."""
 DECISION = When(_not_overridden, Need(GATES))
 CANDIDATE = When(_not_overridden, Need(BUNDLES))
@@ -156,7 +158,7 @@ STEPS: tuple[Step, ...] = (
         MAPS,
         does="Grow the map by the values that passed the threshold.",
         mend="It continues the map of the day before: run the earlier day that the message names, then this one.",
-        inputs=(Parent(MAPS), COUNTED, ROWS_TO_FIT, ROOM),
+        inputs=(MAP_BEFORE, COUNTED, ROWS_TO_FIT, ROOM),
         options=("first_day", "fields", "feature_map", "model.embedding_size"),
     ),
     Step(
@@ -314,6 +316,14 @@ STEPS: tuple[Step, ...] = (
         inputs=(Need(GATES), Need(BUNDLES)),
         schedule="by hand",
         by_hand="pnn-gluon approve {where}--day {day} --reason ..., with --reject if it was made so",
+    ),
+    Step(
+        "compact",
+        COMPACTIONS,
+        inputs=(Need(MAPS), Need(CHAMPIONS)),
+        options=("fields", "feature_map", "training.warm_start"),
+        schedule="by hand",
+        by_hand="pnn-gluon compact {where}--day {day} --reason ..., with --clear if it was made so",
     ),
     Step(
         "skip_day",

@@ -152,6 +152,14 @@ SKIPS = Table(
 )
 
 
+COMPACTIONS = Table(
+    "compactions",
+    details.CompactionDetails,
+    f"`{MAP_FILE}` without expired ids and those of former fields; the bundle in force by it, where training goes on "
+    "from that",
+)
+
+
 def exports(name: str) -> Table[details.ExportDetails]:
     """The table of an export by hand."""
     return Table(

@@ -64,6 +64,27 @@ class Family(Protocol):
             ConfigError: this program has no such model, or not here, or the model no such option.
         """
 
+    def take_rows(
+        self,
+        source: Path,
+        folder: Path,
+        model: Mapping[str, Any],
+        layout: FieldLayout,
+        kept: "NDArray[np.int64]",
+    ) -> None:
+        """Write the model in a folder with some of its ids only.
+
+        Args:
+            source: What `save` wrote.
+            folder: Where to.
+            model: Its name, options and size.
+            layout: The fields of its rows.
+            kept: The id of each new id (V,).
+
+        Raises:
+            ConfigError: models of the family have no rows of ids.
+        """
+
     def save(self, trained: Any, folder: Path, slots: int) -> Sequence[Path]:
         """Write a trained model of the family into an existing folder, to be loaded by `load`; the files written.
 

@@ -31,6 +31,12 @@ def grow_values(values: Mapping[str, Tensor], parent_of_new: NDArray[np.integer[
     return {name: _grow(value, parent_of_new) if is_row_parameter(name) else value for name, value in values.items()}
 
 
+def take_rows(values: Mapping[str, Tensor], kept: NDArray[np.integer[Any]]) -> Values:
+    """Parameter values for a map of other ids: row i of an id table is row `kept[i]`."""
+    rows = mx.nd.array(kept.astype(np.int32), dtype="int32")
+    return {name: mx.nd.take(value, rows) if is_row_parameter(name) else value for name, value in values.items()}
+
+
 def _grow(table: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
     size = table.shape[0]
     if not len(parents):

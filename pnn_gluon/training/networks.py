@@ -68,6 +68,27 @@ class Networks:
         declared = numbers_an_id(model, options, layout.fields)
         return _numbers_of_own(model, options, layout) if declared is None else declared
 
+    def take_rows(
+        self,
+        source: Path,
+        folder: Path,
+        model: Mapping[str, Any],
+        layout: FieldLayout,
+        kept: "NDArray[np.int64]",
+    ) -> None:
+        """The network with these rows of its tables of ids, and all else as it is."""
+        from pnn_gluon.models.registry import create_model
+        from pnn_gluon.runtime import mx
+        from pnn_gluon.training.export import exported_values
+        from pnn_gluon.training.growth import take_rows
+        from pnn_gluon.training.parameters import put_values
+
+        options = {name: with_tuples(value) for name, value in model["options"].items()}
+        net = create_model(model["name"], layout, len(kept), **options)
+        net.initialize(ctx=mx.cpu())
+        put_values(net, take_rows(exported_values(net, source), kept), str(source))
+        self.save(net, folder, layout.slots)
+
     def save(self, trained: "HybridBlock", folder: Path, slots: int) -> tuple[Path, Path]:
         """Write the graph and the parameters, see `pnn_gluon.training.export.export_model`."""
         from pnn_gluon.training.export import export_model

@@ -14,6 +14,9 @@ from pnn_gluon.training.family import Family, Scorer
 from pnn_gluon.training.options import PrecisionName
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pnn_gluon.models.gbdt import GBDT
 
 TRAINING = frozenset({"window_days", "validation", "patience", "seed", "unseen_share"})
@@ -58,6 +61,17 @@ class Trees:
     def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
         """Trees have no table of ids."""
         return 1
+
+    def take_rows(
+        self,
+        source: Path,
+        folder: Path,
+        model: Mapping[str, Any],
+        layout: FieldLayout,
+        kept: "NDArray[np.int64]",
+    ) -> None:
+        """Trees have no rows of ids."""
+        raise ConfigError(f"{model['name']} has no rows of ids that could be left out")
 
     def save(self, trained: "GBDT", folder: Path, slots: int) -> tuple[Path, Path, Path]:
         """Write card, trees and counts of ids, see `GBDT.save`."""

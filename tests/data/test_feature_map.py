@@ -462,3 +462,24 @@ def test_ids_of_a_field_that_comes_later_expire_as_others(changed, tmp_path):
     gone = growth(later, config_of(FIELDS), day_number(4), none, None, "", expire_days=1).map
     assert later.expired.sum() == (changed.impressions > 0).sum()
     assert gone.expired.tolist() == later.expired.tolist()
+
+
+def test_a_compact_map_has_the_values_that_rows_are_read_by_and_no_others(changed, tmp_path):
+    none = [write_counts(tmp_path / "some.parquet", {("site", "new"): (2, 0), ("extra", ""): (4, 0)})]
+    aged = growth(changed, config_of(NEW), day_number(3), none, None, "", expire_days=1).map
+    compact, kept = aged.compacted()
+    assert compact.layout == aged.layout
+    assert compact.owners == (0, 1, 2, 3)
+    assert [compact.missing_id(position) for position in range(4)] == [1, 3, 5, 7]
+    for position in range(4):
+        assert kept[compact.missing_id(position)] == aged.missing_id(position)
+        assert kept[compact.other_id(position)] == aged.other_id(position)
+        ours, theirs = compact.dictionary(position), aged.dictionary(position)
+        assert ours["value"].to_pylist() == theirs["value"].to_pylist()
+        assert kept[ours["id"].to_numpy()].tolist() == theirs["id"].to_pylist()
+    assert kept[compact.first_bucket(2)] == aged.first_bucket(2)
+    assert compact.size == 9 + 2 + 2  # the two values that passed, and the two buckets of `size`
+    compact.save(tmp_path / "compact.h5")
+    again = FeatureMap.load(tmp_path / "compact.h5")
+    assert again.fingerprint == compact.fingerprint
+    assert growth(again, config_of(NEW), day_number(4), none, None, "", expire_days=1).map.continues(compact)

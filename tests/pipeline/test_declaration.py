@@ -124,7 +124,7 @@ def any_config(folder: Path) -> Config:
 def test_the_words_about_a_missing_table_name_its_maker() -> None:
     for each in STEPS:
         command = mending_command(each.table.name, DAY, Path("p.toml"))
-        shown = {name: f"pnn-gluon {name.replace('_', '-')}" for name in ("rollback", "approve", "skip_day")}
+        shown = {name: f"pnn-gluon {name.replace('_', '-')}" for name in ("rollback", "approve", "compact", "skip_day")}
         assert command.startswith(shown.get(each.name, f"pnn-gluon step {each.name}"))
         assert "--config p.toml --day 2026-11-02" in command
     assert "pnn-gluon export" in mending_command("exports_x", DAY, None)
