@@ -21,6 +21,19 @@ from pnn_gluon.ports import HOST
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "user", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 
+SERVER = """
+import os, sys, threading
+from moto.server import main
+
+def end_with_the_test():
+    sys.stdin.read()
+    os._exit(0)
+
+threading.Thread(target=end_with_the_test, daemon=True).start()
+main(sys.argv[1:])
+"""
+"""Ends when its standard input does, so that it does not outlive a test that was killed."""
+
 _LINE = re.compile(r'"(?P<method>[A-Z]+) (?P<path>\S+) HTTP/1\.1" (?P<status>\d+)')
 
 
@@ -64,8 +77,8 @@ class ObjectServer:
 def serving(folder: Path) -> Iterator[ObjectServer]:
     """A server while the block lasts."""
     port, log = _free_port(), folder / "requests.log"
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
-    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+    command = [sys.executable, "-c", SERVER, "-H", HOST, "-p", str(port)]
+    with log.open("w") as out, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
         try:
             _wait(port, process)
             yield ObjectServer(port, log)
