@@ -1,5 +1,6 @@
 """Objects in a bucket of S3 (and what speaks its language), Google Cloud Storage or Azure."""
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.store.bucket_url import open_bucket, shown
 from pnn_gluon.store.objects import BLOCK, ChangedSince, Objects, StoredObject, Version, block_size
 
@@ -28,6 +29,9 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 _ROLES_ADDRESS = "169.254.169.254"
 _NO_CREDENTIALS = "no credentials in the environment (AWS_ACCESS_KEY_ID, say), and no role of this machine: "
 _RIGHTS = "see that the credentials in the environment are right and may read, write, list and delete there"
+
+_process: int | None = None
+"""The process that made the first request."""
 
 _AT_ONCE = 4
 """Parts of an object that are under way together."""
@@ -142,6 +146,7 @@ class Bucket(Objects):
     @contextmanager
     def _naming(self, name: str, *told: type[BaseError]) -> Iterator[None]:
         """Let an error be one of the disk that names the object, but for those that are told as they are."""
+        _stay_in_one_process()
         try:
             yield
         except told:
@@ -160,6 +165,15 @@ class Bucket(Objects):
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return PermissionError(f"{place}: refused; {_RIGHTS}: {said}")
         return OSError(f"{place}: {_NO_CREDENTIALS if _ROLES_ADDRESS in text else ''}{said}")
+
+
+def _stay_in_one_process() -> None:
+    """Refuse what would wait for ever: the client's threads, begun by the first request, survive no fork."""
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    if _process != os.getpid():
+        raise PnnError("a bucket was used before this process was forked: fork before, or start a fresh process")
 
 
 def _stored(meta: "ObjectMeta", sha256: str | None = None) -> StoredObject:

@@ -221,6 +221,32 @@ def test_a_bucket_that_does_not_exist_is_an_error_before_any_work(object_server:
             look()
 
 
+FORKED = """
+import os, sys
+from pnn_gluon.errors import PnnError
+from pnn_gluon.store.remote import Remote
+remote = Remote(sys.argv[1])
+if len(sys.argv) > 2:
+    remote.names("rows")
+child = os.fork()
+if child == 0:
+    try:
+        remote.names("rows")
+    except PnnError:
+        os._exit(9)
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("used", "status"), [((), 0), (("used",), 9)])
+def test_a_fork_of_a_process_that_used_a_bucket_is_refused_and_does_not_hang(
+    here: Store, used: tuple[str, ...], status: int
+) -> None:
+    command = [sys.executable, "-c", FORKED, here.root, *used]
+    assert subprocess.run(command, check=False, timeout=60).returncode == status
+
+
 class _Refusing(BaseHTTPRequestHandler):
     """Knows nobody."""
 
