@@ -465,6 +465,13 @@ class FeatureMapConfig(Section):
     min_impressions: Annotated[int, Field(ge=1, lt=2**63)] = 10
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     expire_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    min_days: Annotated[int, Field(ge=1, le=400)] = 1
+
+    @model_validator(mode="after")
+    def _days_are_in_the_window(self) -> Self:
+        if self.min_days > self.window_days:
+            raise ValueError(f"min_days {self.min_days}: at most window_days ({self.window_days}), or no value passes")
+        return self
 
 
 class ModelOptions(Section):

@@ -32,6 +32,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         parent.sha256(MAP_FILE) if parent else "",
         room.most,
         inputs.config.feature_map.expire_days,
+        inputs.config.feature_map.min_days,
     )
     grown.save(folder / MAP_FILE)
     new = grown.size - (parent.rows if parent else 0)

@@ -124,7 +124,7 @@ def _counted(connection: duckdb.DuckDBPyConnection, query: str, rows: Files) -> 
         ) from error
 
 
-def merge_counts(paths: Sequence[Path]) -> str:
+def merge_counts(paths: Sequence[Path], days: int = 1) -> str:
     """The statement that sums the counts of several days: field, value, impressions, clicks, in no order.
 
     Raises:
@@ -132,4 +132,4 @@ def merge_counts(paths: Sequence[Path]) -> str:
     """
     if not paths:
         raise InputError("counts: no day to sum; run count for the days of the window first")
-    return statement("window_counts", paths=[str(path) for path in paths])
+    return statement("window_counts", paths=[str(path) for path in paths], days=days)

@@ -412,6 +412,7 @@ def grow_map(
     parent_hash: str,
     most: int = ID_LIMIT,
     expire_days: int = 0,
+    min_days: int = 1,
 ) -> Growth:
     """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
 
@@ -430,6 +431,7 @@ def grow_map(
         most: The most ids that the map may have.
         expire_days: Days after which an id expires whose value does not pass the threshold any more; 0 for none. Its
             value has the id again from the day on which it passes.
+        min_days: Least days of the window on which a value must have come to pass.
 
     Raises:
         InputError: counts or rows are missing, or a field of the parent's name is another one.
@@ -437,8 +439,8 @@ def grow_map(
     base = _skeleton(fields, threshold, day) if parent is None else _with_fields(parent, fields, day)
     with connect(engine) as connection:
         fitted = _fit(connection, base, fields, rows) if base.unfitted else base
-        admitted = _admitted(connection, base, counts, threshold)
-        passing = _passing(connection, counts, threshold) if expire_days else _no_ids()
+        admitted = _admitted(connection, base, counts, threshold, min_days)
+        passing = _passing(connection, merge_counts(counts, min_days), threshold) if expire_days else _no_ids()
     room = max(0, most - base.size)
     entries = _with_buckets(fitted, base.unfitted, admitted, room)
     chosen = _with_room(entries, room)
@@ -528,7 +530,9 @@ def _describe(field: MapField) -> str:
     return ", ".join(details)
 
 
-def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int) -> Any:
+def _admitted(
+    connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int, min_days: int
+) -> Any:
     """Arrow table (field int16, value, impressions, clicks) of the values that get an id, in the order of ids."""
     names = [field.name for field in base.fields]
     numbers = pa.array(base.owners, pa.int16())
@@ -536,7 +540,7 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     connection.register("parent_values", base.known_values())
     try:
         counted = connection.sql(statement("counted_fields", window=merge_counts(counts))).fetchall()
-        query = statement("grow_map", window=merge_counts(counts), threshold=threshold)
+        query = statement("grow_map", window=merge_counts(counts, min_days), threshold=threshold)
         found = connection.sql(query).to_arrow_table()
     except UNREADABLE as error:
         raise InputError(f"feature map: can't read the counts of the window: {error}; run count again") from error
@@ -549,9 +553,9 @@ def _admitted(connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: S
     return found.rename_columns(ENTRY.names).cast(ENTRY)
 
 
-def _passing(connection: duckdb.DuckDBPyConnection, counts: Sequence[Path], threshold: int) -> Ids:
+def _passing(connection: duckdb.DuckDBPyConnection, window: str, threshold: int) -> Ids:
     """The known ids whose values pass the threshold; the connection knows them from `_admitted`."""
-    query = statement("passing_values", window=merge_counts(counts), threshold=threshold)
+    query = statement("passing_values", window=window, threshold=threshold)
     return np.asarray(connection.execute(query).fetchnumpy()["id"], np.int32)
 
 

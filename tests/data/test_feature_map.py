@@ -483,3 +483,17 @@ def test_a_compact_map_has_the_values_that_rows_are_read_by_and_no_others(change
     again = FeatureMap.load(tmp_path / "compact.h5")
     assert again.fingerprint == compact.fingerprint
     assert growth(again, config_of(NEW), day_number(4), none, None, "", expire_days=1).map.continues(compact)
+
+
+def test_a_value_passes_once_it_came_on_enough_days_of_the_window(tmp_path):
+    contents = [
+        {("site", "once"): (9, 0), ("site", "twice"): (1, 0)},
+        {("site", "twice"): (1, 0), ("app", "z"): (5, 0)},
+    ]
+    paths = [write_counts(tmp_path / f"{day}.parquet", content) for day, content in enumerate(contents)]
+    config = config_of(FIELDS, 2)
+    first = growth(None, config, day_number(0), paths[:1], None, "", min_days=2).map
+    second = growth(first, config, day_number(1), paths, None, "", min_days=2, expire_days=1).map
+    assert entries_of(second) == [*BUCKETS, ("site", "twice", 2, 0)]
+    third = growth(second, config, day_number(2), paths[1:], None, "", min_days=2, expire_days=1).map
+    assert third.dictionary(0).num_rows == 0

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pnn_gluon.config import Config
+from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
 from tests.jobs.odd_days import day, odd_pipeline, write
 from tests.jobs.small_pipeline import UNPUBLISHED, build
@@ -67,3 +68,8 @@ def test_days_of_the_window_are_as_if_they_were_encoded_at_once(aged: Config, tm
     for number in before:
         build(aged, [day(number)], ("encode",), force=True)
     assert {number: store.manifest("shards", day(number)) for number in (2, 3, 4)} == before
+
+
+def test_more_days_than_the_window_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="min_days 4: at most window_days"):
+        odd_pipeline(tmp_path, 0, {"window_days = 3": "window_days = 3\nmin_days = 4"})
