@@ -10,7 +10,7 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import takewhile
+from itertools import combinations, takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
@@ -43,6 +43,7 @@ from pnn_gluon.models.declared import (
 )
 from pnn_gluon.option_types import NAME_PATTERN, Name
 from pnn_gluon.section import Section
+from pnn_gluon.text_encoding import codec_of
 from pnn_gluon.time_zones import UTC, hours_behind, zone_of
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import (
@@ -91,8 +92,12 @@ TimeZone = Annotated[str, AfterValidator(lambda name: _known_zone(name))]
 Symbol = Annotated[str, Field(pattern=r"^[^\x00\r\n]*$")]
 """What stands between or around the columns of a line."""
 
-Delimiter = Annotated[Symbol, Field(min_length=1, max_length=1)]
+Delimiter = Annotated[Symbol, Field(min_length=1, max_length=8)]
 Quote = Annotated[Symbol, Field(max_length=1)]
+Comment = Annotated[Symbol, Field(max_length=8)]
+Encoding = Annotated[str, AfterValidator(lambda name: codec_of(name))]
+"""The codec of a text file."""
+
 
 Person = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(lambda name: _readable(name))]
 """The name of somebody who decides, as Airflow knows it."""
@@ -189,8 +194,9 @@ NAMED_TIMES = {
 }
 """Forms of a time that no strptime form says, and what each is called."""
 
-_OF_COLUMNS = {"delimiter", "quote", "header", "columns"}
-"""Options of the source that say how a line is cut into columns."""
+_OF_RECORDS = {"escape", "quoted_newlines", "comment", "encoding"}
+_OF_COLUMNS = {"delimiter", "quote", "header", "columns"} | _OF_RECORDS
+"""Options of the source that say how lines are cut into columns."""
 
 _READING = {"id_column", "time_column", "time_format", "time_zone", "missing"}
 """Options of the source that say what the columns of logs and of click files mean."""
@@ -226,6 +232,10 @@ class ClickFilesConfig(Section):
     delimiter: Delimiter | None = None
     quote: Quote | None = None
     header: bool | None = None
+    escape: Quote | None = None
+    quoted_newlines: bool | None = None
+    comment: Comment | None = None
+    encoding: Encoding | None = None
     columns: tuple[Column, ...] | None = None
     id_column: Column | None = None
     time_column: TimeColumns | None = None
@@ -255,6 +265,10 @@ class SourceConfig(Section):
     requests: FilePatterns | None = None
     delimiter: Delimiter = "\t"
     quote: Quote = ""
+    escape: Quote = ""
+    quoted_newlines: bool = False
+    comment: Comment = ""
+    encoding: Encoding = "utf-8"
     header: bool = False
     columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
@@ -275,8 +289,7 @@ class SourceConfig(Section):
             raise ValueError("kind = 'ipinyou_raw' needs `clicks`: where the click files lie")
         if len({self.stored(column) for column in self.columns}) != len(self.columns):
             raise ValueError("`columns` names a column twice")
-        if self.quote == self.delimiter:
-            raise ValueError(f"`quote` and `delimiter` are both {self.quote!r}; they must differ")
+        self._check_symbols()
         if self.id_column is None and self.model_fields_set & {"on_repeat", "max_conflict_share"}:
             raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
         self._check_json()
@@ -284,6 +297,19 @@ class SourceConfig(Section):
         self._check_times()
         self._check_clicks()
         return self
+
+    def _check_symbols(self) -> None:
+        symbols = {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
+        for one, other in combinations(symbols, 2):
+            if symbols[one] and symbols[one] == symbols[other]:
+                raise ValueError(f"`{other}` and `{one}` are both {symbols[one]!r}; they must differ")
+            if symbols[other] and symbols[other] in symbols[one]:
+                raise ValueError(f"`{other}` {symbols[other]!r} is part of `{one}` {symbols[one]!r}; they must differ")
+        if self.quoted_newlines and not (self.quote or self.escape):
+            raise ValueError("`quoted_newlines` needs `quote` or `escape`, which keep a record together")
+        idle = sorted(self.model_fields_set & _OF_RECORDS) if self.kind == "parquet" else []
+        if idle:
+            raise ValueError(f"`{idle[0]}` is about lines of text, and has no effect with kind = 'parquet'")
 
     def _check_json(self) -> None:
         idle = sorted(self.model_fields_set & _OF_COLUMNS) if self.kind == "json" else []

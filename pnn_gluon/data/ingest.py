@@ -62,7 +62,7 @@ class IngestReport:
     """What became of every line: lines = rows + joined + rejects + other_days.
 
     Attributes:
-        lines: lines of all files but headers.
+        lines: lines of all files but headers and comments; a record of several lines counts once.
         rows: lines that became rows.
         positives: rows with label 1.
         rejects: lines set aside.

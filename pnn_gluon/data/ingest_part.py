@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields, SourceConfig
 from pnn_gluon.data.lines import SHOWN_CHARACTERS
-from pnn_gluon.data.log_files import Block, Log, TextBlock
+from pnn_gluon.data.log_files import Block, Log, LogBlock, TextBlock
 from pnn_gluon.data.pieces import Piece
 from pnn_gluon.data.row_cutter import CutLines, row_cutter
 from pnn_gluon.data.row_statement import Stream, row_schema, rows_statement
@@ -139,7 +139,7 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
 
         for piece in part.pieces:
             reader.read(part.stream, piece, write)
-            files.end_of_file(reader.lines + reader.headers)
+            files.end_of_file(reader.lines + reader.headers + reader.passed)
     return LineCounts(reader.lines, reader.headers, reader.other_days, files.rows)
 
 
@@ -188,7 +188,7 @@ class LineReader:
         reject: Callable[[Any], None],
     ) -> None:
         self._connection, self._raw, self._day, self._sink = connection, raw, day, reject
-        self.lines = self.headers = self.other_days = 0
+        self.lines = self.headers = self.other_days = self.passed = 0
         if raw.source.time_zone != UTC:
             connection.execute(statement("clocks", **clocks(day, raw.source.time_zone)._asdict()))
 
@@ -214,6 +214,7 @@ class LineReader:
         self._connection.register("lines", block.lines)
         table = self._connection.sql(query).to_arrow_table()
         self.lines += block.size
+        self.passed += block.passed if isinstance(block, LogBlock) else 0
         self.other_days += block.lines.num_rows - table.num_rows
         if block.rejected.num_rows:
             self._reject(block.rejected.add_column(0, "file", pa.repeat(log.raw.name, block.rejected.num_rows)))

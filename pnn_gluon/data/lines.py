@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.data.raw_files import RawFile, open_text
 from pnn_gluon.errors import InputError
+from pnn_gluon.text_encoding import as_utf8
 
 BLOCK_BYTES = 16 << 20
 """Decompressed bytes that are cut into lines at once."""
@@ -65,20 +66,24 @@ class LineBlock(NamedTuple):
     rejected: Any
 
 
-def read_lines(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE) -> Iterator[LineBlock]:
+def read_lines(
+    raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE, encoding: str = "utf-8"
+) -> Iterator[LineBlock]:
     r"""Stream a file, or some of it, as blocks of lines.
 
-    A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid UTF-8, hold a NUL byte or are longer
-    than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
+    A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid in their encoding, hold a NUL byte or
+    are longer than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
 
     Raises:
         InputError: the file can't be opened, or its compression is damaged or cut off.
     """
-    for data, first in read_pieces(raw_file, block_bytes, span):
+    for data, first in read_pieces(raw_file, block_bytes, span, encoding):
         yield line_block(data, first)
 
 
-def read_pieces(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE) -> Iterator[tuple[bytes, int]]:
+def read_pieces(
+    raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE, encoding: str = "utf-8"
+) -> Iterator[tuple[bytes, int]]:
     """Stream a file as pieces of whole lines, which end with a newline, each with the number of its first line.
 
     Of a line that is too long its beginning is there, and shows that it is.
@@ -88,6 +93,7 @@ def read_pieces(raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = 
     """
     first = span.first
     chunks = _chunks(raw_file, block_bytes, span)
+    chunks = chunks if encoding == "utf-8" else as_utf8(chunks, encoding)
     for data in _whole_lines(chunks if span.start else _without_mark(chunks)):
         for piece in _pieces(data):
             yield piece, first

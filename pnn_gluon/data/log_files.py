@@ -17,6 +17,7 @@ from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
+from pnn_gluon.data.records import RecordForm, first_record, read_records
 from pnn_gluon.errors import InputError
 
 SLICE_ROWS = 8192
@@ -54,10 +55,12 @@ class LogBlock(NamedTuple):
     Attributes:
         lines: table of file, line, text and, for lines with quotes, cells; or the columns of a Parquet file.
         rejected: record batch of line, reason, text.
+        passed: lines that are neither, such as comments.
     """
 
     lines: Any
     rejected: Any
+    passed: int = 0
 
     @property
     def size(self) -> int:
@@ -157,6 +160,39 @@ class DelimitedLog:
 
 
 @dataclass(frozen=True)
+class RecordLog:
+    """A text file of records that need more than to cut lines at newlines and between delimiters.
+
+    Attributes:
+        raw: the file.
+        columns: names in order.
+        records: how they are written.
+        header: the number of the record with the names of the columns; 0 for none.
+    """
+
+    raw: RawFile
+    columns: tuple[str, ...]
+    records: RecordForm
+    header: int = 0
+
+    form = "delimited"
+    times: frozenset[str] = frozenset()
+    moments: frozenset[str] = frozenset()
+
+    @property
+    def headers(self) -> int:
+        """Records before the first row, 0 or 1."""
+        return int(self.header > 0)
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """The records but the header."""
+        limit = _WIDE * len(self.columns) + _WIDE_COLUMNS
+        for lines, rejected, passed in read_records(self.raw, self.records, limit):
+            rows = lines.filter(pc.not_equal(lines["line"], self.header)) if self.header else lines
+            yield LogBlock(_sliced(rows, self.raw.name), rejected, passed)
+
+
+@dataclass(frozen=True)
 class ParquetLog:
     """A Parquet file; a line is a row, numbered from 1, and its text is its used columns joined by tabs.
 
@@ -243,7 +279,7 @@ class JsonLog:
             yield LogBlock(_sliced(lines, self.raw.name), rejected)
 
 
-Log = DelimitedLog | ParquetLog | JsonLog
+Log = DelimitedLog | RecordLog | ParquetLog | JsonLog
 Block = LogBlock | TextBlock
 
 
@@ -262,6 +298,8 @@ def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
         return ParquetLog(raw, names, wanted, times, frozenset(name for name in times if has_zone(types[name])))
     if source.kind == "json":
         return JsonLog(raw, wanted.used)
+    if records := record_form(source):
+        return _record_log(source, raw, wanted, records)
     if not source.header:
         return DelimitedLog(raw, wanted.declared, source.delimiter, source.quote, 0)
     header = _header(raw, source.delimiter, source.quote)
@@ -269,6 +307,33 @@ def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
         return DelimitedLog(raw, wanted.used, source.delimiter, source.quote, 0)
     _check_columns(raw, header, wanted)
     return DelimitedLog(raw, header, source.delimiter, source.quote, 1)
+
+
+def record_form(source: SourceConfig) -> RecordForm | None:
+    """How the records of a delimited source are written; None where lines and delimiters say all."""
+    form = RecordForm(
+        delimiter=source.delimiter,
+        quote=source.quote,
+        escape=source.escape,
+        newlines=source.quoted_newlines,
+        comment=source.comment,
+        encoding=source.encoding,
+        kept=frozenset(text for text in source.missing if source.escape and source.escape in text),
+    )
+    plain = len(source.delimiter) == 1 or not source.quote
+    return None if plain and form == RecordForm(source.delimiter, source.quote) else form
+
+
+def _record_log(source: SourceConfig, raw: RawFile, wanted: Wanted, records: RecordForm) -> RecordLog:
+    if not source.header:
+        return RecordLog(raw, wanted.declared, records)
+    first = first_record(raw, records)
+    if first is None:
+        return RecordLog(raw, wanted.used, records)
+    number, cells = first
+    header = tuple(name.strip().lower() for name in cells)
+    _check_columns(raw, header, wanted)
+    return RecordLog(raw, header, records, number)
 
 
 def _open_parquet(raw: RawFile) -> Any:

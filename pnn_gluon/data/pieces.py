@@ -12,7 +12,7 @@ import numpy as np
 
 from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of
 from pnn_gluon.data.lines import WHOLE, Span
-from pnn_gluon.data.log_files import Block, Log, ParquetLog
+from pnn_gluon.data.log_files import Block, DelimitedLog, JsonLog, Log
 from pnn_gluon.data.raw_files import RawFile, open_stored
 
 PART_LINES = 1 << 20
@@ -20,6 +20,9 @@ PART_LINES = 1 << 20
 
 TOGETHER_BYTES = 64 << 20
 """Neighbouring files are read together up to this size, as stored."""
+
+_CUT = DelimitedLog | JsonLog
+"""Logs whose lines are records, wherever the file is cut at a newline."""
 
 _CHUNK = 8 << 20
 _NEWLINE = 10
@@ -39,7 +42,7 @@ class Piece:
 
     def blocks(self) -> Iterator[Block]:
         """The lines."""
-        return self.log.blocks() if isinstance(self.log, ParquetLog) else self.log.blocks(self.span)
+        return self.log.blocks(self.span) if isinstance(self.log, _CUT) else self.log.blocks()
 
 
 def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[tuple[Piece, ...]]:
@@ -47,12 +50,12 @@ def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[tuple[Piece, .
 
     Args:
         logs: The files of the day.
-        cut: Whether a large file is cut where its part files end; compressed ones and Parquet are not.
+        cut: Whether a large file of lines is cut where its part files end; others and compressed ones are not.
         part_lines: Most lines of a part file.
     """
     planned: list[tuple[Piece, ...]] = []
     for together in _together(logs):
-        if cut and len(together) == 1 and not isinstance(together[0], ParquetLog):
+        if cut and len(together) == 1 and isinstance(together[0], _CUT):
             planned += [(Piece(together[0], span),) for span in cut_lines(together[0].raw, part_lines)]
         else:
             planned.append(tuple(Piece(log) for log in together))

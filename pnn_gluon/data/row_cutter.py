@@ -58,8 +58,8 @@ def row_cutter(
 ) -> "RowCutter | None":
     """What cuts a log; None where SQL does.
 
-    That is without native code, for other forms than delimited lines, clicks in files of their own, and a delimiter of
-    several bytes.
+    That is without native code, for other forms than delimited lines (a `RecordLog` is one, too), clicks in files of
+    their own, and a delimiter of several bytes.
     """
     isa = instruction_set()
     if isa is None or not isinstance(log, DelimitedLog) or len(log.delimiter.encode()) > 1:

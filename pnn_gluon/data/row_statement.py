@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pnn_gluon.column_names import json_path
 from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, label_key, names_day
-from pnn_gluon.data.log_files import Log, Wanted
+from pnn_gluon.data.log_files import Log, RecordLog, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
 from pnn_gluon.time_zones import UTC
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
@@ -91,7 +91,7 @@ def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, da
     prefix = "click line: " if stream.kind == "clicks" else ""
     return {
         "form": log.form,
-        "quote": source.quote,
+        "quote": log.records if isinstance(log, RecordLog) else source.quote,
         "delimiter": source.delimiter,
         "columns": [_column(name, place, wanted, prefix) for name, place in places.items()],
         "width": len(log.columns),
