@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from pnn_gluon.text_encoding import as_utf8
 BLOCK_BYTES = 16 << 20
 """Decompressed bytes that are cut into lines at once."""
 
-BLOCK_LINES = 1 << 18
-"""Most lines of a block, however short they are."""
+BLOCK_LINES = 1 << 17
+"""Most lines of a block, however short they are: those of a row group, which blocks without bad lines then are."""
 
 MAX_LINE_BYTES = 4 << 20
 """A longer line is set aside without being read."""
@@ -82,11 +83,16 @@ def read_lines(
 
 
 def read_pieces(
-    raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE, encoding: str = "utf-8"
+    raw_file: RawFile,
+    block_bytes: int = BLOCK_BYTES,
+    span: Span = WHOLE,
+    encoding: str = "utf-8",
+    together: int = 1,
 ) -> Iterator[tuple[bytes, int]]:
     """Stream a file as pieces of whole lines, which end with a newline, each with the number of its first line.
 
-    Of a line that is too long its beginning is there, and shows that it is.
+    Of a line that is too long its beginning is there, and shows that it is. A piece has `BLOCK_LINES` lines, or less
+    where these take more than `together` times `block_bytes`.
 
     Raises:
         InputError: as for `read_lines`.
@@ -94,10 +100,10 @@ def read_pieces(
     first = span.first
     chunks = _chunks(raw_file, block_bytes, span)
     chunks = chunks if encoding == "utf-8" else as_utf8(chunks, encoding)
-    for data in _whole_lines(chunks if span.start else _without_mark(chunks)):
-        for piece in _pieces(data):
-            yield piece, first
-            first += piece.count(b"\n")
+    whole = _whole_lines(chunks if span.start else _without_mark(chunks))
+    for piece, lines in _pieces(whole, together * block_bytes):
+        yield piece, first
+        first += lines
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -124,14 +130,31 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Whole lines, cut into pieces of a bounded number of lines."""
-    if data.count(b"\n") <= BLOCK_LINES:
-        yield data
-        return
-    middle = data.find(b"\n", len(data) // 2, len(data) - 1) + 1 or data.rfind(b"\n", 0, len(data) // 2) + 1
-    yield from _pieces(data[:middle])
-    yield from _pieces(data[middle:])
+def _pieces(chunks: Iterator[bytes], most_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """Whole lines put together and cut after every `BLOCK_LINES`, with their number."""
+    waiting: list[bytes] = []
+    lines = size = 0
+    for data in chunks:
+        for part, count in _cut(data, BLOCK_LINES - lines):
+            waiting.append(part)
+            lines, size = lines + count, size + len(part)
+            if lines == BLOCK_LINES or size >= most_bytes:
+                yield b"".join(waiting), lines
+                waiting, lines, size = [], 0, 0
+    if waiting:
+        yield b"".join(waiting), lines
+
+
+def _cut(data: bytes, lines: int) -> Iterator[tuple[bytes, int]]:
+    """Whole lines as a first part of at most so many, and further ones of at most `BLOCK_LINES`."""
+    newlines = np.frombuffer(data, np.uint8) == _NEWLINE
+    count = int(np.count_nonzero(newlines))
+    stops = list(range(lines, count, BLOCK_LINES))
+    ends = (np.flatnonzero(newlines)[np.array(stops) - 1] + 1).tolist() if stops else []
+    for (start, end), (before, after) in zip(
+        pairwise([0, *ends, len(data)]), pairwise([0, *stops, count]), strict=True
+    ):
+        yield data[start:end], after - before
 
 
 def _chunks(raw_file: RawFile, size: int, span: Span) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import SourceConfig
+from pnn_gluon.data.cutter import instruction_set
 from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
@@ -22,6 +23,9 @@ from pnn_gluon.errors import InputError
 
 SLICE_ROWS = 8192
 """Rows of the pieces that an engine's threads take from a block one by one."""
+
+_TOGETHER = 4
+"""Blocks that native code cuts at once, for which they are but bytes, in favour of whole row groups."""
 
 PARQUET_ROWS = 65536
 _WIDE, _WIDE_COLUMNS = 2, 64
@@ -126,7 +130,7 @@ class DelimitedLog:
 
     def blocks(self, span: Span = WHOLE) -> Iterator[TextBlock]:
         """The lines below the header, or some of them."""
-        for data, first in read_pieces(self.raw, span=span):
+        for data, first in read_pieces(self.raw, span=span, together=_TOGETHER if instruction_set() else 1):
             yield TextBlock(self, data, first)
 
     def cut(self, data: bytes, first: int) -> LogBlock:

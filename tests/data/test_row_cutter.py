@@ -170,7 +170,7 @@ def test_lines_full_of_faults_are_cut_as_sql_cuts_them(
 ) -> None:
     assert NATIVE is not None
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(log_files, "read_pieces", functools.partial(read_pieces, block_bytes=40_000))
+        monkeypatch.setattr(log_files, "read_pieces", functools.partial(read_pieces, block_bytes=9_000))
         config = written(tmp_path_factory.mktemp("lines"), source, seed, 3000)
         report = assert_the_same(config, NATIVE, monkeypatch)
     assert report.rows > 100
@@ -197,7 +197,7 @@ def test_blocks_with_quotes_go_to_sql_and_the_others_do_not(tmp_path: Path, monk
     taken = []
     typed = row_cutter.RowCutter.typed
     monkeypatch.setattr(row_cutter.RowCutter, "typed", lambda *given: taken.append(typed(*given)) or taken[-1])
-    monkeypatch.setattr(log_files, "read_pieces", functools.partial(read_pieces, block_bytes=50_000))
+    monkeypatch.setattr(log_files, "read_pieces", functools.partial(read_pieces, block_bytes=12_000))
     assert_the_same(config, NATIVE, monkeypatch)
     assert [each is None for each in taken] == [False] * (len(taken) - 1) + [True]
     assert len(taken) > 2
