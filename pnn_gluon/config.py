@@ -195,7 +195,7 @@ NAMED_TIMES = {
 """Forms of a time that no strptime form says, and what each is called."""
 
 _OF_RECORDS = {"escape", "quoted_newlines", "comment", "encoding"}
-_OF_COLUMNS = {"delimiter", "quote", "header", "columns"} | _OF_RECORDS
+_OF_COLUMNS = {"delimiter", "quote", "header", "columns", "optional_columns"} | _OF_RECORDS
 """Options of the source that say how lines are cut into columns."""
 
 _READING = {"id_column", "time_column", "time_format", "time_zone", "missing"}
@@ -271,6 +271,8 @@ class SourceConfig(Section):
     encoding: Encoding = "utf-8"
     header: bool = False
     columns: tuple[Column, ...] = ()
+    optional_columns: tuple[Column, ...] = ()
+    path_columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
     id_column: Column | None = None
     time_column: TimeColumns | None = None
@@ -290,6 +292,7 @@ class SourceConfig(Section):
         if len({self.stored(column) for column in self.columns}) != len(self.columns):
             raise ValueError("`columns` names a column twice")
         self._check_symbols()
+        self._check_optional()
         if self.id_column is None and self.model_fields_set & {"on_repeat", "max_conflict_share"}:
             raise ValueError("`on_repeat` and `max_conflict_share` are about rows of one id: name `id_column`")
         self._check_json()
@@ -297,6 +300,18 @@ class SourceConfig(Section):
         self._check_times()
         self._check_clicks()
         return self
+
+    def _check_optional(self) -> None:
+        optional, own = ({self.stored(name) for name in each} for each in (self.optional_columns, self.path_columns))
+        listed = [self.stored(name) for name in self.columns]
+        label = (self.label.column,) if self.clicks is None else ()
+        needed = {self.stored(name) for name in (*label, self.id_column, *self.time_columns) if name}
+        if both := sorted(own & set(listed)):
+            raise ValueError(f"`path_columns`: {both[0]!r} is in `columns`, too; a column is in one place")
+        if wrong := sorted(optional & (needed | own)):
+            raise ValueError(f"`optional_columns`: {wrong[0]!r} is needed, or is no column of a file")
+        if listed and not self.header and set(listed[len(listed) - len(optional) :]) != optional:
+            raise ValueError("`optional_columns`: without a header these are the last of `columns`")
 
     def _check_symbols(self) -> None:
         symbols = {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
@@ -402,6 +417,7 @@ class SourceConfig(Section):
 class _FieldConfig(Section):
     name: Name
     column: Column = ""
+    alternatives: tuple[Column, ...] = ()
     since: datetime.date | None = None
     until: datetime.date | None = None
 
@@ -418,7 +434,12 @@ class _FieldConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _column_defaults_to_name(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or values.get("column"):
+        if not isinstance(values, Mapping):
+            return values
+        columns = values.get("column")
+        if isinstance(columns, list | tuple) and columns and "alternatives" not in values:
+            return {**values, "column": columns[0], "alternatives": tuple(columns[1:])}
+        if columns:
             return values
         name = values.get("name")
         read = {"column": name} if isinstance(name, str) and FIELD_NAME.match(name) else {}
@@ -1106,12 +1127,16 @@ class Config(Section):
         used = {"label": label, "id": source.id_column}
         used |= {f"time{number or ''}": column for number, column in enumerate(source.time_columns)}
         used |= {f"field {field.name}": field.column for field in self.fields}
+        alternatives = {f"field {field.name}": column for field in self.fields for column in field.alternatives}
         named = {f"columns[{number}]": column for number, column in enumerate(source.columns)}
-        for what, column in (named | used).items():
+        for what, column in [*named.items(), *used.items(), *alternatives.items()]:
             if column and (fault := source.fault_of(column)):
                 raise ValueError(f"{what}: column {column!r}: {fault}")
+        if alternatives and source.kind in {"delimited", "ipinyou_raw"} and not source.header:
+            raise ValueError(f"{min(alternatives)}: several columns to choose from need files that name theirs")
         read = source.stored(source.label.column)
-        leaking = [field.name for field in self.fields if label and source.stored(field.column) == read]
+        read_by = [(field.name, column) for field in self.fields for column in (field.column, *field.alternatives)]
+        leaking = [name for name, column in read_by if label and source.stored(column) == read]
         if leaking:
             raise ValueError(f"field {leaking[0]!r} reads the label column {source.label.column!r}; remove it")
         self._check_known(used)
@@ -1130,7 +1155,8 @@ class Config(Section):
 
     def _check_known(self, used: Mapping[str, str | None]) -> None:
         """Columns that are read are among those that the source lists, if it does."""
-        known = {self.source.stored(column) for column in self.source.columns}
+        source = self.source
+        known = {source.stored(column) for column in (*source.columns, *source.path_columns) if source.columns}
         derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
         for what, column in used.items() if known else ():
             if column and self.source.stored(column) not in known | derived:

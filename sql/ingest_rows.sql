@@ -52,6 +52,9 @@ present as (
         , raw_{{ column.position }}
     {% endif %}
 {% endfor %}
+{% for position, value in told.items() %}
+        , cast({{ "null" if value is none else value | text }} as varchar) as raw_{{ position }}
+{% endfor %}
     from trimmed
 ),
 typed as (
@@ -95,7 +98,11 @@ checked as (
             when contains(text, '\u0000') and ({% for column in columns %}{{ " or " if not loop.first }}holds_nul(raw_{{ column.position }}){% endfor %}) then 'holds a NUL character'
 {% elif form == "delimited" %}
             when width = 0 then {{ (prefix ~ "quotes do not match") | text }}
+    {% if least_width < width %}
+            when width not between {{ least_width }} and {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ least_width }} to {{ width }}')
+    {% else %}
             when width <> {{ width }} then concat({{ prefix | text }}, width, ' columns, expected {{ width }}')
+    {% endif %}
 {% endif %}
 {% if time %}
     {% if time.skipped %}
@@ -118,7 +125,7 @@ checked as (
         end as reason
     from labelled
 {% if time and other_days == "leave out" %}
-    where {% if form == "delimited" %}width <> {{ width }} or {% endif %}moment is null or cast({{ time.clock }} as date) = date {{ day | text }}
+    where {% if form == "delimited" %}width not between {{ least_width }} and {{ width }} or {% endif %}moment is null or cast({{ time.clock }} as date) = date {{ day | text }}
 {% endif %}
 )
 select row_id, file, line

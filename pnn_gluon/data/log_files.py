@@ -1,8 +1,8 @@
 """Log files of every kind as blocks of numbered texts whose columns have names."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -44,6 +44,8 @@ class Wanted:
         optional: columns that may be there or not (in requests the label, and all that no field and no id needs).
         separators: what joins the values of a list in a Parquet file, by column.
         numbers: columns that are read as numbers only.
+        alternatives: for columns that may be called otherwise in a file, these names, the first that is there counts.
+        path: columns that the path of a file tells.
     """
 
     used: tuple[str, ...]
@@ -51,6 +53,12 @@ class Wanted:
     optional: frozenset[str]
     separators: Mapping[str, str]
     numbers: frozenset[str]
+    alternatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
+
+    def named(self, name: str, found: Collection[str]) -> str | None:
+        """What a column is called in a file with these columns; None where it has none of its names."""
+        return next((each for each in (name, *self.alternatives.get(name, ())) if each in found), None)
 
 
 class LogBlock(NamedTuple):
@@ -222,9 +230,10 @@ class ParquetLog:
         first = 1
         with _open_parquet(self.raw) as file:
             stored = {name.strip().lower(): name for name in file.schema_arrow.names}
-            used = [name for name in self.wanted.used if name in stored]
-            for batch in self._batches(file, [stored[name] for name in used]):
-                columns = {name: self._text_of(batch, name, stored[name]) for name in used}
+            names = {name: self.wanted.named(name, stored) for name in self.wanted.used}
+            used = {name: there for name, there in names.items() if there is not None}
+            for batch in self._batches(file, [stored[there] for there in dict.fromkeys(used.values())]):
+                columns = {there: self._text_of(batch, name, stored[there]) for name, there in used.items()}
                 yield self._block(columns, batch.num_rows, first)
                 first += batch.num_rows
 
@@ -370,9 +379,10 @@ def _check_columns(raw: RawFile, found: Sequence[str], wanted: Wanted) -> None:
     """Compare a file's columns with those needed: all the declared ones in any order, or the used ones."""
     needed = set(wanted.declared or wanted.used) - wanted.optional
     allowed = needed | wanted.optional if wanted.declared else set(found)
+    other_names = {wanted.named(name, found) for name in wanted.alternatives}
     differences = {
-        "missing": sorted(needed - set(found)),
-        "unexpected": sorted(set(found) - allowed),
+        "missing": sorted(name for name in needed if wanted.named(name, found) is None),
+        "unexpected": sorted(set(found) - allowed - other_names),
         "there twice": sorted({name for name in found if found.count(name) > 1}),
     }
     said = "; ".join(f"{what}: {', '.join(map(repr, names))}" for what, names in differences.items() if names)

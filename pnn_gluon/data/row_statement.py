@@ -2,7 +2,9 @@
 
 import datetime
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from pnn_gluon.column_names import json_path
 from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, label_key, names_day
 from pnn_gluon.data.log_files import Log, RecordLog, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
+from pnn_gluon.data.path_columns import path_value
 from pnn_gluon.time_zones import UTC
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
@@ -53,10 +56,23 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
     if not needs_time(source, fields, stream):
         optional |= {stored(name) for name in source.time_columns} - {stored(source.id_column or "")}
     declared = () if source.kind == "parquet" else tuple(name for name in columns if not lacks_label or name != label)
-    separators = {stored(field.column): field.separator for field in fields if field.kind == "multi"}
+    optional |= {stored(name) for name in source.optional_columns}
+    names = {field.name: tuple(map(stored, (field.column, *field.alternatives))) for field in fields}
+    if source.kind == "json":
+        used |= {name for field in read for name in names[field.name]} - _derived(source)
+    separators = {name: field.separator for field in fields if field.kind == "multi" for name in names[field.name]}
     numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
     named = {stored(field.column) for field in read if field.kind != "numeric"} | {stored(source.id_column or "")}
-    return Wanted(tuple(sorted(used)), declared, frozenset(optional), separators, frozenset(numbers - named))
+    path = {stored(name) for name in source.path_columns}
+    return Wanted(
+        used=tuple(sorted(used - path)),
+        declared=declared,
+        optional=frozenset(optional),
+        separators=separators,
+        numbers=frozenset(numbers - named),
+        alternatives={names[field.name][0]: names[field.name][1:] for field in read if field.alternatives},
+        path=tuple(sorted(used & path)),
+    )
 
 
 def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
@@ -84,17 +100,23 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
 
 def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> dict[str, Any]:
     """What becomes of the log's lines, as the statements have it."""
-    wanted, stored = wanted_columns(source, fields, stream), source.stored
-    places = {name: log.columns.index(name) + 1 for name in wanted.used if name in log.columns}
-    read = [(field, places.get(stored(field.column))) for field in _fields(fields, stream)]
-    numbers = {place: field.column for field, place in read if field.kind == "numeric" and place}
+    wanted = wanted_columns(source, fields, stream)
+    there = {name: wanted.named(name, log.columns) for name in wanted.used}
+    places = {name: log.columns.index(found) + 1 for name, found in there.items() if found is not None}
     prefix = "click line: " if stream.kind == "clicks" else ""
+    columns = [_column(name, place, wanted, prefix) for name, place in places.items()]
+    told = {place: path_value(log.raw, name) for place, name in enumerate(wanted.path, len(log.columns) + 1)}
+    places |= dict(zip(wanted.path, told, strict=True))
+    read = [(field, _places(source, field, places)) for field in _fields(fields, stream)]
+    numbers = {place: field.column for field, found in read if field.kind == "numeric" for place in found}
     return {
         "form": log.form,
         "quote": log.records if isinstance(log, RecordLog) else source.quote,
         "delimiter": source.delimiter,
-        "columns": [_column(name, place, wanted, prefix) for name, place in places.items()],
+        "columns": columns,
+        "told": {place: None if value in source.missing else value for place, value in told.items()},
         "width": len(log.columns),
+        "least_width": len(log.columns) - _last_optional(source, log),
         "missing": source.missing,
         "prefix": prefix,
         "numbers": [{"position": p, "reason": f"{prefix}{name}: not a number"} for p, name in numbers.items()],
@@ -111,11 +133,11 @@ def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, da
         "fields": [
             {
                 "name": field.name,
-                "expression": _expression(source, field, place),
-                "position": place,
+                "expression": _expression(source, field, found),
+                "position": found[0] if found else None,
                 "numeric": field.kind == "numeric",
             }
-            for field, place in read
+            for field, found in read
         ],
     }
 
@@ -156,11 +178,26 @@ def _column(name: str, place: int, wanted: Wanted, prefix: str) -> dict[str, Any
     }
 
 
-def _expression(source: SourceConfig, field: AnyField, place: int | None) -> str:
-    if place is None:
+def _places(source: SourceConfig, field: AnyField, places: Mapping[str, int]) -> list[int]:
+    """Where the values of a field may be, the first one first; in a file that names its columns it has one name."""
+    names = (field.column, *field.alternatives) if source.kind == "json" else (field.column,)
+    return [places[name] for name in map(source.stored, names) if name in places]
+
+
+def _last_optional(source: SourceConfig, log: Log) -> int:
+    """How many columns the lines of a file may lack at their end."""
+    optional = {source.stored(name) for name in source.optional_columns}
+    return sum(1 for _ in takewhile(lambda name: name in optional, reversed(log.columns)))
+
+
+def _expression(source: SourceConfig, field: AnyField, places: Sequence[int]) -> str:
+    if not places and source.stored(field.column) not in _derived(source):
+        return f"cast(null as {'double' if field.kind == 'numeric' else 'varchar'})"
+    if not places:
         derived = f"{DERIVED[source.stored(field.column)]}({_clock(source)})"
         return f"try_number({derived})" if field.kind == "numeric" else derived
-    return f"number_{place}" if field.kind == "numeric" else f"raw_{place}"
+    read = [f"number_{place}" if field.kind == "numeric" else f"raw_{place}" for place in places]
+    return read[0] if len(read) == 1 else f"coalesce({', '.join(read)})"
 
 
 def _clock(source: SourceConfig) -> str:

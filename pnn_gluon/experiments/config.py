@@ -93,6 +93,10 @@ class DataConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError("`fields` names a field twice")
         for field in self.fields:
+            if field.alternatives:
+                raise ValueError(
+                    f"field {field.name!r}: several columns to choose from have an effect in pipelines only"
+                )
             if self.format == "csv" and field.column.lower() == self.label:
                 raise ValueError(f"field {field.name!r} reads the label column {self.label!r}; remove it")
             if self.format == "libsvm" and (field.kind == "numeric" or field.column != field.name):
