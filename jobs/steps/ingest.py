@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING
 
 from pnn_gluon.config import Config
 from pnn_gluon.pipeline.details import RowsDetails
-from pnn_gluon.pipeline.inputs import RawLogs
+from pnn_gluon.pipeline.inputs import RawLogs, Saved
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.tables import REJECTS_FILE, ROWS_FILE
+from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.tables import PARTS_FILE, REJECTS_FILE, ROWS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
     from pnn_gluon.data.ingest import IngestReport, RawLines, Targets
+    from pnn_gluon.data.read_together import Earlier
 
 log = logging.getLogger(__name__)
+
+LOGS = "raw/logs/"
+"""What the names of inputs that are log files begin with."""
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Parse, check and type every line; set bad ones aside with their reason."""
-    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder)
+    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder, _earlier(inputs))
     details = RowsDetails(**dataclasses.asdict(result))
     if reason is not None:
         return kept(reason, details)
@@ -36,8 +41,24 @@ def _shown(result: "IngestReport") -> tuple[str, str, str]:
     return f"{result.rows:,}", f"{result.rejects:,}", f"{result.lines:,}"
 
 
+def _earlier(inputs: Inputs) -> "Earlier | None":
+    """What an earlier reading of the day made of files that are as they were then, if that is known."""
+    from pnn_gluon.data.read_together import Earlier, unchanged
+
+    apart = inputs.config.source.clicks is not None  # whose lines may belong to any part
+    before = None if inputs.force or apart else inputs[Saved(ROWS)]
+    told = None if before is None else before.content(PARTS_FILE)
+    changed = None if before is None else inputs.changed_inputs(before, step("ingest"))
+    if before is None or told is None or changed is None or not before.whole:
+        return None
+    names = {name.removeprefix(LOGS) for name in changed if name.startswith(LOGS)}
+    if len(names) < len(changed):
+        return None
+    return Earlier(unchanged(told, before.parts(ROWS_FILE), names), before.file(REJECTS_FILE))
+
+
 def read_day(
-    config: Config, day: datetime.date, skipped: str | None, folder: Path
+    config: Config, day: datetime.date, skipped: str | None, folder: Path, earlier: "Earlier | None" = None
 ) -> "tuple[IngestReport, str | None]":
     """The rows and rejects of a day's raw logs in the folder; why there are no rows, if there are none.
 
@@ -46,13 +67,15 @@ def read_day(
         day: The day.
         skipped: Why the day was declared as skipped, if it was.
         folder: Where to write.
+        earlier: What need not be read again.
     """
     from pnn_gluon.data.ingest import ingest_logs, no_logs
+    from pnn_gluon.data.read_together import NOTHING
 
-    targets = targets_in(folder)
+    targets = dataclasses.replace(targets_in(folder), parts=folder / PARTS_FILE)
     if skipped is not None:
         return no_logs(config.fields, targets), f"declared as skipped: {skipped}"
-    result = ingest_logs(raw_lines(config), config.engine, day, targets)
+    result = ingest_logs(raw_lines(config), config.engine, day, targets, earlier or NOTHING)
     return (
         result,
         None if result.rows else f"the logs of {day} hold no row ({result.lines:,} lines, {result.rejects:,} rejects)",

@@ -15,8 +15,10 @@ A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
 the one that the fixed folders of several patterns have in common; in the id, without the suffix of a compression.
 """
 
+import dataclasses
 import datetime
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,10 +43,12 @@ from pnn_gluon.data.ingest_part import (
 from pnn_gluon.data.log_files import Log, open_log
 from pnn_gluon.data.pieces import PART_LINES, Piece, plan
 from pnn_gluon.data.raw_files import copies, list_days_of_files
+from pnn_gluon.data.read_together import NOTHING, Earlier, ReadTogether, to_json
 from pnn_gluon.data.row_statement import Stream, attribution, row_schema, wanted_columns
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.parts import part_path, parts_in
+from pnn_gluon.store.store import link_file
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.temporary import temporary_folder
 from pnn_gluon.time_zones import start_of
@@ -53,6 +57,7 @@ from pnn_gluon.warehouse.part_engine import map_parts
 
 __all__ = ["IngestReport", "RawLines", "Targets", "ingest_logs", "ingest_requests", "no_logs"]
 
+_SUMMED = ("lines", "headers", "other_days")
 _COMMONEST = 5
 _SHOWN_REASONS = 100
 
@@ -88,8 +93,10 @@ class IngestReport:
     parts: tuple[int, ...] | None = None
 
 
-def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
-    """Read the logs of a day into rows and rejects.
+def ingest_logs(
+    raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets, earlier: Earlier = NOTHING
+) -> IngestReport:
+    """Read the logs of a day into rows and rejects, but for files whose rows an earlier reading has.
 
     Raises:
         InputError: files are missing or damaged, their columns are not the configured ones, more than
@@ -97,7 +104,7 @@ def ingest_logs(raw: RawLines, engine: EngineConfig, day: datetime.date, targets
     """
     timed = raw.source.attribution_hours is not None
     clicks = Stream("clicks", patterns_of(raw.source.clicks), timed) if raw.source.clicks else None
-    return _ingest(raw, engine, day, targets, Stream("logs", patterns_of(raw.source.logs)), clicks)
+    return _ingest(raw, engine, day, targets, Stream("logs", patterns_of(raw.source.logs)), clicks, earlier)
 
 
 def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets) -> IngestReport:
@@ -121,14 +128,20 @@ def no_logs(fields: Fields, targets: Targets) -> IngestReport:
 
 
 def _ingest(
-    raw: RawLines, engine: EngineConfig, day: datetime.date, targets: Targets, stream: Stream, clicks: Stream | None
+    raw: RawLines,
+    engine: EngineConfig,
+    day: datetime.date,
+    targets: Targets,
+    stream: Stream,
+    clicks: Stream | None,
+    earlier: Earlier = NOTHING,
 ) -> IngestReport:
     with connect(engine) as connection, temporary_folder(targets.rows.parent, "parts-") as folder:
         _check_time_format(connection, raw.source)
         day_of_parts = _DayOfParts(raw, engine, day, connection, folder)
         if clicks:
             day_of_parts.read_clicks(clicks)
-        day_of_parts.write_rows(stream, targets.rows)
+        day_of_parts.write_rows(stream, targets.rows, earlier)
         if raw.source.id_column:
             day_of_parts.settle_repeats(stream)
         if clicks:
@@ -136,7 +149,14 @@ def _ingest(
         report = day_of_parts.report(labelled=stream.kind == "logs")
         _refuse_bad_day(raw.source, stream, day, report, day_of_parts.examples())
         day_of_parts.write_rejects(targets.rejects)
+        if targets.parts is not None:
+            day_of_parts.write_parts(targets.parts)
     return report
+
+
+def _together(files: tuple[str, ...], counts: Sequence[LineCounts], parts: int) -> ReadTogether:
+    lines, headers, other_days = (sum(getattr(each, name) for each in counts) for name in _SUMMED)
+    return ReadTogether(files, lines, headers, other_days, parts)
 
 
 def _check_time_format(connection: duckdb.DuckDBPyConnection, source: SourceConfig) -> None:
@@ -169,6 +189,8 @@ class _DayOfParts:
         self._raw, self._engine, self._day = raw, engine, day
         self._connection, self._folder = connection, folder
         self._rows: list[Path] = []
+        self._read: list[ReadTogether] = []
+        self._settled: set[str] = set()
         self._clicks: Path | None = None
         self._met: list[Path] = []
         self._lines = self._headers = self._other_days = self._click_lines = self._joined = self._conflicts = 0
@@ -185,26 +207,48 @@ class _DayOfParts:
         self._take([counts], [targets])
         self._clicks, self._click_lines = targets.rows, counts.lines
 
-    def write_rows(self, stream: Stream, path: Path) -> None:
-        """Write the good lines into part files, in order."""
-        planned = plan(self._logs(stream), self._engine.parallel, PART_LINES)
-        targets = [self._scratch(number) for number in range(len(planned))]
-        parts = [
-            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, each, self._clicks)
-            for pieces, each in zip(planned, targets, strict=True)
-        ]
-        counts = map_parts(self._engine, ingest_part, parts)
-        self._met = [part.met for part in parts if part.met]
-        self._take(counts, targets)
-        made = [part for each, count in zip(targets, counts, strict=True) for part in parts_in(each.rows)]
-        self._rows = [part.rename(part_path(path, number)) for number, part in enumerate(made)]
-        if not made:
+    def write_rows(self, stream: Stream, path: Path, earlier: Earlier) -> None:
+        """Write the good lines into part files, in order; link those that an earlier reading made of the same files."""
+        groups = plan(self._logs(stream), self._engine.parallel, PART_LINES)
+        fresh = {each.files: self._parts(stream, each.tasks) for each in groups if each.files not in earlier.read}
+        todo = [part for parts in fresh.values() for part in parts]
+        results = iter(map_parts(self._engine, ingest_part, todo))
+        self._met = [part.met for part in todo if part.met]
+        for files in (each.files for each in groups):
+            if files in fresh:
+                counts = [next(results) for _ in fresh[files]]
+                self._take(counts, [part.targets for part in fresh[files]])
+                made = [path for part in fresh[files] for path in parts_in(part.targets.rows)]
+                self._read.append(_together(files, counts, len(made)))
+            else:
+                kept, parts = earlier.read[files]
+                made = list(parts)
+                self._keep(kept, earlier)
+            for part in made:
+                self._rows.append(part_path(path, len(self._rows)))
+                (Path.rename if files in fresh else link_file)(part, self._rows[-1])
+        if not self._rows:
             _write_none(path, self._raw.fields, labelled=stream.kind == "logs")
             self._rows = [path]
 
-    def _scratch(self, number: int) -> Targets:
-        folder = self._folder / str(number)
-        folder.mkdir()
+    def _parts(self, stream: Stream, tasks: Iterable[tuple[Piece, ...]]) -> list[IngestPart]:
+        return [
+            IngestPart(self._raw, self._day, stream, pieces, PART_LINES, self._scratch(), self._clicks)
+            for pieces in tasks
+        ]
+
+    def _keep(self, kept: ReadTogether, earlier: Earlier) -> None:
+        """Count what an earlier reading read, with its rejects."""
+        self._read.append(kept)
+        self._lines += kept.lines
+        self._headers += kept.headers
+        self._other_days += kept.other_days
+        if earlier.rejects is not None:
+            query = f"insert into rejects from {parquet(earlier.rejects)} where file in (select unnest($1::varchar[]))"
+            self._connection.execute(query, [list(kept.files)])
+
+    def _scratch(self) -> Targets:
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
         return Targets(folder / "rows.parquet", folder / "rejects.parquet")
 
     def _take(self, counts: Sequence[LineCounts], targets: Sequence[Targets]) -> None:
@@ -240,6 +284,7 @@ class _DayOfParts:
         self._conflicts = self._connection.execute(count).fetchall()[0][0]
         self._joined += pc.sum(pc.equal(changed["verdict"], "joined")).as_py()
         self._reject_repeats(stream, changed.filter(pc.equal(changed["verdict"], "repeated")))
+        self._settled = set(changed["filename"].to_pylist())
         for path in self._rows:
             _settle(path, changed.filter(pc.equal(changed["filename"], str(path))), self._folder)
 
@@ -308,6 +353,16 @@ class _DayOfParts:
             "group by reason order by count(*) desc, reason"
         )
         return self._connection.execute(query).fetchall()
+
+    def write_parts(self, path: Path) -> None:
+        """Write which files were read together, unless all of them were."""
+        first, told = 0, []
+        for each in self._read:
+            paths = {str(path) for path in self._rows[first : first + each.parts]}
+            told.append(dataclasses.replace(each, settled=bool(paths & self._settled)))
+            first += each.parts
+        if len(told) > 1:
+            path.write_text(to_json(told))
 
     def write_rejects(self, path: Path) -> None:
         """Write the lines set aside, in order."""

@@ -61,10 +61,12 @@ class Targets:
     Attributes:
         rows: the first file of rows; the others are named after it, see `pnn_gluon.store.parts`.
         rejects: the file of rejects.
+        parts: what tells which raw files were read together, where there are several such and it is wanted.
     """
 
     rows: Path
     rejects: Path
+    parts: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,20 @@ class Piece:
         return self.log.blocks(self.span) if isinstance(self.log, _CUT) else self.log.blocks()
 
 
-def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[tuple[Piece, ...]]:
+@dataclass(frozen=True)
+class Together:
+    """Files that are read together.
+
+    Attributes:
+        files: their names, in order.
+        tasks: what may be read apart from each other: a large file may be cut.
+    """
+
+    files: tuple[str, ...]
+    tasks: tuple[tuple[Piece, ...], ...]
+
+
+def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[Together]:
     """What is read together, in the order of the files.
 
     Args:
@@ -53,13 +66,13 @@ def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[tuple[Piece, .
         cut: Whether a large file of lines is cut where its part files end; others and compressed ones are not.
         part_lines: Most lines of a part file.
     """
-    planned: list[tuple[Piece, ...]] = []
-    for together in _together(logs):
-        if cut and len(together) == 1 and isinstance(together[0], _CUT):
-            planned += [(Piece(together[0], span),) for span in cut_lines(together[0].raw, part_lines)]
-        else:
-            planned.append(tuple(Piece(log) for log in together))
-    return planned
+    return [Together(tuple(log.raw.name for log in logs), _tasks(logs, cut, part_lines)) for logs in _together(logs)]
+
+
+def _tasks(logs: Sequence[Log], cut: bool, part_lines: int) -> tuple[tuple[Piece, ...], ...]:
+    if cut and len(logs) == 1 and isinstance(logs[0], _CUT):
+        return tuple((Piece(logs[0], span),) for span in cut_lines(logs[0].raw, part_lines))
+    return (tuple(Piece(log) for log in logs),)
 
 
 def _together(logs: Iterable[Log]) -> Iterator[list[Log]]:

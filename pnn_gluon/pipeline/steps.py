@@ -120,7 +120,7 @@ STEPS: tuple[Step, ...] = (
         ROWS,
         does="Parse, check and type every line; set bad ones aside with their reason.",
         mend="Too many rejects: the message names the reasons. Files that are lost: `pnn-gluon skip-day`.",
-        inputs=(RawLogs(),),
+        inputs=(RawLogs(), Saved(ROWS)),
         options=("source", "fields"),
         version=2,
         stands=(1,),

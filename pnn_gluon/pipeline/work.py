@@ -68,6 +68,13 @@ class Inputs:
             and step.same_options(self._reading.config, manifest)
         )
 
+    def changed_inputs(self, before: Partition[Any], step: Step) -> list[str] | None:
+        """The inputs that were other ones for an earlier run of this step; None if its options or its version were."""
+        manifest = before.manifest
+        if manifest.version != step.version or not step.same_options(self._reading.config, manifest):
+            return None
+        return self._reading.changed(dict(manifest.inputs))
+
     def bundle_in_force(self, champion: Partition[ChampionDetails] | None) -> Path | None:
         """The bundle that a champion points to; None when no model was in force."""
         return None if champion is None else bundle_folder(self.store, champion.details.pointer)

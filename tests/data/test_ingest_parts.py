@@ -12,7 +12,8 @@ from pipelines import CSV, changed, pipeline
 from test_ingest import DAY, deliver, read_into
 
 from pnn_gluon.config import Config, EngineConfig
-from pnn_gluon.data.ingest import IngestReport, ingest_requests
+from pnn_gluon.data.ingest import IngestReport, RawLines, Targets, ingest_logs, ingest_requests
+from pnn_gluon.data.read_together import NOTHING, Earlier, unchanged
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import parts_in
 
@@ -124,3 +125,50 @@ def test_an_error_in_a_worker_process_is_told_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"d\.csv\.gz: can't be read to its end: .*deliver it again"):
         read(config, tmp_path / "parts", threads=2)
     assert list((tmp_path / "parts").iterdir()) == []
+
+
+def earlier_of(folder: Path, *changed: str) -> Earlier:
+    told = (folder / "parts.json").read_bytes()
+    return Earlier(unchanged(told, parts_in(folder / "rows.parquet"), set(changed)), folder / "rejects.parquet")
+
+
+def read_again(config: Config, folder: Path, earlier: Earlier) -> IngestReport:
+    folder.mkdir()
+    raw = RawLines(config.source, config.fields, config.path.parent)
+    targets = Targets(folder / "rows.parquet", folder / "rejects.parquet", folder / "parts.json")
+    return ingest_logs(raw, config.engine, DAY, targets, earlier)
+
+
+def kept(before: Path, after: Path) -> list[str]:
+    """The part files that two readings have in common."""
+    nodes = {path.stat().st_ino for path in parts_in(before / "rows.parquet")}
+    return [path.name for path in parts_in(after / "rows.parquet") if path.stat().st_ino in nodes]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "held"),
+    [
+        ("e.csv", [f"e{line}" for line in LINES[:20]], 5),  # a late file, by itself
+        ("e.csv", [f"e{line}" for line in LINES[:7]], 2),  # a small one, read with its neighbour
+        ("c.csv", ["no row", *[f"c{line}" for line in LINES[:6]]], 3),  # delivered anew
+        ("e.csv", [f"d{LINES[4]}", *[f"e{line}" for line in LINES[:19]]], 5),  # an id again, which is set aside here
+        ("aa.csv", [f"d{LINES[4]}", *[f"e{line}" for line in LINES[:19]]], 4),  # and which is set aside there
+    ],
+)
+def test_a_late_file_makes_only_its_own_parts_anew(tmp_path: Path, name: str, lines: list[str], held: int) -> None:
+    config = deliver_day(tmp_path)
+    nothing = read_again(config, tmp_path / "before", NOTHING)
+    assert nothing.rows == sum(nothing.parts or ())
+    deliver(tmp_path, lines, f"logs/{DAY}/{name}")
+    earlier = earlier_of(tmp_path / "before", f"{DAY}/{name}")
+    report = read_again(config, tmp_path / "after", earlier)
+    assert report == read_again(config, tmp_path / "fresh", NOTHING)
+    assert digests(tmp_path / "after") == digests(tmp_path / "fresh")
+    assert len(kept(tmp_path / "before", tmp_path / "after")) == held
+
+
+def test_parts_that_were_settled_are_read_again(tmp_path: Path) -> None:
+    config = deliver_day(tmp_path)
+    read_again(config, tmp_path / "before", NOTHING)
+    assert (f"{DAY}/a.csv",) not in earlier_of(tmp_path / "before").read  # one of its ids is there twice
+    assert sorted(earlier_of(tmp_path / "before").read) == [(f"{DAY}/b.csv", f"{DAY}/c.csv"), (f"{DAY}/d.csv.gz",)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pnn_gluon.data.lines import WHOLE, Span, read_lines
 from pnn_gluon.data.log_files import DelimitedLog
-from pnn_gluon.data.pieces import Piece, cut_lines, plan
+from pnn_gluon.data.pieces import Together, cut_lines, plan
 from pnn_gluon.data.raw_files import RawFile
 
 BYTES = st.lists(
@@ -68,5 +68,6 @@ def test_neighbouring_small_files_are_read_together(tmp_path: Path, monkeypatch:
     assert names(plan(logs, cut=False, part_lines=10)) == ["ab", "c", "d", "ef"]
 
 
-def names(planned: list[tuple[Piece, ...]]) -> list[str]:
-    return ["".join(piece.log.raw.name for piece in pieces) for pieces in planned]
+def names(planned: list[Together]) -> list[str]:
+    """The names of the files of each task."""
+    return ["".join(piece.log.raw.name for piece in pieces) for group in planned for pieces in group.tasks]

@@ -95,3 +95,25 @@ def test_all_parts_are_evaluated(parted: Config) -> None:
     assert evaluated is not None
     assert rows is not None
     assert evaluated.rows == rows.rows > 1900
+
+
+def nodes(config: Config) -> dict[str, int]:
+    return {path.name: path.stat().st_ino for path in partition(config, ROWS).parts(ROWS_FILE)}
+
+
+def test_a_late_file_leaves_the_parts_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pnn_gluon.data.pieces.TOGETHER_BYTES", 10)
+    config = config_in(tmp_path / "small", threads=1)
+    folder = tmp_path / f"small/raw/logs/{TWO_DAYS[1]}"
+    (first,) = folder.iterdir()
+    lines = first.read_text().splitlines(keepends=True)
+    (folder / "more.tsv").write_text("".join(lines[:100]))
+    first.write_text("".join(lines[100:]))
+    build(config, [TWO_DAYS[1]], ["ingest"])
+    before = nodes(config)
+    (folder / "zlate.tsv").write_text("".join(lines[50:60]))
+    assert build(config, [TWO_DAYS[1]], ["ingest"]) == ["done"]
+    assert {name: node for name, node in nodes(config).items() if name in before} == before
+    assert len(nodes(config)) == len(before) + 1 == 3
+    assert build(config, [TWO_DAYS[1]], ["ingest"], force=True) == ["done"]
+    assert partition(config, ROWS).rows > 1900
