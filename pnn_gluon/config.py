@@ -228,7 +228,7 @@ def _check_pattern(key: str, pattern: str) -> None:
 class ClickFilesConfig(Section):
     """How click files are read where it is not as logs are; what is not given is as there."""
 
-    kind: Literal["delimited", "parquet", "json"] | None = None
+    kind: Literal["delimited", "parquet", "orc", "json"] | None = None
     delimiter: Delimiter | None = None
     quote: Quote | None = None
     header: bool | None = None
@@ -257,7 +257,7 @@ class SourceConfig(Section):
     """
 
     preset: Name | None = None
-    kind: Literal["delimited", "parquet", "json", "ipinyou_raw"] = "delimited"
+    kind: Literal["delimited", "parquet", "orc", "json", "ipinyou_raw"] = "delimited"
     logs: FilePatterns
     clicks: FilePatterns | None = None
     click_files: ClickFilesConfig = ClickFilesConfig()
@@ -322,9 +322,9 @@ class SourceConfig(Section):
                 raise ValueError(f"`{other}` {symbols[other]!r} is part of `{one}` {symbols[one]!r}; they must differ")
         if self.quoted_newlines and not (self.quote or self.escape):
             raise ValueError("`quoted_newlines` needs `quote` or `escape`, which keep a record together")
-        idle = sorted(self.model_fields_set & _OF_RECORDS) if self.kind == "parquet" else []
+        idle = sorted(self.model_fields_set & _OF_RECORDS) if self.typed else []
         if idle:
-            raise ValueError(f"`{idle[0]}` is about lines of text, and has no effect with kind = 'parquet'")
+            raise ValueError(f"`{idle[0]}` is about lines of text, and has no effect with kind = {self.kind!r}")
 
     def _check_json(self) -> None:
         idle = sorted(self.model_fields_set & _OF_COLUMNS) if self.kind == "json" else []
@@ -397,6 +397,11 @@ class SourceConfig(Section):
         """The columns of the time of a row, whose texts are joined by a blank; none where rows have no time."""
         return patterns_of(self.time_column)
 
+    @property
+    def typed(self) -> bool:
+        """Whether files hold columns with names and types."""
+        return self.kind in {"parquet", "orc"}
+
     def stored(self, column: str) -> str:
         """What a column is looked up by: keys of JSON as they are written, all other names in lower case."""
         return column if self.kind == "json" else column.lower()
@@ -405,7 +410,7 @@ class SourceConfig(Section):
         """Why files of this kind have no such column; None if they may have it."""
         if self.kind == "json":
             return None if is_path(column) else "expected keys with dots between them, none of them empty or *"
-        if is_plain(column) or self.header or self.kind == "parquet":
+        if is_plain(column) or self.header or self.typed:
             return None
         advice = "a path into JSON lines needs kind = 'json'; " if "." in column else ""
         return (

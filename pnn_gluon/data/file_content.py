@@ -15,6 +15,7 @@ OTHERS = {
     "lz4": re.compile(rb"\x04\x22\x4d\x18"),
     "zip": re.compile(rb"PK(\x03\x04|\x05\x06)"),
     "Parquet": re.compile(rb"PAR1\x15"),
+    "Avro": re.compile(rb"Obj\x01"),
 }
 """How files begin that hold no lines as they are."""
 

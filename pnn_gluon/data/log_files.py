@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.cutter import instruction_set
 from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
+from pnn_gluon.data.orc_file import OrcFile
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.data.records import RecordForm, first_record, read_records
@@ -28,6 +29,9 @@ _TOGETHER = 4
 """Blocks that native code cuts at once, for which they are but bytes, in favour of whole row groups."""
 
 PARQUET_ROWS = 65536
+TableKind: TypeAlias = Literal["parquet", "orc"]
+"""Kinds of files that hold columns with types."""
+
 _WIDE, _WIDE_COLUMNS = 2, 64
 """A line of more columns than 2 times the expected ones and 64 is set aside before it is taken apart."""
 _CELLS = pa.list_(pa.string())
@@ -206,7 +210,7 @@ class RecordLog:
 
 @dataclass(frozen=True)
 class ParquetLog:
-    """A Parquet file; a line is a row, numbered from 1, and its text is its used columns joined by tabs.
+    """A Parquet or ORC file; a line is a row, numbered from 1, and its text is its used columns joined by tabs.
 
     Attributes:
         raw: the file.
@@ -214,6 +218,7 @@ class ParquetLog:
         wanted: the columns to read.
         times: the columns of a time type, whose text has the form `parquet_text.TIME_FORMAT`.
         moments: those of them that have a zone.
+        kind: whether it is Parquet or ORC.
     """
 
     raw: RawFile
@@ -221,6 +226,7 @@ class ParquetLog:
     wanted: Wanted
     times: frozenset[str]
     moments: frozenset[str]
+    kind: TableKind = "parquet"
 
     form = "parquet"
     headers = 0
@@ -228,7 +234,7 @@ class ParquetLog:
     def blocks(self) -> Iterator[LogBlock]:
         """The rows."""
         first = 1
-        with _open_parquet(self.raw) as file:
+        with _open_table(self.raw, self.kind) as file:
             stored = {name.strip().lower(): name for name in file.schema_arrow.names}
             names = {name: self.wanted.named(name, stored) for name in self.wanted.used}
             used = {name: there for name, there in names.items() if there is not None}
@@ -302,13 +308,15 @@ def open_log(source: SourceConfig, raw: RawFile, wanted: Wanted) -> Log:
     Raises:
         InputError: the file's columns are not those that are needed, naming the differences.
     """
-    if source.kind == "parquet":
-        with _open_parquet(raw) as file:
+    if source.kind == "parquet" or source.kind == "orc":
+        with _open_table(raw, source.kind) as file:
             types = {field.name.strip().lower(): field.type for field in file.schema_arrow}
             names = tuple(name.strip().lower() for name in file.schema_arrow.names)
         _check_columns(raw, names, wanted)
         times = frozenset(name for name in types if is_time(types[name]))
-        return ParquetLog(raw, names, wanted, times, frozenset(name for name in times if has_zone(types[name])))
+        return ParquetLog(
+            raw, names, wanted, times, frozenset(name for name in times if has_zone(types[name])), source.kind
+        )
     if source.kind == "json":
         return JsonLog(raw, wanted.used)
     if records := record_form(source):
@@ -349,18 +357,21 @@ def _record_log(source: SourceConfig, raw: RawFile, wanted: Wanted, records: Rec
     return RecordLog(raw, header, records, number)
 
 
-def _open_parquet(raw: RawFile) -> Any:
+def _open_table(raw: RawFile, kind: TableKind) -> Any:
     try:
-        return pq.ParquetFile(open_stored(raw))
+        return OrcFile(open_stored(raw)) if kind == "orc" else pq.ParquetFile(open_stored(raw))
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{raw.path}: not a whole Parquet file: {_said(raw) or error}; deliver it again") from error
+        name = "ORC" if kind == "orc" else "Parquet"
+        raise InputError(
+            f"{raw.path}: not a whole {name} file: {_said(raw, name) or error}; deliver it again"
+        ) from error
 
 
-def _said(raw: RawFile) -> str:
-    """What a file holds that is no Parquet, where its first bytes tell."""
+def _said(raw: RawFile, name: str) -> str:
+    """What a file holds that is not what it should be, where its first bytes tell."""
     with open_stored(raw) as stream:
         content = content_of(stream.read(START_BYTES))
-    return f"it holds {content}" if content not in (None, "Parquet") else ""
+    return f"it holds {content}" if content not in (None, name) else ""
 
 
 def _header(raw: RawFile, delimiter: str, quote: str) -> tuple[str, ...] | None:

@@ -55,7 +55,7 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
         optional |= set(columns) - used
     if not needs_time(source, fields, stream):
         optional |= {stored(name) for name in source.time_columns} - {stored(source.id_column or "")}
-    declared = () if source.kind == "parquet" else tuple(name for name in columns if not lacks_label or name != label)
+    declared = () if source.typed else tuple(name for name in columns if not lacks_label or name != label)
     optional |= {stored(name) for name in source.optional_columns}
     names = {field.name: tuple(map(stored, (field.column, *field.alternatives))) for field in fields}
     if source.kind == "json":
