@@ -101,8 +101,7 @@ def rows_statement(source: SourceConfig, fields: Fields, stream: Stream, log: Lo
 def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, day: datetime.date) -> dict[str, Any]:
     """What becomes of the log's lines, as the statements have it."""
     wanted = wanted_columns(source, fields, stream)
-    there = {name: wanted.named(name, log.columns) for name in wanted.used}
-    places = {name: log.columns.index(found) + 1 for name, found in there.items() if found is not None}
+    places = _places_in(log, wanted)
     prefix = "click line: " if stream.kind == "clicks" else ""
     columns = [_column(name, place, wanted, prefix) for name, place in places.items()]
     told = {place: path_value(log.raw, name) for place, name in enumerate(wanted.path, len(log.columns) + 1)}
@@ -130,15 +129,22 @@ def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, da
         "clicks": stream.kind == "clicks",
         "other_days": _other_days(stream),
         "day": day.isoformat(),
-        "fields": [
-            {
-                "name": field.name,
-                "expression": _expression(source, field, found),
-                "position": found[0] if found else None,
-                "numeric": field.kind == "numeric",
-            }
-            for field, found in read
-        ],
+        "fields": [_field(source, field, found) for field, found in read],
+    }
+
+
+def _places_in(log: Log, wanted: Wanted) -> dict[str, int]:
+    """Where the columns are that a file has itself, from 1."""
+    there = {name: wanted.named(name, log.columns) for name in wanted.used}
+    return {name: log.columns.index(found) + 1 for name, found in there.items() if found is not None}
+
+
+def _field(source: SourceConfig, field: AnyField, places: Sequence[int]) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "expression": _expression(source, field, places),
+        "position": places[0] if places else None,
+        "numeric": field.kind == "numeric",
     }
 
 
@@ -210,7 +216,7 @@ def _time(source: SourceConfig, log: Log, places: dict[str, int], prefix: str) -
     if not found or len(found) < len(source.time_columns):
         return None
     text = " || ' ' || ".join(f"raw_{place}" for place in found)
-    typed = {log.columns[place - 1] for place in found} & log.times if len(found) == 1 else frozenset()
+    typed = set(log.columns[found[0] - 1 : found[0]]) & log.times if len(found) == 1 else frozenset[str]()
     forms = (TIME_FORMAT,) if typed else source.time_forms
     local = source.time_zone != UTC and not typed & log.moments
     read = [(_time_call(form, text), _tells_offset(form, text)) for form in forms]

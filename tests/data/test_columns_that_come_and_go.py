@@ -121,6 +121,16 @@ def test_folders_tell_columns_and_times(tmp_path: Path, read: Any) -> None:
     assert sorted(rows, key=str) == [("a", "C\u00f4te d'Ivoire", "5"), ("a", None, "5"), ("a", None, "5")]
 
 
+def test_a_folder_may_tell_the_whole_time(tmp_path: Path) -> None:
+    for hour in ("05", "23", "24"):
+        write(tmp_path, "1,a\n", f"logs/country=DE/at=2026-11-02T{hour}%3A30Z/a.csv")
+    options = {"logs": '"logs/*/*/*"', "time_column": '"at"', "time_format": '"iso8601"'}
+    source = changed(BY_PATH, path_columns='["country", "at"]', **options)
+    rows, rejects = ingest(tmp_path, source, PATHS)
+    assert rows == [("a", "DE", "5"), ("a", "DE", "23")]
+    assert rejects == [(1, "at: not an ISO 8601 time")]
+
+
 def test_folders_tell_columns_of_json_and_parquet(tmp_path: Path) -> None:
     write(tmp_path, '{"label": 1, "site": "a", "country": "XX"}\n', "logs/2026-11-02/country=DE/a")
     fields = 'fields = [{ name = "site" }, { name = "country" }]'

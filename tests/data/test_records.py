@@ -187,8 +187,8 @@ def test_a_file_is_cut_for_several_processes_only_where_each_newline_ends_a_reco
     config = pipeline(tmp_path, changed(SOURCE, **more), FIELDS)
     (raw,) = list_raw_files("*.csv", DAY, tmp_path)
     log = open_log(config.source, raw, wanted_columns(config.source, config.fields, Stream("logs", ("*.csv",))))
-    planned = plan([log], True, 100)
-    assert [piece.span for (piece,) in planned] == [WHOLE] if whole else len(planned) == 10
+    (together,) = plan([log], True, 100)
+    assert [piece.span for (piece,) in together.tasks] == [WHOLE] if whole else len(together.tasks) == 10
 
 
 @pytest.mark.parametrize(
