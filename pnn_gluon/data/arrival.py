@@ -5,7 +5,7 @@ import time
 from typing import NamedTuple
 
 from pnn_gluon.config import ArrivalConfig, Config
-from pnn_gluon.data.raw_files import NoRawFiles, list_raw_files
+from pnn_gluon.data.raw_files import NoRawFiles, RawFile, list_raw_files
 from pnn_gluon.days import plus
 from pnn_gluon.time_zones import UTC, start_of
 
@@ -19,7 +19,7 @@ class Arrival(NamedTuple):
 
 
 def arrival(config: Config, kind: str, day: datetime.date, now: float | None = None) -> Arrival:
-    """The raw files of a day by the rules of `[arrival]`.
+    """The raw files of a day by the rules of `[arrival]`; click files come with the logs.
 
     Args:
         config: The pipeline.
@@ -31,15 +31,14 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
         ConfigError: the configuration does not say where they lie.
         InputError: a file is there twice, compressed in two ways.
     """
-    patterns = config.patterns(kind)
-    base, rules = config.path.parent, config.arrival
+    rules = config.arrival
+    kinds = (kind, "clicks") if kind == "logs" and config.source.clicks is not None else (kind,)
     try:
-        files = list_raw_files(patterns, day, base)
-        if rules.marker is not None:
-            list_raw_files([f"{each.rpartition('/')[0]}/{rules.marker}" for each in patterns], day, base)
+        found = [_files(config, each, day) for each in kinds]
     except NoRawFiles as error:
         return Arrival(0, 0, str(error))
-    size = sum(file.size for file in files)
+    files = [file for each in found for file in each]
+    size = sum(file.size for file in found[0])
     if kind == "logs" and size < rules.min_bytes:
         return Arrival(len(files), size, f"{size:,} bytes of logs, and arrival.min_bytes is {rules.min_bytes:,}")
     over = start_of(plus(day, 1), config.source.time_zone).replace(tzinfo=datetime.UTC)
@@ -48,6 +47,15 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
         return Arrival(len(files), size, f"the day ends at {over:%Y-%m-%d %H:%M} UTC (source.time_zone)")
     changed = max(file.modified or 0 for file in files) / 1e9
     return Arrival(len(files), size, _unquiet(rules, over.timestamp(), changed, now))
+
+
+def _files(config: Config, kind: str, day: datetime.date) -> tuple[RawFile, ...]:
+    """The files of a kind, beside which the marker lies, if there is to be one."""
+    patterns, marker = config.patterns(kind), config.arrival.marker
+    files = list_raw_files(patterns, day, config.path.parent)
+    if marker is not None:
+        list_raw_files([f"{each.rpartition('/')[0]}/{marker}" for each in patterns], day, config.path.parent)
+    return files
 
 
 def _unquiet(rules: ArrivalConfig, over: float, changed: float, now: float) -> str:

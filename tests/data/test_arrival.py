@@ -60,6 +60,20 @@ def test_a_day_of_another_zone_has_to_be_over_there(tmp_path: Path) -> None:
     assert config.patience_hours == config.arrival.patience_hours + 5
 
 
+def test_click_files_have_to_be_there_with_the_logs(tmp_path: Path) -> None:
+    text = TEXT.replace('preset = "criteo"', 'preset = "ipinyou_raw"\nclicks = "clicks/{day}/*.tsv"')
+    (tmp_path / "p.toml").write_text(f"{text}min_bytes = 150\n")
+    config = load_config(tmp_path / "p.toml")
+    deliver(tmp_path, "a.tsv", OVER, size=200)
+    later = OVER + 20 * 60
+    assert "clicks/2026-11-02/*.tsv" in arrival(config, "logs", DAY, later).missing
+    deliver(tmp_path, "a.tsv", later - 60, "clicks", size=10)
+    assert arrival(config, "logs", DAY, later).missing.startswith("changed 1.0 minutes ago")
+    assert arrival(config, "logs", DAY, later + 300) == (2, 200, "")
+    deliver(tmp_path, "a.tsv", OVER, size=149)
+    assert "149 bytes of logs" in arrival(config, "logs", DAY, later + 300).missing
+
+
 @pytest.mark.parametrize(("minutes", "missing"), [(4.9, "changed 4.9 minutes ago"), (5, "")])
 def test_files_have_to_be_quiet_for_a_while(tmp_path: Path, minutes: float, missing: str) -> None:
     config = configured(tmp_path, "")
