@@ -1,16 +1,23 @@
-"""A day of Criteo-like logs through the data steps, from text to training shards, against pandas and scikit-learn.
+"""A day of Criteo-like logs through the data steps, from text to training shards, beside pandas, Polars and FuxiCTR.
 
     python -m benchmarks.etl [--rows 2000000] [--work work/benchmark] [--rounds 3]
 
-Each step is a process of its own, `pnn-gluon step STEP --force` into an empty store, with 1 GB of engine memory:
-seconds from start to exit, rows of the log a second and a CPU second, and the most memory the process ever held.
-Beside it, in the same rounds and on the same file, the peer: what DeepCTR's examples do, `pandas.read_csv`, a scikit-
-learn `LabelEncoder` for each column, and one int32 matrix, which is left in memory. The peer is installed from the
-registry into a folder of its own, here and never by the product. It has no threshold for rare values, no unseen
-values, no second day and writes nothing; our steps do all that.
+Each step is a process of its own, `pnn-gluon step STEP --force` into an empty store, with 1 GB of engine memory and one
+thread: seconds from start to exit, rows of the log a second and a CPU second, and the most memory that its processes
+held at once.
+Beside it, in the same rounds and on the same file, the peers, each from its own locked packages in a folder of its own,
+installed here and never by the product:
+
+    pandas     what DeepCTR's examples do: `read_csv`, a scikit-learn `LabelEncoder` for each column, an int32 matrix
+    polars     `etl_polars`: ids for values of 20 and more appearances, buckets of numbers, one Parquet file
+    fuxictr    `etl_fuxictr`: its `FeatureProcessor` with its Criteo example's fields, one Parquet file
+
+None of them sets bad lines aside, names rows, splits or samples them, or can go on with a second day; our steps do all
+that. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each peer, `null` where one could not be
+installed, with the reason in `absent`; medians of all steps; ratios, which are ours / peer.
 
 Afterwards `pnn-gluon bench --config work/benchmark/etl/etl.toml` measures the feeder over the encoded shard against
-training on it. Ends with one JSON line; ratios are ours / peer.
+training on it.
 """
 
 import datetime
@@ -30,10 +37,17 @@ from benchmarks.usage import Usage, run
 from jobs.terminal import console
 from pnn_gluon.config import load_config
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.processor import processor_name
 
 DAY = datetime.date(2026, 11, 1)
 STEPS = ("ingest", "sample", "count", "feature_map", "encode")
-PEER_PACKAGES = ("pandas==2.3.3", "scikit-learn==1.7.2")
+HERE = Path(__file__).parent
+PEERS = {
+    "polars": ("polars==2.1.0",),
+    "fuxictr": ("-r", str(HERE / "fuxictr.lock")),
+    "pandas": ("pandas==2.3.3", "scikit-learn==1.7.2"),
+}
+"""The packages of each peer, as arguments of pip."""
 
 PIPELINE = f"""
 name = "etl"
@@ -59,9 +73,10 @@ window_days = 1
 batch_size = 2000
 [engine]
 memory_limit = "1GB"
+threads = 1
 """
 
-PEER = """
+PANDAS = """
 import sys
 import numpy as np
 import pandas as pd
@@ -83,17 +98,42 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder for everything made here.")] = Path("work/benchmark"),
     rounds: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
-    """Measure the data steps and the peer in turn."""
+    """Measure the data steps and the peers in turn."""
     folder = work.resolve() / "etl"
-    log, peer = generate(folder, rows), peer_python(folder / "peer", PEER_PACKAGES)
-    steps = _medians([_round(folder, log, peer) for _ in range(rounds)])
-    ours = {name: steps[name] for name in STEPS}
-    steps = {**ours, "all steps": _together(list(ours.values())), "peer": steps["peer"]}
-    rows = encoded_rows(folder)
-    log_mb = round(log.stat().st_size / 1e6, 1)
-    figures = {"rows": rows, "log_mb": log_mb, "steps": _rates(steps, rows), "ratios": _ratios(steps)}
+    log = generate(folder, rows)
+    peers, absent = installed(folder / "peers")
+    steps = _medians([run_steps(folder) | _run_peers(folder, log, peers) for _ in range(rounds)])
+    figures = {"log_mb": round(log.stat().st_size / 1e6, 1), **told(steps, encoded_rows(folder), absent)}
     _show(figures)
     print(json.dumps(figures))
+
+
+def told(used: dict[str, Usage], rows: int, absent: dict[str, str]) -> dict[str, Any]:
+    """What the steps and the peers took, for a log of so many rows; without those that are absent."""
+    ours = _together([used[name] for name in STEPS])
+    steps = {**{name: used[name] for name in STEPS}, "all steps": ours}
+    peers = {name: used[name] for name in PEERS if name not in absent}
+    rates = _rates({**steps, **peers}, rows)
+    return {
+        "rows": rows,
+        "processor": processor_name(),
+        "steps": rates,
+        "ratios": {name: _ratios(ours, peer) for name, peer in peers.items()},
+        "absent": absent,
+        "ours": _summary(rates["all steps"]),
+        **{name: _summary(rates[name]) if name in peers else None for name in PEERS},
+    }
+
+
+def installed(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """The interpreter of each peer that could be installed, and why the others could not."""
+    pythons, absent = {}, {}
+    for name, packages in PEERS.items():
+        try:
+            pythons[name] = peer_python(folder / name, packages)
+        except (subprocess.CalledProcessError, OSError) as error:
+            absent[name] = f"its packages could not be installed: {error}"
+    return pythons, absent
 
 
 def generate(folder: Path, rows: int) -> Path:
@@ -114,8 +154,14 @@ def run_steps(folder: Path) -> dict[str, Usage]:
     return {name: run([sys.executable, "-m", "jobs", "step", name, *options])[0] for name in STEPS}
 
 
-def _round(folder: Path, log: Path, peer: Path) -> dict[str, Usage]:
-    return run_steps(folder) | {"peer": run([str(peer), "-c", PEER, str(log)])[0]}
+def _run_peers(folder: Path, log: Path, peers: dict[str, Path]) -> dict[str, Usage]:
+    """Each peer on the log; what it writes goes to the folder."""
+    scripts = {
+        "pandas": ["-c", PANDAS, str(log)],
+        "polars": [str(HERE / "etl_polars.py"), str(log), str(folder / "polars.parquet")],
+        "fuxictr": [str(HERE / "etl_fuxictr.py"), str(log), str(folder / "fuxictr")],
+    }
+    return {name: run([str(python), *scripts[name]])[0] for name, python in peers.items()}
 
 
 def encoded_rows(folder: Path) -> int:
@@ -153,8 +199,11 @@ def _rates(used: dict[str, Usage], rows: int) -> dict[str, dict[str, float]]:
     }
 
 
-def _ratios(used: dict[str, Usage]) -> dict[str, float]:
-    ours, peer = used["all steps"], used["peer"]
+def _summary(rates: dict[str, float]) -> dict[str, float]:
+    return {name: rates[name] for name in ("rows_per_cpu_second", "peak_mb")}
+
+
+def _ratios(ours: Usage, peer: Usage) -> dict[str, float]:
     return {
         "seconds": round(ours.seconds / peer.seconds, 3),
         "cpu_seconds": round(ours.cpu_seconds / peer.cpu_seconds, 3),
@@ -166,8 +215,9 @@ def _show(figures: dict[str, Any]) -> None:
     table = Table("process", "seconds", "rows/s", "rows/CPU s", "peak MB", title=f"{figures['rows']:,} rows")
     for name, used in figures["steps"].items():
         table.add_row(name, *(f"{value:,}" for value in used.values()))
-    ratios = figures["ratios"]
-    table.add_row("ours / peer", str(ratios["seconds"]), "", f"{ratios['cpu_seconds']} (CPU s)", str(ratios["peak_mb"]))
+    for name, ratios in figures["ratios"].items():
+        ours = str(ratios["seconds"]), "", f"{ratios['cpu_seconds']} (CPU s)", str(ratios["peak_mb"])
+        table.add_row(f"ours / {name}", *ours)
     console().print(table)
 
 
