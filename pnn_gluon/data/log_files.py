@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.config import SourceConfig
-from pnn_gluon.data.cutter import instruction_set
+from pnn_gluon.data.cutter_library import instruction_set
 from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
 from pnn_gluon.data.orc_file import OrcFile

@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pnn_gluon.config import Fields, SourceConfig
-from pnn_gluon.data.cutter import EMPTY, HOLDS_NUL, NOT_UTF8, TOO_LONG, Cells, Cut, Cutter, Kind, instruction_set
+from pnn_gluon.data.cutter import EMPTY, HOLDS_NUL, NOT_UTF8, TOO_LONG, Cells, Cut, Cutter, Kind
 from pnn_gluon.data.cutter import md5_texts as md5
+from pnn_gluon.data.cutter_library import instruction_set
 from pnn_gluon.data.lines import HOLDS_NUL as SAID_NUL
 from pnn_gluon.data.lines import NOT_UTF8 as SAID_NOT_UTF8
 from pnn_gluon.data.lines import TOO_LONG as SAID_TOO_LONG

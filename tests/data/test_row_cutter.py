@@ -12,8 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.config import Config, EngineConfig
-from pnn_gluon.data import cutter, log_files, row_cutter
-from pnn_gluon.data.cutter import INSTRUCTION_SETS, md5_texts
+from pnn_gluon.data import cutter, cutter_library, log_files, row_cutter
+from pnn_gluon.data.cutter import md5_texts
+from pnn_gluon.data.cutter_library import INSTRUCTION_SETS
 from pnn_gluon.data.ingest import IngestReport, ingest_logs, ingest_requests
 from pnn_gluon.data.ingest_part import RawLines, Targets
 from pnn_gluon.data.lines import MAX_LINE_BYTES, read_pieces
@@ -21,7 +22,7 @@ from pnn_gluon.warehouse.duckdb_engine import connect
 from tests.data.pipelines import CSV, changed, pipeline
 
 DAY = datetime.date(2026, 11, 1)
-NATIVE = cutter.instruction_set()
+NATIVE = cutter_library.instruction_set()
 pytestmark = pytest.mark.skipif(NATIVE is None, reason="the native cutter is not built here")
 
 CRITEO = """
@@ -183,7 +184,7 @@ def test_lines_full_of_faults_are_cut_as_sql_cuts_them(
 def test_every_instruction_set_of_this_processor_cuts_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isa: str, source: str
 ) -> None:
-    if not cutter._library().pnn_cut_offers(isa.encode()):
+    if not cutter_library.load_library().pnn_cut_offers(isa.encode()):
         pytest.skip(f"the processor has no {isa}")
     assert assert_the_same(written(tmp_path, source, 7, 5000), isa, monkeypatch).rows > 500
 
@@ -235,7 +236,7 @@ def test_ids_are_the_md5_of_prefix_and_text() -> None:
     texts = ["", "a", "é" * 20, *("x" * n for n in range(40, 140)), "long " * 1000, *map(str, range(50))]
     assert NATIVE is not None
     for isa in INSTRUCTION_SETS:
-        if cutter._library().pnn_cut_offers(isa.encode()):
+        if cutter_library.load_library().pnn_cut_offers(isa.encode()):
             for chosen in (pa.array(texts), pa.array(texts).slice(5), pa.array([""]), pa.array([], pa.string())):
                 found = md5_texts(isa, "criteo|é", chosen).to_pylist()
                 assert found == [_md5("criteo|é" + text) for text in chosen.to_pylist()]
@@ -283,29 +284,29 @@ def _written_number(draw: random.Random) -> str:
 def test_a_cutter_that_gives_something_else_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     digests = {name: "wrong" if name == NATIVE and name != "baseline" else "right" for name in INSTRUCTION_SETS}
-    monkeypatch.setattr(cutter, "_digest", digests.__getitem__)
-    assert cutter.instruction_set.__wrapped__() == next(
+    monkeypatch.setattr(cutter_library, "_digest", digests.__getitem__)
+    assert cutter_library.instruction_set.__wrapped__() == next(
         name
         for name in INSTRUCTION_SETS
-        if digests[name] == "right" and cutter._library().pnn_cut_offers(name.encode())
+        if digests[name] == "right" and cutter_library.load_library().pnn_cut_offers(name.encode())
     )
-    monkeypatch.setattr(cutter, "_digest", lambda name: pytest.fail("tried again"))
-    cutter.instruction_set.__wrapped__()
+    monkeypatch.setattr(cutter_library, "_digest", lambda name: pytest.fail("tried again"))
+    cutter_library.instruction_set.__wrapped__()
 
 
 @pytest.mark.parametrize("limit", ["baseline", "avx2"])
 def test_no_wider_instruction_set_serves_than_is_asked_for(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setenv(cutter.LIMIT, limit)
-    assert cutter.instruction_set.__wrapped__() in INSTRUCTION_SETS[INSTRUCTION_SETS.index(limit) :]
+    monkeypatch.setenv(cutter_library.LIMIT, limit)
+    assert cutter_library.instruction_set.__wrapped__() in INSTRUCTION_SETS[INSTRUCTION_SETS.index(limit) :]
 
 
 def test_without_the_library_or_by_choice_sql_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cutter.SWITCH, "plain")
-    assert cutter.instruction_set.__wrapped__() is None
-    monkeypatch.setenv(cutter.SWITCH, "")
-    monkeypatch.setattr(cutter, "LIBRARY", tmp_path / "_cutter.so")
-    assert cutter.instruction_set.__wrapped__() is None
+    monkeypatch.setenv(cutter_library.SWITCH, "plain")
+    assert cutter_library.instruction_set.__wrapped__() is None
+    monkeypatch.setenv(cutter_library.SWITCH, "")
+    monkeypatch.setattr(cutter_library, "LIBRARY", tmp_path / "_cutter.so")
+    assert cutter_library.instruction_set.__wrapped__() is None
     (tmp_path / "_cutter.so").write_bytes(b"no library")
-    cutter._library.cache_clear()
-    assert cutter.instruction_set.__wrapped__() is None
-    cutter._library.cache_clear()
+    cutter_library.load_library.cache_clear()
+    assert cutter_library.instruction_set.__wrapped__() is None
+    cutter_library.load_library.cache_clear()
