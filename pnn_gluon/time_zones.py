@@ -81,6 +81,19 @@ def start_of(day: datetime.date, name: str) -> datetime.datetime:
     return local.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
+def hours_shown(day: datetime.date, name: str) -> list[int]:
+    """The hours that the clocks of a zone show on a day, in order, each once.
+
+    >>> hours_shown(datetime.date(2026, 3, 29), "Europe/Berlin")[:4]
+    [0, 1, 3, 4]
+    """
+    start, stop = start_of(day, name), start_of(day + datetime.timedelta(1), name)
+    moments = [start + n * _HOUR / 4 for n in range((stop - start) // (_HOUR / 4))]
+    return list(
+        dict.fromkeys((each + datetime.timedelta(seconds=_ahead(each, zone_of(name)))).hour for each in moments)
+    )
+
+
 def clocks(day: datetime.date, name: str, days: int = 0) -> Clocks:
     """The clocks of a zone from four days before a day until four days after the one so many days later.
 

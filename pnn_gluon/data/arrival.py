@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pnn_gluon.config import ArrivalConfig, Config
 from pnn_gluon.data.raw_files import NoRawFiles, RawFile, list_raw_files
 from pnn_gluon.days import plus
-from pnn_gluon.time_zones import UTC, start_of
+from pnn_gluon.time_zones import UTC, hours_shown, start_of
 
 
 class Arrival(NamedTuple):
@@ -50,11 +50,14 @@ def arrival(config: Config, kind: str, day: datetime.date, now: float | None = N
 
 
 def _files(config: Config, kind: str, day: datetime.date) -> tuple[RawFile, ...]:
-    """The files of a kind, beside which the marker lies, if there is to be one."""
+    """The files of a kind, beside which the marker lies, of hours in each of them, if there is to be one."""
     patterns, marker = config.patterns(kind), config.arrival.marker
     files = list_raw_files(patterns, day, config.path.parent)
     if marker is not None:
-        list_raw_files([f"{each.rpartition('/')[0]}/{marker}" for each in patterns], day, config.path.parent)
+        markers = [f"{each.rpartition('/')[0]}/{marker}" for each in patterns]
+        hours = [f"{hour:02}" for hour in hours_shown(day, config.source.time_zone)]
+        wanted = {each.replace("{hh}", hour): None for each in markers for hour in hours}
+        list_raw_files(list(wanted), day, config.path.parent)
     return files
 
 

@@ -10,7 +10,7 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def path_value(raw: RawFile, column: str) -> str | None:
-    """The value of a column, in lower case, by the innermost folder with its name; None for rows without a value.
+    """The value of a column, by the innermost folder with its name in either case; None for rows without a value.
 
     Raises:
         InputError: no folder below the pattern's fixed one has such a name, or it holds what is no text.
@@ -18,7 +18,7 @@ def path_value(raw: RawFile, column: str) -> str | None:
     found = None
     for folder in raw.name.split("/")[:-1]:
         name, equals, value = folder.partition("=")
-        if equals and name.lower() == column:
+        if equals and name.lower() == column.lower():
             found = value
     if found is None:
         raise InputError(

@@ -89,7 +89,7 @@ def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
 
 def _derived(source: SourceConfig) -> set[str]:
     """Columns that are made from the time of a row."""
-    listed = {source.stored(name) for name in source.columns}
+    listed = {source.stored(name) for name in (*source.columns, *source.path_columns)}
     return set(DERIVED) - listed if source.time_columns else set()
 
 

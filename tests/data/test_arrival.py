@@ -60,6 +60,23 @@ def test_a_day_of_another_zone_has_to_be_over_there(tmp_path: Path) -> None:
     assert config.patience_hours == config.arrival.patience_hours + 5
 
 
+def test_a_marker_lies_in_the_folder_of_each_hour_of_the_day(tmp_path: Path) -> None:
+    text = TEXT.replace('logs/{day}/*.tsv"\nreq', 'logs/{day}/{hh}/*.tsv"\ntime_zone = "Europe/Berlin"\nreq')
+    (tmp_path / "p.toml").write_text(f'{text}marker = "_SUCCESS"\n')
+    config = load_config(tmp_path / "p.toml")
+    day = datetime.date(2027, 3, 28)  # without an hour 02
+    for hour in (each for each in range(24) if each not in (2, 7)):
+        for name in ("a.tsv", "_SUCCESS"):
+            path = tmp_path / f"logs/{day}/{hour:02}/{name}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+    later = datetime.datetime(2027, 4, 1, tzinfo=datetime.UTC).timestamp()
+    assert "07/_SUCCESS" in arrival(config, "logs", day, later).missing
+    (tmp_path / f"logs/{day}/07").mkdir()
+    (tmp_path / f"logs/{day}/07/_SUCCESS").write_bytes(b"")
+    assert arrival(config, "logs", day, later).missing == ""
+
+
 def test_click_files_have_to_be_there_with_the_logs(tmp_path: Path) -> None:
     text = TEXT.replace('preset = "criteo"', 'preset = "ipinyou_raw"\nclicks = "clicks/{day}/*.tsv"')
     (tmp_path / "p.toml").write_text(f"{text}min_bytes = 150\n")

@@ -131,6 +131,12 @@ def test_a_folder_may_tell_the_whole_time(tmp_path: Path) -> None:
     assert rejects == [(1, "at: not an ISO 8601 time")]
 
 
+def test_a_folder_may_tell_the_label(tmp_path: Path) -> None:
+    source = changed(BY_PATH, path_columns='["Country", "label"]', columns='["site"]', logs='"logs/{day}/*/*/*"')
+    write(tmp_path, "x\n", "logs/2026-11-02/country=FR/label=1/a.csv")
+    assert ingest(tmp_path, source, PATHS.replace(', { name = "hour_of_day" }', ""))[0] == [("x", "FR")]
+
+
 def test_folders_tell_columns_of_json_and_parquet(tmp_path: Path) -> None:
     write(tmp_path, '{"label": 1, "site": "a", "country": "XX"}\n', "logs/2026-11-02/country=DE/a")
     fields = 'fields = [{ name = "site" }, { name = "country" }]'
