@@ -176,6 +176,19 @@ class LabelRule(Section):
         return self
 
 
+class WeightsConfig(Section):
+    """Columns of the counts of a line that stands for many impressions: of these, and of those that were clicked."""
+
+    impressions: Column
+    clicks: Column
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        if self.impressions == self.clicks:
+            raise ValueError(f"`impressions` and `clicks` are both {self.clicks!r}; they are two columns")
+        return self
+
+
 def label_key(text: str) -> str | float:
     """What a label's text is compared by: its number where it is one, so that 1, 1.0 and 1e0 are the same."""
     try:
@@ -274,6 +287,7 @@ class SourceConfig(Section):
     optional_columns: tuple[Column, ...] = ()
     path_columns: tuple[Column, ...] = ()
     label: LabelRule = LabelRule()
+    weights: WeightsConfig | None = None
     id_column: Column | None = None
     time_column: TimeColumns | None = None
     time_format: TimeForms = "%Y-%m-%d %H:%M:%S"
@@ -299,6 +313,7 @@ class SourceConfig(Section):
         self._check_patterns()
         self._check_times()
         self._check_clicks()
+        self._check_weights()
         return self
 
     def _check_optional(self) -> None:
@@ -364,6 +379,23 @@ class SourceConfig(Section):
         if self.attribution_hours is not None and not (self.time_columns and self.of_clicks.time_columns):
             raise ValueError("`attribution_hours` needs the times of impressions and of clicks: name `time_column`")
         _ = self.of_clicks
+
+    def _check_weights(self) -> None:
+        if self.weights is None:
+            return
+        if self.clicks is not None:
+            raise ValueError("`weights` and `clicks` both say what was clicked; remove one of them")
+        if "label" in self.model_fields_set and not self.preset:
+            raise ValueError("`label` has no effect with `weights`, which say what was clicked; remove one of them")
+        if self.on_repeat == "any_click" and "on_repeat" in self.model_fields_set:
+            raise ValueError("`on_repeat` with `weights`: first, last or reject; counts have no label to be joined")
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of the logs that say what was clicked; none where click files do."""
+        if self.weights is not None:
+            return (self.weights.impressions, self.weights.clicks)
+        return (self.label.column,) if self.clicks is None else ()
 
     @cached_property
     def of_clicks(self) -> "SourceConfig":
@@ -1055,7 +1087,7 @@ class Config(Section):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"field {doubled[0]!r} is declared twice")
-        reserved = sorted(RESERVED_NAMES & set(names))
+        reserved = sorted((RESERVED_NAMES | ({"weight"} if self.source.weights else set())) & set(names))
         if reserved:
             raise ValueError(f"field name {reserved[0]!r} is taken by the pipeline; choose another and set `column`")
         for name in sorted(self.model.fields):
@@ -1069,6 +1101,15 @@ class Config(Section):
         self._check_days_of_fields()
         self._check_checked_fields(names)
         self._check_columns()
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_impressions(self) -> Self:
+        if self.source.weights is not None:
+            raise ValueError(
+                "source.weights: rows that stand for many impressions cannot be trained and judged with yet; write a "
+                "row for each impression"
+            )
         return self
 
     @model_validator(mode="after")
@@ -1128,8 +1169,8 @@ class Config(Section):
 
     def _check_columns(self) -> None:
         source = self.source
-        label = source.label.column if source.clicks is None else None
-        used = {"label": label, "id": source.id_column}
+        labels = source.label_columns
+        used = {f"label{number or ''}": column for number, column in enumerate(labels)} | {"id": source.id_column}
         used |= {f"time{number or ''}": column for number, column in enumerate(source.time_columns)}
         used |= {f"field {field.name}": field.column for field in self.fields}
         alternatives = {f"field {field.name}": column for field in self.fields for column in field.alternatives}
@@ -1139,11 +1180,11 @@ class Config(Section):
                 raise ValueError(f"{what}: column {column!r}: {fault}")
         if alternatives and source.kind in {"delimited", "ipinyou_raw"} and not source.header:
             raise ValueError(f"{min(alternatives)}: several columns to choose from need files that name theirs")
-        read = source.stored(source.label.column)
         read_by = [(field.name, column) for field in self.fields for column in (field.column, *field.alternatives)]
-        leaking = [name for name, column in read_by if label and source.stored(column) == read]
-        if leaking:
-            raise ValueError(f"field {leaking[0]!r} reads the label column {source.label.column!r}; remove it")
+        for label in labels:
+            leaking = [name for name, column in read_by if source.stored(column) == source.stored(label)]
+            if leaking:
+                raise ValueError(f"field {leaking[0]!r} reads the label column {label!r}; remove it")
         self._check_known(used)
         self._check_click_columns()
 

@@ -1,6 +1,7 @@
 {% from "row_expressions.sql" import label_of %}
 -- One block of lines -> typed rows in line order. A line that fails a check has its first reason and its text;
--- its other columns mean nothing. Lines of other days are left out when the source is an archive of many days.
+-- its other columns mean nothing. A line of counts gives a row of its clicks and one of its other impressions, or that of
+-- them which there is. Lines of other days are left out when the source is an archive of many days.
 with
 {% if form == "json" %}
 {% include "ingest_json.sql" %}
@@ -62,6 +63,10 @@ typed as (
 {% for number in numbers %}
         , try_number(raw_{{ number.position }}) as number_{{ number.position }}
 {% endfor %}
+{% if weights %}
+        , try_number(raw_{{ weights.impressions }}) as "its impressions"
+        , try_number(raw_{{ weights.clicks }}) as "its clicks"
+{% endif %}
 {% if time %}
         , coalesce({{ time.moments | join(", ") }}) as moment
     {% if time.skipped %}
@@ -119,6 +124,10 @@ checked as (
 {% if label %}
             when label is null then {{ label.reason | text }}
 {% endif %}
+{% if weights %}
+            when not coalesce("its impressions" between 1 and {{ weights.most }} and "its impressions" = floor("its impressions"), false) then {{ weights.reason | text }}
+            when not coalesce("its clicks" between 0 and "its impressions" and "its clicks" = floor("its clicks"), false) then {{ weights.clicks_reason | text }}
+{% endif %}
 {% for number in numbers %}
             when raw_{{ number.position }} is not null and number_{{ number.position }} is null then {{ number.reason | text }}
 {% endfor %}
@@ -128,9 +137,23 @@ checked as (
     where {% if form == "delimited" %}width not between {{ least_width }} and {{ width }} or {% endif %}moment is null or cast({{ time.clock }} as date) = date {{ day | text }}
 {% endif %}
 )
+{% if weights %}
+, halves as (
+    select *, unnest(case
+        when reason is not null then [null]
+        when "its clicks" = 0 then [0]
+        when "its clicks" = "its impressions" then [1]
+        else [1, 0]
+    end) as label
+    from checked
+)
+{% endif %}
 select row_id, file, line
-{% if label or clicked %}
+{% if label or clicked or weights %}
     , cast(label as tinyint) as label
+{% endif %}
+{% if weights %}
+    , try_cast(case label when 1 then "its clicks" else "its impressions" - "its clicks" end as bigint) as weight
 {% endif %}
 {% for field in fields %}
     , {{ field.expression }} as {{ field.name | name }}
@@ -143,7 +166,7 @@ select row_id, file, line
 {% endif %}
     , reason as "its reason"
     , {{ "text" if clicks else "case when reason is not null then text end" }} as "its text"
-from checked
+from {{ "halves" if weights else "checked" }}
 {% if clicked %}
 -- A look-up may reorder rows.
 order by line

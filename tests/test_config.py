@@ -329,6 +329,28 @@ def test_a_source_that_can_not_be_meant_is_refused(tmp_path: Path, change: tuple
 
 
 @pytest.mark.parametrize(
+    ("counts", "field", "expected"),
+    [
+        (
+            ("n", "c"),
+            "c1",
+            "source.weights: rows that stand for many impressions cannot be trained and judged with yet",
+        ),
+        (("c1", "c"), "c1", "field 'c1' reads the label column 'c1'"),
+        (("n", "c1"), "c1", "field 'c1' reads the label column 'c1'"),
+        (("n", "k"), "c1", "label1: no column 'k' in the source"),
+        (("n", "c"), "weight", "field name 'weight' is taken"),
+    ],
+)
+def test_lines_of_counts_are_refused(tmp_path: Path, counts: tuple[str, str], field: str, expected: str) -> None:
+    text = BASE.replace('["label", "i1", "c1"]', '["n", "c", "i1", "c1"]')
+    text = text.replace('{ name = "c1" }', f'{{ name = "{field}", column = "c1" }}')
+    weights = f'weights = {{ impressions = "{counts[0]}", clicks = "{counts[1]}" }}'
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        load(tmp_path, text.replace("[model]", f"{weights}\n[model]"))
+
+
+@pytest.mark.parametrize(
     ("source", "column", "expected"),
     [
         ("", "Site ID", "field c1: column 'Site ID': a file without a header has columns named by `columns`"),

@@ -74,7 +74,7 @@ def read_day(
 
     targets = dataclasses.replace(targets_in(folder), parts=folder / PARTS_FILE)
     if skipped is not None:
-        return no_logs(config.fields, targets), f"declared as skipped: {skipped}"
+        return no_logs(raw_lines(config), targets), f"declared as skipped: {skipped}"
     result = ingest_logs(raw_lines(config), config.engine, day, targets, earlier or NOTHING)
     return (
         result,

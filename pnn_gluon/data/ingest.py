@@ -4,11 +4,16 @@ The raw files are read part by part (`pieces.py`, `ingest_part.py`), by several 
 What concerns lines of different parts is settled afterwards, here: repeated ids, clicks in files of their own, the
 share of rejects. The files are the same whoever reads them.
 
-rows.parquet, and its further parts, ordered by (file, line): `row_id` (md5 in hexadecimal), `file`, `line` (from 1),
-`label` (0 or 1; absent for requests), then a column for each field: text for categorical and multi-valued fields
-(blanks around it removed, NULL where it is one of `source.missing`), double for numeric ones. `hour_of_day` is 0 to 23
-and `weekday` 1 (Monday) to 7, both by the clocks of `source.time_zone`. rejects.parquet, in the same order: `file`,
-`line`, `reason`, `text` (its first 65,536 characters).
+rows.parquet, and its further parts, ordered by (file, line), clicks first: `row_id` (md5 in hexadecimal), `file`,
+`line` (from 1), `label` (0 or 1; absent for requests), `weight` (int64, with `source.weights` only), then a column for
+each field: text for categorical and multi-valued fields (blanks around it removed, NULL where it is one of
+`source.missing`), double for numeric ones. `hour_of_day` is 0 to 23 and `weekday` 1 (Monday) to 7, both by the clocks
+of `source.time_zone`. rejects.parquet, in the same order: `file`, `line`, `reason`, `text` (its first 65,536
+characters).
+
+A line of counts (`source.weights`) with n impressions, of which c were clicked, gives at most two rows, which have all
+else in common, the id too: label 1 and weight c, label 0 and weight n - c. So a row has one label, as where each
+impression has a line of its own, and whatever reads rows needs to know no more than how many impressions it stands for.
 
 A row id is the md5 of `<preset or kind>|<id>`, or, in a source without ids, of
 `<preset or kind>|<logs or requests>|<file>:<line>`. `file` is the path below the pattern's fixed folder, or below
@@ -29,7 +34,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pnn_gluon.config import EngineConfig, Fields, SourceConfig, patterns_of
+from pnn_gluon.config import EngineConfig, SourceConfig, patterns_of
 from pnn_gluon.data.ingest_part import (
     REJECT_SCHEMA,
     IngestPart,
@@ -64,12 +69,12 @@ _SHOWN_REASONS = 100
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of every line: lines = rows + joined + rejects + other_days.
+    """What became of every line: lines + halves = rows + joined + rejects + other_days.
 
     Attributes:
         lines: lines of all files but headers and comments; a record of several lines counts once.
         rows: lines that became rows.
-        positives: rows with label 1.
+        positives: impressions that were clicked.
         rejects: lines set aside.
         other_days: lines of other days in an archive of many days.
         reasons: rejects by reason, the commonest first; beyond 100 reasons, the rest as one.
@@ -78,6 +83,8 @@ class IngestReport:
         joined: click lines that gave a row its label.
         conflicts: ids whose lines do not agree on the label.
         parts: rows of each part file, where there are several.
+        halves: lines that gave two rows, one of their clicks and one of their other impressions; None without weights.
+        impressions: sum of the weights of the rows; None where each of them is one impression.
     """
 
     lines: int
@@ -91,6 +98,8 @@ class IngestReport:
     joined: int = 0
     conflicts: int = 0
     parts: tuple[int, ...] | None = None
+    halves: int | None = None
+    impressions: int | None = None
 
 
 def ingest_logs(
@@ -119,12 +128,13 @@ def ingest_requests(raw: RawLines, engine: EngineConfig, day: datetime.date, tar
     return _ingest(raw, engine, day, targets, Stream("requests", patterns_of(raw.source.requests)), None)
 
 
-def no_logs(fields: Fields, targets: Targets) -> IngestReport:
+def no_logs(raw: RawLines, targets: Targets) -> IngestReport:
     """What is read of a day without logs: files without rows."""
-    _write_none(targets.rows, fields, labelled=True)
+    _write_none(targets.rows, raw, labelled=True)
     with TableWriter(targets.rejects, plain=("text",), rising=("line",), schema=REJECT_SCHEMA):
         pass
-    return IngestReport(lines=0, rows=0, positives=0, rejects=0, other_days=0, reasons={})
+    none = None if raw.source.weights is None else 0
+    return IngestReport(0, 0, 0, 0, other_days=0, reasons={}, halves=none, impressions=none)
 
 
 def _ingest(
@@ -228,7 +238,7 @@ class _DayOfParts:
                 self._rows.append(part_path(path, len(self._rows)))
                 (Path.rename if files in fresh else link_file)(part, self._rows[-1])
         if not self._rows:
-            _write_none(path, self._raw.fields, labelled=stream.kind == "logs")
+            _write_none(path, self._raw, labelled=stream.kind == "logs")
             self._rows = [path]
 
     def _parts(self, stream: Stream, tasks: Iterable[tuple[Piece, ...]]) -> list[IngestPart]:
@@ -273,9 +283,10 @@ class _DayOfParts:
 
     def settle_repeats(self, stream: Stream) -> None:
         """Leave one row, or none, of those that share an id, as `source.on_repeat` says; set the others aside."""
-        label = "label" if stream.kind == "logs" else "0"
-        rule = self._raw.source.on_repeat
-        self._connection.execute(statement("ingest_repeats", rows=self._rows, label=label, on_repeat=rule))
+        labelled = stream.kind == "logs"
+        settled = "ingest_weighted_repeats" if labelled and self._raw.source.weights else "ingest_repeats"
+        label, rule = "label" if labelled else "0", self._raw.source.on_repeat
+        self._connection.execute(statement(settled, rows=self._rows, label=label, on_repeat=rule))
         query = "select * from repeats where verdict <> 'kept' order by file, line"
         changed = self._connection.sql(query).to_arrow_table()
         if not changed.num_rows:
@@ -326,16 +337,15 @@ class _DayOfParts:
 
     def report(self, labelled: bool) -> IngestReport:
         """The sums of the day."""
-        label = "label" if labelled else "0"
-        query = f"select count(*), coalesce(sum({label}), 0) from {parquet(self._rows)}"
-        rows, positives = self._connection.execute(query).fetchall()[0]
+        weighted = labelled and self._raw.source.weights is not None
+        rows, impressions, positives, lines = self._sums(labelled, weighted)
         reasons = {reason: count for reason, count, _ in self.examples()}
         shown = dict(list(reasons.items())[:_SHOWN_REASONS])
         rest = sum(reasons.values()) - sum(shown.values())
         return IngestReport(
             lines=self._lines,
             rows=rows,
-            positives=int(positives),
+            positives=positives,
             rejects=sum(reasons.values()),
             other_days=self._other_days,
             reasons=shown | ({"other reasons": rest} if rest else {}),
@@ -344,7 +354,18 @@ class _DayOfParts:
             joined=self._joined,
             conflicts=self._conflicts,
             parts=tuple(map(_rows_in, self._rows)) if len(self._rows) > 1 else None,
+            halves=rows - lines if weighted else None,
+            impressions=impressions if weighted else None,
         )
+
+    def _sums(self, labelled: bool, weighted: bool) -> tuple[int, int, int, int]:
+        """Of the rows: how many, impressions, clicks, and how many lines they come from."""
+        weight = "weight" if weighted else "1"
+        clicks = f"sum(label * {weight})" if labelled else "0"
+        lines = "count(distinct (file, line))" if weighted else "count(*)"
+        query = f"select count(*), sum({weight}), {clicks}, {lines} from {parquet(self._rows)}"
+        rows, impressions, positives, lines_read = self._connection.execute(query).fetchall()[0]
+        return rows, int(impressions or 0), int(positives or 0), lines_read
 
     def examples(self) -> list[tuple[str, int, str]]:
         """Every reason with its number of lines and one of them, the commonest first."""
@@ -387,8 +408,9 @@ def _rows_in(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-def _write_none(path: Path, fields: Fields, labelled: bool) -> None:
-    with TableWriter(path, plain=("row_id",), rising=("line",), schema=row_schema(fields, labelled)):
+def _write_none(path: Path, raw: RawLines, labelled: bool) -> None:
+    schema = row_schema(raw.fields, labelled, raw.source.weights is not None)
+    with TableWriter(path, plain=("row_id",), rising=("line",), schema=schema):
         pass
 
 
@@ -438,7 +460,7 @@ def _refuse_bad_day(
             f"source.max_reject_share = {source.max_reject_share:g} allows: {said}; "
             f"correct [source] or the files, or allow more{_outage_advice(stream)}"
         )
-    ids = report.rows + (report.conflicts if source.on_repeat == "reject" else 0)
+    ids = report.rows - (report.halves or 0) + (report.conflicts if source.on_repeat == "reject" else 0)
     if report.conflicts > source.max_conflict_share * ids:
         raise InputError(
             f"{stream.kind} of {day}: the lines of {report.conflicts:,} of {ids:,} ids do not agree on the label, more "

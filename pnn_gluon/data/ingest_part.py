@@ -124,7 +124,7 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
     Raises:
         InputError: a file is damaged.
     """
-    schema = row_schema(part.raw.fields, labelled=part.stream.kind == "logs")
+    schema = row_schema(part.raw.fields, part.stream.kind == "logs", part.raw.source.weights is not None)
     with ExitStack() as opened:
         connection = opened.enter_context(connect(engine))
         rejects = opened.enter_context(TableWriter(part.targets.rejects, schema=REJECT_SCHEMA))
@@ -217,7 +217,7 @@ class LineReader:
         table = self._connection.sql(query).to_arrow_table()
         self.lines += block.size
         self.passed += block.passed if isinstance(block, LogBlock) else 0
-        self.other_days += block.lines.num_rows - table.num_rows
+        self.other_days += block.lines.num_rows - pc.count_distinct(table["line"]).as_py()  # one may give two rows
         if block.rejected.num_rows:
             self._reject(block.rejected.add_column(0, "file", pa.repeat(log.raw.name, block.rejected.num_rows)))
         reasons = table[_REASON]

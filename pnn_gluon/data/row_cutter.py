@@ -60,13 +60,14 @@ def row_cutter(
     """What cuts a log; None where SQL does.
 
     That is without native code, for other forms than delimited lines (a `RecordLog` is one, too), clicks in files of
-    their own, columns that a path tells or that may be missing, and a delimiter of several bytes.
+    their own, lines of many impressions, columns that a path tells or that may be missing, and a delimiter of several
+    bytes.
     """
     isa = instruction_set()
     if isa is None or not isinstance(log, DelimitedLog) or len(log.delimiter.encode()) > 1:
         return None
     rules = row_rules(source, fields, stream, log, day)
-    elsewhere = rules["clicks"] or rules["clicked"] or rules["told"] or source.optional_columns
+    elsewhere = rules["clicks"] or rules["clicked"] or rules["weights"] or rules["told"] or source.optional_columns
     return None if elsewhere else RowCutter(isa, log, rules, connection)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pnn_gluon.column_names import json_path
-from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, label_key, names_day
+from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, WeightsConfig, label_key, names_day
 from pnn_gluon.data.log_files import Log, RecordLog, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
 from pnn_gluon.data.path_columns import path_value
@@ -19,6 +19,9 @@ from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
 DERIVED = {"hour_of_day": "hour_text", "weekday": "weekday_text"}
 """Columns made from the time of a row, and how; a column of the source with such a name is read instead."""
+
+MOST_IMPRESSIONS = 2**32 - 1
+"""Most impressions of a line: shards have weights of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,23 @@ def wanted_columns(source: SourceConfig, fields: Fields, stream: Stream) -> Want
     labelled, read, stored = has_label(source, stream), _fields(fields, stream), source.stored
     columns = tuple(stored(name) for name in source.columns)
     own = [name for name in (source.id_column, *source.time_columns) if name]
-    label = stored(source.label.column)
+    labels = {stored(column) for column in source.label_columns}
     used = {stored(field.column) for field in read} - _derived(source) | {stored(name) for name in own}
     if labelled:
-        used.add(label)
+        used |= labels
     lacks_label = stream.kind == "requests" and source.clicks is None
-    optional = {label} if lacks_label else set[str]()
+    optional = set(labels) if lacks_label else set[str]()
     if stream.kind == "requests":
         optional |= set(columns) - used
     if not needs_time(source, fields, stream):
         optional |= {stored(name) for name in source.time_columns} - {stored(source.id_column or "")}
-    declared = () if source.typed else tuple(name for name in columns if not lacks_label or name != label)
+    declared = () if source.typed else tuple(name for name in columns if not lacks_label or name not in labels)
     optional |= {stored(name) for name in source.optional_columns}
     names = {field.name: tuple(map(stored, (field.column, *field.alternatives))) for field in fields}
     if source.kind == "json":
         used |= {name for field in read for name in names[field.name]} - _derived(source)
     separators = {name: field.separator for field in fields if field.kind == "multi" for name in names[field.name]}
-    numbers = {stored(field.column) for field in read if field.kind == "numeric"} | {label}
+    numbers = {stored(field.column) for field in read if field.kind == "numeric"} | labels
     named = {stored(field.column) for field in read if field.kind != "numeric"} | {stored(source.id_column or "")}
     path = {stored(name) for name in source.path_columns}
     return Wanted(
@@ -123,7 +126,8 @@ def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, da
         "timeless": log.form == "json" and not needs_time(source, fields, stream),
         "id": _id(source, places, prefix),
         "id_prefix": _id_prefix(source, stream, log),
-        "label": _label(source, places) if has_label(source, stream) else None,
+        "label": _label(source, places) if has_label(source, stream) and source.weights is None else None,
+        "weights": _weights(source.weights, source, places) if source.weights and has_label(source, stream) else None,
         "clicked": stream.kind == "logs" and source.clicks is not None,
         "within": attribution(source) if stream.kind == "logs" else None,
         "clicks": stream.kind == "clicks",
@@ -153,9 +157,10 @@ def attribution(source: SourceConfig) -> int | None:
     return None if source.attribution_hours is None else round(source.attribution_hours * 3600e6)
 
 
-def row_schema(fields: Fields, labelled: bool) -> Any:
-    """Columns and types of rows.parquet."""
+def row_schema(fields: Fields, labelled: bool, weighted: bool = False) -> Any:
+    """Columns and types of rows.parquet; those of requests are never weighted."""
     label = [("label", pa.int8())] if labelled else []
+    label += [("weight", pa.int64())] if labelled and weighted else []
     read = [(field.name, pa.float64() if field.kind == "numeric" else pa.string()) for field in fields]
     return pa.schema([("row_id", pa.string()), ("file", pa.string()), ("line", pa.int64()), *label, *read])
 
@@ -254,6 +259,17 @@ def _id_prefix(source: SourceConfig, stream: Stream, log: Log) -> str:
     """What a row id is the md5 of, before the id or the line number."""
     origin = source.preset or source.kind
     return f"{origin}|" if source.id_column else f"{origin}|{stream.kind}|{log.raw.plain_name}:"
+
+
+def _weights(weights: WeightsConfig, source: SourceConfig, places: dict[str, int]) -> dict[str, Any]:
+    """Where the counts of a line stand, and what is said of bad ones."""
+    return {
+        "impressions": places[source.stored(weights.impressions)],
+        "clicks": places[source.stored(weights.clicks)],
+        "most": MOST_IMPRESSIONS,
+        "reason": f"{weights.impressions}: expected a whole number from 1 to {MOST_IMPRESSIONS}",
+        "clicks_reason": f"{weights.clicks}: expected a whole number from 0 to {weights.impressions}",
+    }
 
 
 def _numbers(texts: tuple[str, ...]) -> list[str]:

@@ -64,6 +64,8 @@ class RowsDetails(Details):
     joined: int = 0
     conflicts: int = 0
     parts: Sequence[int] | None = None
+    halves: int | None = None
+    impressions: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
