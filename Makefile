@@ -8,13 +8,14 @@ PORT ?=
 EXECUTOR ?= local
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo quick test long mutants tidy sanitize bench lint types imports up down clean lock
+.PHONY: help demo quick test long faults mutants tidy sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
 	@echo "make quick   lint, and the tests of evaluation, store and top modules (tests/test_*.py), no MXNet: a minute"
 	@echo "make test    lint, types, import contract, tests"
 	@echo "make long    tests that take half a minute or more each (ten minutes)"
+	@echo "make faults  every step of a day killed or failed at every call that changes its store (hours)"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make tidy    clang-tidy over the native library (five minutes)"
 	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
@@ -72,7 +73,11 @@ test: lint types imports
 # and tracking and Spark, whose packages only this installs.
 long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp .venv/spark.stamp
 	$(BIN)/python -m pytest tests/tracking tests/spark -n 0
-	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/faults
+
+# What was tried and found is printed, a line for each step and kind of fault. STEPS="ingest and kill" for some.
+faults: .venv/test.stamp
+	$(BIN)/python -m pytest tests/faults -m long -n 0 -s $(if $(STEPS),-k "$(STEPS)")
 
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
 MUTMUT := mutmut==3.8.1 coverage==7.17.5 textual==8.2.8 mdit-py-plugins==0.7.0

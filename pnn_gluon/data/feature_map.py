@@ -30,6 +30,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
+from pnn_gluon.data.hdf5_writing import put_dataset, written_hdf5
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
@@ -329,7 +330,7 @@ class FeatureMap:
         """Write the map as HDF5; equal maps give equal bytes. The id of an entry is its position."""
         offsets, content = _text_parts(self.values)
         table = [{**dataclasses.asdict(field), "edges": None} for field in self.table]
-        with h5py.File(path, "w", libver=("v110", "v110"), track_order=False) as file:
+        with written_hdf5(path, libver=("v110", "v110"), track_order=False) as file:
             file.attrs["format_version"] = 1
             if self.fields_since is not None or self.last_day is not None or len(self.revived):
                 file.attrs["format_version"] = FORMAT_VERSION
@@ -621,7 +622,7 @@ def _text_parts(values: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint
 
 
 def _put(file: Any, name: str, array: npt.NDArray[Any]) -> None:
-    file.create_dataset(name, data=array, track_times=False)
+    put_dataset(file, name, array, track_times=False)
 
 
 def _check_format(file: Any, path: Path) -> None:

@@ -8,6 +8,7 @@ later map reads otherwise; whoever opens a shard reads it by that map.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
 from pnn_gluon.atomic import sync_file, sync_folder
+from pnn_gluon.data.hdf5_writing import disk_errors
 from pnn_gluon.data.shard_patch import Patch, patch_of
 from pnn_gluon.errors import InputError
 
@@ -64,10 +66,11 @@ class ShardWriter:
             share: (np.empty((CHUNK_ROWS, slots), np.int32), np.empty(CHUNK_ROWS, np.uint8)) for share in shares
         }
         self._filled = dict.fromkeys(shares, 0)
-        self._file: Any = h5py.File(self._partial, "w")
-        self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size, "format": FORMAT})
-        for share in shares:
-            self._file.create_group(share)
+        with disk_errors(path):
+            self._file: Any = h5py.File(self._partial, "w")
+            self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size, "format": FORMAT})
+            for share in shares:
+                self._file.create_group(share)
 
     def append(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
         """Add rows to a share: ids int32 (rows, S) and labels 0 or 1 (rows,)."""
@@ -98,7 +101,8 @@ class ShardWriter:
 
     def _flush(self, share: str) -> None:
         (ids, label), count = self._waiting[share], self._filled[share]
-        _extend(self._file[share], ids[:count], label[:count])
+        with disk_errors(self._path):
+            _extend(self._file[share], ids[:count], label[:count])
         self._filled[share] = 0
 
     def close(self) -> None:
@@ -106,7 +110,9 @@ class ShardWriter:
         for share in self._waiting:
             if self._filled[share] or "ids" not in self._file[share]:
                 self._flush(share)
-        self._file.close()
+        with disk_errors(self._path):
+            self._file.flush()
+            self._file.close()
         sync_file(self._partial)
         self._partial.replace(self._path)
         sync_folder(self._path.parent)
@@ -120,7 +126,8 @@ class ShardWriter:
         if kind is None:
             self.close()
             return
-        self._file.close()
+        with suppress(OSError, RuntimeError):  # what waits to be written goes with the file
+            self._file.close()
         self._partial.unlink()
 
 
@@ -133,8 +140,10 @@ def _extend(group: Any, ids: Ids, label: Labels) -> None:
         group.create_dataset("label", (0,), "u1", maxshape=(None,), chunks=(chunk,))
     start = group["ids"].shape[0]
     for name, values in (("ids", ids), ("label", label)):
-        group[name].resize(start + rows, axis=0)
-        group[name][start:] = values
+        dataset = group[name]
+        dataset.resize(start + rows, axis=0)
+        dataset[start:] = values
+        dataset.flush()
 
 
 def first_bad_row(ids: Ids, label: NDArray[Any], size: int) -> int | None:

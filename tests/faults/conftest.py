@@ -1,0 +1,33 @@
+"""The shim, built once, and a warm process that has it before libc."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.warm_process import Warm, warm_process
+from tests.jobs.small_pipeline import SCORES_VARIABLE
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shim as a library; skips without a C compiler."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("no C compiler (cc, or $CC) to build tests/faults/shim.c with")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", library, Path(__file__).with_name("shim.c"), "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def warm(shim: Path) -> Iterator[Warm]:
+    """A warm process; nothing is published in these tests, so the score server's address leads nowhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SCORES_VARIABLE, "postgresql://nowhere")
+        with warm_process(shim) as process:
+            yield process

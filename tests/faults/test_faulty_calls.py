@@ -1,0 +1,65 @@
+"""Killed or failed at any call that changes the store, a step leaves the old day or the new one, and then makes it.
+
+`make test` tries a sample, `make faults` every call of every step (hours).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.faults.changed_day import DATA_STEPS, STEPS, ChangedDay, changed_day
+from tests.faults.trials import points, some, tried
+from tests.faults.warm_process import MODES, Fault, Mode, Warm
+
+FAULTS: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "count")
+SAMPLE = 4
+KINDS = ("lost", "doubled", "wrong read", "untold")
+
+
+@pytest.fixture(scope="module")
+def data_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
+    return changed_day(tmp_path_factory.mktemp("data"), warm, DATA_STEPS)
+
+
+@pytest.fixture(scope="module")
+def whole_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
+    return changed_day(tmp_path_factory.mktemp("whole"), warm, STEPS)
+
+
+def assert_harmless(warm: Warm, day: ChangedDay, step: str, faults: Sequence[Fault]) -> None:
+    """Try each fault; print what was tried."""
+    trials = [tried(warm, day, step, fault) for fault in faults]
+    met = sum(end.fired > 0 or end.signal is not None for end, _ in trials)
+    findings = [finding for _, found in trials for finding in found]
+    kinds = Counter(finding.kind for finding in findings)
+    modes = " and ".join(sorted({fault.mode for fault in faults}))
+    print(f"\n{step}, {modes}: {len(faults)} points, {met} met", *(f"{kind} {kinds[kind]}" for kind in KINDS), sep=", ")
+    assert findings == []
+    assert met > 0.9 * len(faults)  # how many calls a step makes may differ by some between runs
+
+
+@pytest.mark.parametrize("step", DATA_STEPS)
+def test_faults_at_some_calls_of_a_data_step_lose_and_double_nothing(
+    warm: Warm, data_day: ChangedDay, step: str, tmp_path: Path
+) -> None:
+    every = points(warm, data_day, step, FAULTS, tmp_path / "log")
+    assert_harmless(warm, data_day, step, some(every, SAMPLE, seed=DATA_STEPS.index(step)))
+
+
+@pytest.mark.parametrize(("step", "file"), [("feature_map", ".h5"), ("encode", ".h5.partial")])
+def test_no_error_of_the_disk_is_lost_in_hdf5(
+    warm: Warm, data_day: ChangedDay, step: str, file: str, tmp_path: Path
+) -> None:
+    every = points(warm, data_day, step, ("I/O error",), tmp_path / "log", file)
+    assert_harmless(warm, data_day, step, every[-6:-2])  # without the syncs at the end
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", FAULTS)
+@pytest.mark.parametrize("step", STEPS)
+def test_faults_at_every_call_of_a_step_lose_and_double_nothing(
+    warm: Warm, whole_day: ChangedDay, step: str, mode: Mode, tmp_path: Path
+) -> None:
+    assert_harmless(warm, whole_day, step, points(warm, whole_day, step, (mode,), tmp_path / "log"))
