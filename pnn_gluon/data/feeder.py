@@ -5,12 +5,14 @@ Every order is drawn from (seed, epoch), so a pass can be begun again in its mid
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,9 @@ from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
 from pnn_gluon.data.unseen import Unseen
 from pnn_gluon.errors import ConfigError, InputError
+
+MOST_OPEN = 128
+"""Shards that a pass has open at once."""
 
 
 @dataclass(frozen=True)
@@ -145,19 +150,18 @@ class Feeder:
                 yield ids, label
 
     def _read_windows(self, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> Generator[Batch, None, None]:
-        with ExitStack() as files:
-            shards = [files.enter_context(open_shard(path)) for path in self._paths]
+        with _OpenShards(self._paths) as shards:
             for number, chunks in windows:
                 yield self._read_window(shards, epoch, number, chunks)
 
-    def _read_window(self, shards: list[Shard], epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
+    def _read_window(self, shards: "_OpenShards", epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
         """One window, checked and shuffled."""
         rows = sum(chunk.rows for chunk in chunks)
         ids, label = np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32)
         at = 0
         for chunk in chunks:
             part = slice(at, at + chunk.rows)
-            ids[part], label[part] = self._read_chunk(shards[chunk.shard], chunk)
+            ids[part], label[part] = self._read_chunk(shards.get(chunk.shard), chunk)
             if self._unseen is not None:
                 ids[part] = self._unseen.applied(ids[part], (epoch, chunk.shard, chunk.first))
             at += chunk.rows
@@ -173,6 +177,32 @@ class Feeder:
             message = bad_row_message(ids, label, self._size, bad, chunk.first)
             raise InputError(f"{shard.path} {self._share} {message}")
         return ids, label
+
+
+class _OpenShards:
+    """Shards by number; those read last are open, as a window of large days has more than a process may open."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+
+    def get(self, number: int) -> Shard:
+        """An open shard."""
+        if number not in self._open:
+            if len(self._open) >= MOST_OPEN:
+                self._open.popitem(last=False)[1].close()
+            self._open[number] = open_shard(self._paths[number])
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 def _joined(left: Batch, right: Batch) -> Batch:

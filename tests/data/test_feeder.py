@@ -217,3 +217,17 @@ def test_batches_of_one_window_do_not_share_rows_with_the_file(paths):
         ids[:] = 0
     with open_shard(paths[0]) as shard:
         assert shard.read("train")[0].any()
+
+
+def test_a_pass_over_more_shards_than_may_be_open_is_the_same(paths, monkeypatch):
+    def order():
+        return numbers(make(paths, seed=5, window_rows=CHUNK).batches())
+
+    opened = []
+    monkeypatch.setattr(feeder_module, "open_shard", lambda path: opened.append(path.name) or open_shard(path))
+    together = order()
+    few = len(opened)
+    monkeypatch.setattr(feeder_module, "MOST_OPEN", 1)
+    opened.clear()
+    assert order() == together
+    assert len(opened) > few
