@@ -11,7 +11,7 @@ from pnn_gluon_docs import documented
 from pnn_gluon_export import export_dag
 from pnn_gluon_late import deadline
 from pnn_gluon_promote import promote_dag
-from pnn_gluon_tasks import DAY, STEP, asset, every_day, step_job, steps_as_tasks
+from pnn_gluon_tasks import DAY, STEP, asset, every_day, job, step_job, steps_as_tasks
 from pnn_gluon_track import track_after
 
 from pnn_gluon.config import Config, load_config
@@ -41,6 +41,12 @@ the requests are scored by the newest model in force: a fallback, which `export.
 the daily run is mended it publishes the day's own scores over them.
 """
 
+RETENTION = """Every night: runs of the store that nothing names any more.
+
+With `store.delete_old_runs` they are removed `store.old_run_hours` after they were replaced; without it the log shows
+what they hold, and nothing is removed.
+"""
+
 
 def dags_of(path: str, configs: str | None = None, pods: str | None = None) -> dict[str, DAG]:
     """The DAGs of a pipeline by id.
@@ -61,7 +67,7 @@ def dags_of(path: str, configs: str | None = None, pods: str | None = None) -> d
     refuse_unknown_steps(config)
     if configs is not None:
         refuse_shared(config, Path(configs))
-    made = (daily(config), scores(config), nightly(config), export_dag(config), promote_dag(config))
+    made = (daily(config), scores(config), nightly(config), retention(config), export_dag(config), promote_dag(config))
     for task in (task for dag in made for task in dag.tasks if pods is not None):
         task.executor_config = {"pod_template_file": str(pod_file(Path(str(pods)), config, task.task_id))}
     return {dag.dag_id: dag for dag in made}
@@ -111,4 +117,18 @@ def nightly(config: Config) -> DAG:
     ) as dag:
         steps_as_tasks(config, nightly_steps(config), PROMOTED_DAY)
     track_after(dag, config, PROMOTED_DAY)
+    return dag
+
+
+def retention(config: Config) -> DAG:
+    """What removes the old runs of a pipeline, or shows them."""
+    schedule = CronDataIntervalTimetable("30 3 * * *", timezone="UTC")
+    always = {"end_date": None, "max_active_runs": 1}
+    with DAG(
+        f"{config.name}_retention",
+        schedule=schedule,
+        doc_md=documented(RETENTION, config),
+        **(every_day(config) | always),
+    ) as dag:
+        job("gc", config, "gc --delete" if config.store.delete_old_runs else "gc")
     return dag

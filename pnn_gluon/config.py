@@ -144,6 +144,8 @@ class StoreConfig(Section):
 
     root: FilePath
     cache_limit: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(MB|GB)$")] | None = None
+    delete_old_runs: bool = False
+    old_run_hours: Annotated[float, Field(ge=1, le=10_000)] = 48.0
 
     @property
     def cache_bytes(self) -> int | None:

@@ -21,13 +21,19 @@ def command(
     config: ConfigOption,
     delete: Annotated[bool, typer.Option("--delete", help="Remove them; without it they are only shown.")] = False,
     hours: Annotated[
-        float,
-        typer.Option(min=1.0, max=LONGEST_HOURS, help="Keep a run so long after it was replaced: a step may read it."),
-    ] = 48.0,
+        float | None,
+        typer.Option(
+            min=1.0,
+            max=LONGEST_HOURS,
+            show_default="store.old_run_hours",
+            help="Keep a run so long after it was replaced: a step may read it.",
+        ),
+    ] = None,
 ) -> None:
     """Show the old runs that no manifest and no champion names, and with --delete remove them."""
-    store = open_store(load_config(config))
-    found = old_runs(store, datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=hours))
+    given = load_config(config)
+    store, kept = open_store(given), datetime.timedelta(hours=hours or given.store.old_run_hours)
+    found = old_runs(store, datetime.datetime.now(datetime.UTC) - kept)
     _show(found)
     gone = [each for each in found if delete and store.remove_run(each.run)]
     if found and not delete:

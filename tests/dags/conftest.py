@@ -14,9 +14,8 @@ from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, wr
 DAG_DAYS = DAYS[:2]
 OTHER = PIPELINE.replace('"small"', '"other"').replace('root = "store"', 'root = "other"') + 'table = "others"\n'
 """A second pipeline in the same Airflow, on the same logs and the same score server."""
-DAG_IDS = [
-    f"{name}_{dag}" for name in ("small", "other") for dag in ("daily", "scores", "nightly", "export", "promote")
-]
+KINDS = ("daily", "scores", "nightly", "retention", "export", "promote")
+DAG_IDS = [f"{name}_{kind}" for name in ("small", "other") for kind in KINDS]
 
 
 @pytest.fixture(scope="session")

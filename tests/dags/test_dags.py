@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.airflow import dag_runner
-from pnn_gluon.config import Config, LimitsConfig, WorkersConfig
+from pnn_gluon.config import Config, LimitsConfig, WorkersConfig, load_config
 from pnn_gluon.data.synthetic import write_requests
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, PnnError
@@ -113,7 +113,9 @@ def test_a_link_leads_to_the_page_of_its_run_whatever_the_server_is_called(
     assert report == f"/flow/pnn_gluon/dags/small_daily/report?{query}"
 
 
-@pytest.mark.parametrize("name", ["small_daily", "small_scores", "small_nightly", "small_export", "other_daily"])
+@pytest.mark.parametrize(
+    "name", ["small_daily", "small_scores", "small_nightly", "small_retention", "small_export", "other_daily"]
+)
 def test_tasks_run_in_the_pool_of_their_pipeline_with_its_configuration(
     dags: dict[str, Any], dag_pipeline: Config, name: str
 ) -> None:
@@ -247,3 +249,23 @@ def test_the_deadline_is_on_the_clock_and_waits_for_nothing(dags: dict[str, Any]
     assert [dag.get_task(name).upstream_task_ids for name in ("score", "publish")] == [set(), {"score"}]
     assert {task.pool for task in dag.tasks} == {"small_scores"}
     assert not any(task.depends_on_past or task.waits for task in dag.tasks)
+
+
+@pytest.mark.parametrize("removes", [True, False])
+def test_old_runs_go_where_the_configuration_says_so(ran: Config, tmp_path: Path, removes: bool) -> None:
+    from pnn_gluon_pipeline import dags_of
+
+    path = tmp_path / "pipeline.toml"
+    asked = f"[store]\ndelete_old_runs = {str(removes).lower()}\nold_run_hours = 72\n"
+    path.write_text(ran.path.read_text().replace("[store]\n", asked))
+    task = dags_of(str(path))["small_retention"].get_task("gc")
+    assert task.bash_command.endswith(" gc --delete" if removes else " gc")
+    assert load_config(path).store.old_run_hours == 72
+
+
+def test_old_runs_are_looked_for_every_night(ran: Config, dags: dict[str, Any]) -> None:
+    from airflow.models.dagrun import DagRun
+
+    dag_runner.run_day(dags["small_retention"], LAST)
+    (run,) = DagRun.find(dag_id="small_retention")
+    assert {task.task_id: task.state for task in run.get_task_instances()} == {"gc": "success"}
