@@ -59,6 +59,42 @@ def test_processes_and_threads_make_the_same_files(tmp_path: Path) -> None:
     assert len(parts_in(tmp_path / "one/rows.parquet")) == 11 + 2 + 3
 
 
+def test_clicks_within_hours_label_the_same_rows_in_any_part(tmp_path: Path) -> None:
+    source = changed(
+        CSV.replace('label = { column = "click" }\n', ""), columns='["id", "time", "site", "price", "tags"]'
+    )
+    options = {"clicks": f'"clicks/{DAY}"', "click_files": '{ columns = ["id", "time"] }', "attribution_hours": "1"}
+    config = pipeline(tmp_path, changed(source, time_zone='"Europe/Berlin"', **options))
+    impressions = [f"{row},2026-11-02 {row % 24:02}:30:00,site{row % 7},1,a" for row in range(100)]
+    deliver(tmp_path, [*impressions[:60], *impressions[50:55]])
+    deliver(tmp_path, impressions[60:], f"logs/{DAY}/b.csv")
+    clicks = [f"{row},2026-11-02 {(row + row % 3) % 24:02}:45:00" for row in range(0, 110, 3)]
+    clicks += [f"{row},2026-11-02 {(row + row % 3) % 24:02}:45:00" for row in range(1, 100, 9)]
+    deliver(tmp_path, clicks, f"clicks/{DAY}")
+    alone, together = read(config, tmp_path / "one"), read(config, tmp_path / "three", threads=3)
+    assert alone == together
+    assert digests(tmp_path / "one") == digests(tmp_path / "three")
+    assert len(parts_in(tmp_path / "one/rows.parquet")) > 5
+    labels = {row["row_id"]: row["label"] for row in rows_in(tmp_path / "one").to_pylist()}
+    expected = {hashlib.md5(f"delimited|{row}".encode()).hexdigest(): int(row % 3 == 0) for row in range(100)}
+    assert labels == expected
+
+
+def test_records_of_several_lines_make_the_same_files_whoever_reads_them(tmp_path: Path) -> None:
+    lines = [f'{row},{row % 2},2026-11-02 13:00:00,"caf\u00e9\n#{row}",1,a' for row in range(100)]
+    config = pipeline(tmp_path, changed(CSV, quote="'\"'", quoted_newlines="true", comment='"#"', encoding='"latin-1"'))
+    for name, part in {"a": ["# of", *lines[:50]], "b": lines[50:]}.items():
+        deliver(tmp_path, [], f"logs/{DAY}/{name}.csv")
+        (tmp_path / f"logs/{DAY}/{name}.csv").write_bytes("\n".join(part).encode("latin-1"))
+    alone, together = read(config, tmp_path / "one"), read(config, tmp_path / "three", threads=3)
+    assert alone == together
+    assert digests(tmp_path / "one") == digests(tmp_path / "three")
+    assert len(parts_in(tmp_path / "one/rows.parquet")) > 5
+    rows = rows_in(tmp_path / "one").to_pylist()
+    assert [row["site"] for row in rows] == [f"caf\u00e9\n#{row}" for row in range(100)]
+    assert [row["line"] for row in rows[48:52]] == [98, 100, 1, 3]
+
+
 def test_parts_end_to_end_are_the_day_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = deliver_day(tmp_path)
     parted = read(config, tmp_path / "parts")
