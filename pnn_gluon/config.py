@@ -393,6 +393,11 @@ class SourceConfig(Section):
             raise ValueError("`on_repeat` with `weights`: first, last or reject; counts have no label to be joined")
 
     @property
+    def weighted(self) -> bool:
+        """Whether a row may stand for many impressions."""
+        return self.weights is not None
+
+    @property
     def label_columns(self) -> tuple[str, ...]:
         """The columns of the logs that say what was clicked; none where click files do."""
         if self.weights is not None:

@@ -11,7 +11,7 @@ with counted as (
             from (
                 select content, unnest(split_values(content, {{ field.separator | text }})) as part, impressions, clicks
                 from (
-                    select {{ field.name | name }} as content, count(*) as impressions, sum({{ label }}) as clicks
+                    select {{ field.name | name }} as content, {{ impressions }} as impressions, sum({{ label }}) as clicks
                     from {{ rows | parquet }}
                     where {{ field.name | name }} is not null
                     group by {{ field.name | name }}
@@ -21,7 +21,7 @@ with counted as (
         where value <> ''
         group by value
     {% else %}
-        select {{ field.name | name }} as value, count(*) as impressions, cast(sum({{ label }}) as bigint) as clicks
+        select {{ field.name | name }} as value, {{ impressions }} as impressions, cast(sum({{ label }}) as bigint) as clicks
         from {{ rows | parquet }}
         where {{ field.name | name }} is not null
         group by {{ field.name | name }}

@@ -17,8 +17,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     """Count; a window of days is a sum of such counts."""
     from pnn_gluon.data.counting import count_values
 
-    result = count_values(
-        inputs.config.fields, inputs.config.engine, inputs[Need(ROWS)].parts(ROWS_FILE), folder / COUNTS_FILE
-    )
+    config, rows = inputs.config, inputs[Need(ROWS)].parts(ROWS_FILE)
+    result = count_values(config.fields, config.engine, rows, folder / COUNTS_FILE, weighted=config.source.weighted)
     log.info("count %s: %s values", inputs.day, f"{result.values:,}")
     return Built(result.values, CountDetails(**dataclasses.asdict(result)))

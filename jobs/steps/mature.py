@@ -31,7 +31,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return Built(0, MaturedDetails(day=None))
     rows = _read(inputs, day, folder)
     config = inputs.config
-    result = sample_rows(config.sampling, config.engine, parts_in(folder / ROWS_FILE), folder / SHARES_FILE)
+    files = parts_in(folder / ROWS_FILE), folder / SHARES_FILE
+    result = sample_rows(config.sampling, config.engine, *files, weighted=config.source.weighted)
     details = MaturedDetails(day=str(day), rows=rows, rate=config.sampling.negative_rate)
     return Built(result.rows, details) if rows else kept(f"no rows of {day}", details)
 

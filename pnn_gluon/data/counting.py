@@ -45,12 +45,14 @@ class CountPart:
         rows: the files of the rows.
         path: the file of the counts.
         labelled: whether the rows have a label.
+        weighted: whether the rows have a weight, the number of impressions that each stands for.
     """
 
     fields: Fields
     rows: Files
     path: Path
     labelled: bool
+    weighted: bool = False
 
     @property
     def folder(self) -> Path:
@@ -62,23 +64,27 @@ class CountPart:
         return replace(self, path=folder / self.path.name)
 
 
-def count_values(fields: Fields, engine: EngineConfig, rows: Files, path: Path, labelled: bool = True) -> CountReport:
+def count_values(
+    fields: Fields, engine: EngineConfig, rows: Files, path: Path, labelled: bool = True, weighted: bool = False
+) -> CountReport:
     """Write field, value, impressions, clicks to a Parquet file, by the order of the fields, then by the values' bytes.
 
     Categorical and multi-valued fields are counted, the latter's values once for a row; numeric fields and
-    missing values are not. Rows without a label have no clicks. On this machine all parts of the rows are counted at
-    once, by all of DuckDB's threads; on Spark each by itself, and the counts are summed here: the same bytes.
+    missing values are not. Rows without a label have no clicks; those with a weight count as so many. On this machine
+    all parts of the rows are counted at once, by all of DuckDB's threads; on Spark each by itself, and the counts are
+    summed here: the same bytes.
 
     Raises:
         InputError: the rows are not there or lack a field.
     """
     parts = listed(rows)
     if engine.kind != "spark" or len(parts) < 2:
-        return count_part(engine, CountPart(fields, rows, path, labelled))
+        return count_part(engine, CountPart(fields, rows, path, labelled, weighted))
     with temporary_folder(path.parent, "counts-") as folder:
-        counts = [CountPart(fields, part, folder / f"{at}.parquet", labelled) for at, part in enumerate(parts)]
+        files = [folder / f"{at}.parquet" for at in range(len(parts))]
+        counts = [CountPart(fields, part, file, labelled, weighted) for part, file in zip(parts, files, strict=True)]
         map_parts(engine, count_part, counts)
-        return _summed(fields, engine, [each.path for each in counts], path)
+        return _summed(fields, engine, files, path)
 
 
 def count_part(engine: EngineConfig, part: CountPart) -> CountReport:
@@ -91,7 +97,9 @@ def count_part(engine: EngineConfig, part: CountPart) -> CountReport:
     names = [str(field["name"]) for field in counted]
     if not counted:
         return _written(iter(()), names, part.path)
-    query = statement("count", rows=part.rows, fields=counted, label="label" if part.labelled else "0")
+    impressions = "cast(sum(weight) as bigint)" if part.weighted else "count(*)"
+    clicks = ("label * weight" if part.weighted else "label") if part.labelled else "0"
+    query = statement("count", rows=part.rows, fields=counted, label=clicks, impressions=impressions)
     with connect(engine) as connection:
         return _written(_counted(connection, query, part.rows), names, part.path)
 

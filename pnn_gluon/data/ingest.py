@@ -133,7 +133,7 @@ def no_logs(raw: RawLines, targets: Targets) -> IngestReport:
     _write_none(targets.rows, raw, labelled=True)
     with TableWriter(targets.rejects, plain=("text",), rising=("line",), schema=REJECT_SCHEMA):
         pass
-    none = None if raw.source.weights is None else 0
+    none = 0 if raw.source.weighted else None
     return IngestReport(0, 0, 0, 0, other_days=0, reasons={}, halves=none, impressions=none)
 
 
@@ -337,7 +337,7 @@ class _DayOfParts:
 
     def report(self, labelled: bool) -> IngestReport:
         """The sums of the day."""
-        weighted = labelled and self._raw.source.weights is not None
+        weighted = labelled and self._raw.source.weighted
         rows, impressions, positives, lines = self._sums(labelled, weighted)
         reasons = {reason: count for reason, count, _ in self.examples()}
         shown = dict(list(reasons.items())[:_SHOWN_REASONS])
@@ -409,7 +409,7 @@ def _rows_in(path: Path) -> int:
 
 
 def _write_none(path: Path, raw: RawLines, labelled: bool) -> None:
-    schema = row_schema(raw.fields, labelled, raw.source.weights is not None)
+    schema = row_schema(raw.fields, labelled, raw.source.weighted)
     with TableWriter(path, plain=("row_id",), rising=("line",), schema=schema):
         pass
 

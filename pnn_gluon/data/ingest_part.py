@@ -124,7 +124,7 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
     Raises:
         InputError: a file is damaged.
     """
-    schema = row_schema(part.raw.fields, part.stream.kind == "logs", part.raw.source.weights is not None)
+    schema = row_schema(part.raw.fields, part.stream.kind == "logs", part.raw.source.weighted)
     with ExitStack() as opened:
         connection = opened.enter_context(connect(engine))
         rejects = opened.enter_context(TableWriter(part.targets.rejects, schema=REJECT_SCHEMA))

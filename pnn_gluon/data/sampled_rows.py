@@ -24,7 +24,8 @@ class SampledRows:
 
     Attributes:
         rows: The Parquet file of all rows.
-        shares: That with `share` and `rate` of each of them; None where the rows have these columns themselves.
+        shares: That with `share` and `rate` of each of them, and of weighted rows the `weight` that they have in the
+            sample; None where the rows have these columns themselves.
         gaps: Whether a column that the rows do not have is empty in all of them: they may be of a day on which the
             pipeline had other fields. Else it is an error.
     """
@@ -60,7 +61,14 @@ class SampledRows:
             for path in (self.rows, self.shares)
             if path is not None
         )
-        return f"({statement('shared_rows', rows=rows, shares=shares[0])})" if shares else rows
+        if not shares:
+            return rows
+        return f"({statement('shared_rows', rows=rows, shares=shares[0], weighted=self.weighted)})"
+
+    @property
+    def weighted(self) -> bool:
+        """Whether a row may stand for many impressions."""
+        return self.shares is not None and "weight" in pq.read_schema(self.shares).names
 
     def read(self) -> pa.Table:
         """All of it in memory."""
@@ -69,7 +77,10 @@ class SampledRows:
             return rows
         given = read_columns(self.shares)
         for name in given.column_names:
-            rows = rows.append_column(given.schema.field(name), given[name])
+            if name in rows.column_names:
+                rows = rows.set_column(rows.column_names.index(name), name, given[name])
+            else:
+                rows = rows.append_column(given.schema.field(name), given[name])
         return rows.filter(rows["share"].is_valid())
 
 

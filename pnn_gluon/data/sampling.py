@@ -6,6 +6,14 @@ With h60(s) the first 15 hexadecimal digits of md5(s) as a number:
     u = h60(salt|share|row_id) mod 10^6:  train if u < 10^6 train, else calibrate if u < 10^6 (train + calibrate)
     a train negative is kept if  h60(salt|negative|row_id) < 2^60 negative_rate
 
+A train negative of weight w, which stands for w impressions, keeps w' of them, w negative_rate in expectation:
+
+    w' = floor(w negative_rate) + [h60(salt|negative|row_id) < 2^60 (w negative_rate - floor(w negative_rate))]
+
+and is left out if w' = 0. With w = 1 that is the rule above. No choice of whole numbers with this expectation has a
+smaller variance, at most 1/4 a row, where keeping or leaving the whole row would have w^2 rate (1 - rate). The rate is
+still that at which impressions were kept, so probabilities are corrected by it as ever.
+
 They are written down beside the rows, in their order, and not with a copy of them: a few bits a row.
 """
 
@@ -28,6 +36,7 @@ from pnn_gluon.warehouse.part_engine import map_parts
 
 SHARES = ("train", "calibrate", "gate")
 COLUMNS = pa.schema([("share", pa.string()), ("rate", pa.float64())])
+WEIGHTED_COLUMNS = COLUMNS.append(pa.field("weight", pa.int64()))
 
 _WORTH = 8
 """Parts that are worth a process: one takes about as long as its start."""
@@ -65,6 +74,7 @@ class SamplePart:
     sampling: SamplingConfig
     rows: Path
     path: Path
+    weighted: bool = False
 
     @property
     def folder(self) -> Path:
@@ -76,16 +86,19 @@ class SamplePart:
         return replace(self, path=folder / self.path.name)
 
 
-def sample_rows(sampling: SamplingConfig, engine: EngineConfig, rows: Files, path: Path) -> SampleReport:
+def sample_rows(
+    sampling: SamplingConfig, engine: EngineConfig, rows: Files, path: Path, weighted: bool = False
+) -> SampleReport:
     """Write `share` and `rate` of every row, in the rows' order, to a file for each of theirs; see `SampledRows`.
 
     `rate` is the probability with which a negative of the row's share was kept: `negative_rate` in the train
-    share, 1 in the others. A row that is left out has neither.
+    share, 1 in the others. A row that is left out has neither. Rows that are `weighted` have their `weight` in the
+    sample there, too.
 
     Raises:
         InputError: the rows are not there or have no label.
     """
-    parts = [SamplePart(sampling, part, part_path(path, number)) for number, part in enumerate(listed(rows))]
+    parts = [SamplePart(sampling, part, part_path(path, at), weighted) for at, part in enumerate(listed(rows))]
     return sum(map_parts(engine, sample_part, parts, _WORTH), SampleReport())
 
 
@@ -93,9 +106,10 @@ def sample_part(engine: EngineConfig, part: SamplePart) -> SampleReport:
     """Write the shares of one part."""
     shares: Counter[str | None] = Counter()
     positives = 0
-    with connect(engine) as connection, TableWriter(part.path, schema=COLUMNS) as writer:
-        for batch in connection.sql(_query(part.sampling, part.rows)).to_arrow_reader(GROUP_ROWS):
-            writer.write(batch.select(COLUMNS.names))
+    columns = WEIGHTED_COLUMNS if part.weighted else COLUMNS
+    with connect(engine) as connection, TableWriter(part.path, schema=columns) as writer:
+        for batch in connection.sql(_query(part)).to_arrow_reader(GROUP_ROWS):
+            writer.write(batch.select(columns.names))
             positives += pc.sum(batch.column("label")).as_py() or 0  # a positive is never left out
             for pair in pc.value_counts(batch.column("share")).to_pylist():
                 shares[pair["values"]] += pair["counts"]
@@ -103,13 +117,15 @@ def sample_part(engine: EngineConfig, part: SamplePart) -> SampleReport:
     return SampleReport(train + calibrate + gate, train, calibrate, gate, positives, shares[None])
 
 
-def _query(sampling: SamplingConfig, rows: Path) -> str:
+def _query(part: SamplePart) -> str:
+    sampling, rows = part.sampling, part.rows
+    needed = ["row_id", "label", *(["weight"] if part.weighted else [])]
     try:
         columns = pq.read_schema(rows).names
     except OSError as error:
         raise InputError(f"{rows}: can't be read as rows: {error}; ingest the day again") from error
-    if "label" not in columns or "row_id" not in columns:
-        raise InputError(f"{rows}: expected the columns row_id and label; ingest the day's logs again")
+    if not set(needed) <= set(columns):
+        raise InputError(f"{rows}: expected the columns {' and '.join(needed)}; ingest the day's logs again")
     return statement(
         "sample",
         rows=str(rows),
@@ -118,4 +134,6 @@ def _query(sampling: SamplingConfig, rows: Path) -> str:
         train_end=round(sampling.train * 10**6),
         calibrate_end=round((sampling.train + sampling.calibrate) * 10**6),
         negative_end=int(sampling.negative_rate * 2**60),
+        weighted=part.weighted,
+        whole=2**60,
     )

@@ -34,7 +34,7 @@ Origins: TypeAlias = Mapping[str, "list[Origin]"]
 
 def columns_of(config: Config, table: str) -> Columns:
     """The columns of the main file of a table; none where they follow from something else than the configuration."""
-    schema = row_schema(config.fields, labelled=True, weighted=config.source.weights is not None)
+    schema = row_schema(config.fields, labelled=True, weighted=config.source.weighted)
     rows = {field.name: str(field.type) for field in schema}
     return {
         "rows": rows,
