@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Compare the day's data, and keep what the days after it are compared with."""
+    from pnn_gluon.checks.field_statistics import field_statistics
     from pnn_gluon.checks.findings import findings
     from pnn_gluon.checks.profile import profile_rows
 
@@ -52,8 +53,16 @@ def build(inputs: Inputs, folder: Path) -> Built:
         log.info("check %s: %s: %s", inputs.day, finding.level, finding.words)
     for note in notes:
         log.info("check %s: %s", inputs.day, note)
-    told = [finding.to_json() for finding in found]
-    return Built(rows.rows, CheckDetails(findings=told, reasons=reasons, days=[str(day) for day in days], notes=notes))
+    details = CheckDetails(
+        findings=[finding.to_json() for finding in found],
+        reasons=reasons,
+        days=[str(day) for day in days],
+        notes=notes,
+        fields=field_statistics(
+            inputs.config.fields, rows.parts(ROWS_FILE), profile.missing, inputs[Need(COUNTS)].details.fields
+        ),
+    )
+    return Built(rows.rows, details)
 
 
 def _days_before(inputs: Inputs) -> list[datetime.date]:

@@ -94,13 +94,15 @@ class CheckDetails(Details):
     """What of the day's data is not as before; see `pnn_gluon.checks.findings`.
 
     `findings` has check, field, value, limit, level and words of each, `reasons` the words of those that stop the day
-    before training. `days` are those that it was compared with, `notes` say what was not compared.
+    before training. `days` are those that it was compared with, `notes` say what was not compared. `fields` has
+    what `pnn_gluon.checks.field_statistics` tells of each field.
     """
 
     findings: Sequence[Mapping[str, Any]]
     reasons: Sequence[str]
     days: Sequence[str]
     notes: Sequence[str] = ()
+    fields: Mapping[str, Mapping[str, float | int]] | None = None
 
     @property
     def refused(self) -> bool:

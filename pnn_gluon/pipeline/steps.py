@@ -152,6 +152,8 @@ STEPS: tuple[Step, ...] = (
         mend="*Skipped* means refused: the day is not trained on; its log names field, number and limit.",
         inputs=(Need(ROWS), Need(COUNTS), CHECKED_BEFORE, COUNTED_BEFORE, RequestsIfThere()),
         options=("source", "fields", "checks"),
+        version=2,
+        stands=(1,),
     ),
     Step(
         "feature_map",

@@ -64,7 +64,8 @@ COUNTS = Table(
 CHECKS = Table(
     "checks",
     details.CheckDetails,
-    f"`{PROFILE_FILE}`: rows, clicks, rejects, missing values by field, numbers by cell; findings are in the manifest",
+    f"`{PROFILE_FILE}`: rows, clicks, rejects, missing values by field, numbers by cell; findings, and each field "
+    "in numbers, are in the manifest",
 )
 MAPS = Table(
     "maps",
