@@ -18,6 +18,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.data.counting import count_values
 
     config, rows = inputs.config, inputs[Need(ROWS)].parts(ROWS_FILE)
-    result = count_values(config.fields, config.engine, rows, folder / COUNTS_FILE, weighted=config.source.weighted)
+    result = count_values(
+        config.fields, config.engine, rows, folder / COUNTS_FILE, weighted=config.source.weights is not None
+    )
     log.info("count %s: %s values", inputs.day, f"{result.values:,}")
     return Built(result.values, CountDetails(**dataclasses.asdict(result)))

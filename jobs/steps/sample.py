@@ -23,7 +23,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     for path in inputs[Need(ROWS)].parts(ROWS_FILE):
         link_file(path, folder / path.name)
     files = parts_in(folder / ROWS_FILE), folder / SHARES_FILE
-    result = sample_rows(config.sampling, config.engine, *files, weighted=config.source.weighted)
+    result = sample_rows(config.sampling, config.engine, *files, weighted=config.source.weights is not None)
     shares = (f"{rows:,}" for rows in (result.train, result.calibrate, result.gate))
     log.info("sample %s: %s train, %s calibrate, %s gate", inputs.day, *shares)
     return Built(result.rows, SampleDetails(**dataclasses.asdict(result), rate=inputs.config.sampling.negative_rate))
