@@ -146,6 +146,14 @@ def test_decoding_does_not_depend_on_where_a_file_is_cut(text: str, encoding: st
     assert b"".join(as_utf8(iter(parts), encoding)).decode() == text
 
 
+def test_every_line_of_a_file_is_a_record_a_reject_or_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'#a\n1,"x\n\n",y\n#\xff\n\xff\n#b\n2,z,"\n#"\n')
+    (raw,) = list_raw_files("*.csv", DAY, tmp_path)
+    blocks = list(read_records(raw, RecordForm(",", quote='"', newlines=True, comment="#"), 100))
+    counts = [(each.lines.num_rows, each.rejected.num_rows, each.passed) for each in blocks]
+    assert tuple(map(sum, zip(*counts, strict=True))) == (2, 1, 6)
+
+
 CELL = st.text(st.sampled_from('ab",\n\\ #\u00e9'), max_size=6)
 
 
