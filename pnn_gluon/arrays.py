@@ -11,5 +11,5 @@ Ids: TypeAlias = NDArray[np.int32]
 Floats: TypeAlias = NDArray[np.float64]
 """Numbers of any shape."""
 
-Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Ids (B, S) and labels (B,) of a batch."""
+Batch: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32], *tuple[NDArray[np.float32], ...]]
+"""Ids (B, S), labels (B,) and, only where rows stand for many impressions, weights > 0 (B,) of a batch."""

@@ -176,7 +176,7 @@ def feeder_ms(subject: Subject, batches: int) -> float:
     wanted = max(batches, LEAST_ROWS // subject.batch_size)
     started, rows = time.perf_counter(), 0
     with closing(_batches(subject.feeder, wanted)) as source:
-        for _, label in source:
+        for _, label, *_ in source:
             rows += len(label)
     return 1e3 * (time.perf_counter() - started) * subject.batch_size / rows
 
@@ -202,7 +202,7 @@ def step_ms(subject: Subject, batches: int) -> float:
             if number == WARM_UP:
                 mx.nd.waitall()
                 started = time.perf_counter()
-            ids, label = kept[number % len(kept)]
+            ids, label, *_ = kept[number % len(kept)]
             losses = step(ids, label)
             for loss in before:
                 loss.asscalar()

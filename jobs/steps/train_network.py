@@ -112,7 +112,8 @@ def _validation(inputs: Inputs) -> "Callable[[HybridBlock], float] | None":
             with open_shard(path) as shard:
                 for start in range(0, shard.rows(share), CHUNK):
                     ids, label = shard.read(share, start, start + CHUNK)
-                    loss = loss.update_logits(label, correct_sampling(predict_logits(net, ids), rate))
+                    weight = shard.weights(share, start, start + CHUNK)
+                    loss = loss.update_logits(label, correct_sampling(predict_logits(net, ids), rate), weight)
         return loss.value()
 
     return log_loss

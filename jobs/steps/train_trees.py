@@ -84,11 +84,13 @@ def _validation(inputs: Inputs, feature_map: "FeatureMap") -> "Validation | None
     return Validation(_rows(paths, share, feature_map), partial(_log_loss, rate), ROUNDS * training.patience)
 
 
-def _log_loss(rate: float, label: "NDArray[np.float32]", logit: "NDArray[np.float32]") -> float:
+def _log_loss(
+    rate: float, label: "NDArray[np.float32]", logit: "NDArray[np.float32]", *weight: "NDArray[np.float32]"
+) -> float:
     from pnn_gluon.evaluation.calibration import correct_sampling
     from pnn_gluon.evaluation.metrics import LogLoss
 
-    return LogLoss().update_logits(label, correct_sampling(logit, rate)).value()
+    return LogLoss().update_logits(label, correct_sampling(logit, rate), *weight).value()
 
 
 def _progress(inputs: Inputs) -> Callable[[int, float | None], None]:

@@ -77,4 +77,4 @@ def unseen(inputs: Inputs, feature_map: "FeatureMap") -> "Unseen | None":
     slots, size = feature_map.layout.slots, feature_map.size
     rows = Feeder(split(inputs).train, "train", batch_size=CHUNK, slots=slots, size=size, order="sequential")
     counts = count_ids(rows.batches(), size)
-    return Unseen.of_map(feature_map, counts, rows.rows, share=training.unseen_share, seed=training.seed)
+    return Unseen.of_map(feature_map, counts, rows.impressions, share=training.unseen_share, seed=training.seed)

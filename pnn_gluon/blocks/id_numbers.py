@@ -1,7 +1,7 @@
 """Ids as numbers that a decision tree can split: how often an id occurs, and its place in the order of ids."""
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,17 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import InputError
 
 PADDING = 0
+
+Weighted: TypeAlias = tuple[NDArray[np.int32], *tuple[NDArray[np.float32], ...]]
+"""Ids (B, S) and, where rows stand for many impressions, their weights (B,)."""
+
+
+def id_counts(ids: NDArray[np.int32], size: int, weight: NDArray[np.float32] | None = None) -> NDArray[np.int64]:
+    """How often each of V = `size` ids stands in ids (B, S), int64 (V,); rows of a weight (B,) count as so many."""
+    if weight is None:
+        return np.bincount(ids.ravel(), minlength=size)
+    counted = np.bincount(ids.ravel(), np.repeat(weight.astype(np.float64), ids.shape[1]), minlength=size)
+    return np.rint(counted).astype(np.int64)
 
 
 class IdNumbers:
@@ -40,16 +51,19 @@ class IdNumbers:
         self._tables = (frequency, np.where(seen, np.cumsum(seen), np.nan))  # (V,) each
 
     @classmethod
-    def counted(cls, layout: FieldLayout, size: int, batches: Iterable[NDArray[np.int32]]) -> Self:
+    def counted(cls, layout: FieldLayout, size: int, batches: Iterable[NDArray[np.int32] | Weighted]) -> Self:
         """The numbers for V = `size` ids, with the counts of all ids (B, S) of the batches.
+
+        Rows with weights (B,) count as so many.
 
         Raises:
             InputError: rows of another width, or an id outside [0, V).
         """
         counts = np.zeros(size, np.int64)
-        for ids in batches:
+        for batch in batches:
+            ids, *weights = batch if isinstance(batch, tuple) else (batch,)
             _check(ids, layout.slots, size)
-            counts += np.bincount(ids.ravel(), minlength=size)
+            counts += id_counts(ids, size, *weights)
         return cls(layout, counts)
 
     def __call__(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:

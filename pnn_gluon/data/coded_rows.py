@@ -30,6 +30,8 @@ def coded_rows(
         columns: What is carried along.
         shares: Those whose rows are read.
 
+    A weight that the shares have is carried in place of that of the rows, which is from before they were sampled.
+
     Raises:
         InputError: the file of the shares has another number of rows.
         FAULTS: a file is missing or damaged, or a column is not there.
@@ -42,25 +44,29 @@ def coded_rows(
         if absent := set(read) - set(file.schema_arrow.names):
             raise KeyError(f"no column {', '.join(sorted(absent))}")
         sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        apart = None if sample.shares is None else _shares(sample.shares, sizes)
+        carried = ["weight"] if "weight" in columns and sample.weighted else []
+        apart = None if sample.shares is None else _shares(sample.shares, sizes, ["share", *carried])
         for number in range(file.num_row_groups):
             rows = file.read_row_group(number, read, use_threads=False)
             for name in empty:
                 rows = rows.append_column(name, pa.nulls(sizes[number], pa.string()))
-            share = rows["share"] if apart is None else next(apart)
+            given = rows if apart is None else next(apart)
+            share = given["share"]
+            for name in carried:
+                rows = rows.set_column(rows.column_names.index(name), name, given[name])
             chosen = pc.is_in(share, value_set=pa.array(shares, pa.string()))
             table = pa.Table.from_arrays([*(rows[name] for name in names), share], [*names, "its share"])
             yield from table.filter(chosen).combine_chunks().to_batches()
 
 
-def _shares(path: Path, sizes: Iterable[int]) -> Iterator[Any]:
-    """The shares of so many rows at a time."""
-    waiting = pa.chunked_array([], pa.string())
+def _shares(path: Path, sizes: Iterable[int], names: list[str]) -> Iterator[Any]:
+    """Tables of the shares, and what is told beside them, of so many rows at a time."""
     with pq.ParquetFile(path) as file:
-        batches = file.iter_batches(columns=["share"], use_threads=False)
+        batches = file.iter_batches(columns=names, use_threads=False)
+        waiting = pa.schema([file.schema_arrow.field(name) for name in names]).empty_table()
         for size in sizes:
             while len(waiting) < size and (batch := next(batches, None)) is not None:
-                waiting = pa.chunked_array([*waiting.chunks, batch.column(0)], pa.string())
+                waiting = pa.concat_tables([waiting, pa.table(batch)])
             if len(waiting) < size:
                 raise InputError(f"{path}: has {file.metadata.num_rows:,} rows, fewer than the rows they belong to")
             yield waiting.slice(0, size)

@@ -133,13 +133,16 @@ def write_shard(
     cells = {share: [Cells.none()] for share in SHARES}
     slots, size = feature_map.layout.slots, feature_map.own_size_on(day)
     whole = feature_map if feature_map.has_sets else feature_map.unexpired
-    with ShardWriter(shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size) as shard:
+    with ShardWriter(
+        shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size, weighted=sample.weighted
+    ) as shard:
         for batch in _encoded_shares(whole, sample):
             label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
             ids = batch.ids if feature_map.has_sets else feature_map.live(batch.ids)
             for share in SHARES:
                 chosen = np.flatnonzero(pc.equal(batch.columns["share"], share).to_numpy(False))
-                shard.append(share, own[chosen], label[chosen])
+                weight = batch.columns["weight"].to_numpy()[chosen] if sample.weighted else None
+                shard.append(share, own[chosen], label[chosen], weight)
                 if own is not ids:
                     cells[share].append(Cells.between(own[chosen], ids[chosen], rows[share]))
                 rows[share] += len(chosen)
@@ -150,10 +153,11 @@ def write_shard(
 
 
 def _encoded_shares(feature_map: FeatureMap, sample: SampledRows) -> Iterator[EncodedBatch]:
-    """The rows of the shares of a shard, with `label` and `share`."""
+    """The rows of the shares of a shard, with `label`, `weight` if they are weighted, and `share`."""
+    columns = ("label", "weight") if sample.weighted else ("label",)
     try:
-        for batch in coded_rows(sample, feature_map.fields, ("label",), SHARES):
-            yield _encoded(feature_map, batch, ("label", "share"))
+        for batch in coded_rows(sample, feature_map.fields, columns, SHARES):
+            yield _encoded(feature_map, batch, (*columns, "share"))
     except FAULTS as error:
         raise _refused(sample, feature_map, error) from error
 

@@ -84,10 +84,12 @@ class Feeder:
         self._paths, self._share, self._order = tuple(paths), share, order
         self._batch_size, self._window_rows = batch_size, window_rows
         self._seed, self._slots, self._size, self._unseen = seed, slots, size, unseen
+        self._weighted = False
         self._shard_rows = tuple(self._rows(path) for path in self._paths)
 
     def _rows(self, path: Path) -> int:
         with open_shard(path) as shard:
+            self._weighted |= shard.weighted
             if shard.slots != self._slots:
                 raise InputError(f"{path}: rows of {shard.slots} ids, expected {self._slots}; encode the day again")
             return shard.rows(self._share)
@@ -96,6 +98,16 @@ class Feeder:
     def rows(self) -> int:
         """Number of rows of a pass."""
         return sum(self._shard_rows)
+
+    @property
+    def impressions(self) -> int:
+        """What the rows of a pass stand for: the sum of their weights, or their number where they have none."""
+        return sum(map(self._impressions, self._paths)) if self._weighted else self.rows
+
+    def _impressions(self, path: Path) -> int:
+        with open_shard(path) as shard:
+            weight = shard.weights(self._share)
+            return shard.rows(self._share) if weight is None else int(weight.sum(dtype=np.int64))
 
     @property
     def batch_count(self) -> int:
@@ -107,10 +119,13 @@ class Feeder:
         """Hash of everything the order of rows depends on, except the bytes of the shards."""
         what = (self._share, self._order, self._batch_size, self._window_rows, self._seed, self._shard_rows)
         names = (*(path.name for path in self._paths), *([self._unseen.fingerprint] if self._unseen else []))
+        names += ("weighted",) if self._weighted else ()
         return hashlib.sha256(repr((what, names)).encode()).hexdigest()
 
     def batches(self, epoch: int = 0, start_batch: int = 0) -> Generator[Batch, None, None]:
         """The batches of a pass from number `start_batch` on: ids int32 (B, S), labels float32 (B,).
+
+        Where a shard has weights, these come third, float32 (B,), 1 for the rows of a shard without.
 
         What is yielded does not depend on `start_batch`: earlier batches are left out, and windows that hold
         only rows of earlier batches are not read. Closing the iterator early stops the thread and closes the files.
@@ -136,18 +151,22 @@ class Feeder:
 
     def _cut(self, epoch: int, windows: list[tuple[int, list[_Chunk]]], skip: int) -> Generator[Batch, None, None]:
         """Batches out of the stream of windows, without its first `skip` rows."""
-        ids, label = np.empty((0, self._slots), np.int32), np.empty(0, np.float32)
+        waiting = self._empty(0)
         with closing(read_ahead(self._read_windows(epoch, windows), "feeder")) as read:
-            for window_ids, window_label in read:
-                rest = slice(min(skip, len(window_ids)), None)
+            for window in read:
+                waiting = _joined(waiting, _of(window, slice(min(skip, len(window[0])), None)))
                 skip = 0
-                ids, label = _joined((ids, label), (window_ids[rest], window_label[rest]))
-                whole = len(ids) // self._batch_size * self._batch_size
+                whole = len(waiting[0]) // self._batch_size * self._batch_size
                 for start, stop in pairwise(range(0, whole + 1, self._batch_size)):
-                    yield ids[start:stop], label[start:stop]
-                ids, label = ids[whole:], label[whole:]
-            if len(ids):
-                yield ids, label
+                    yield _of(waiting, slice(start, stop))
+                waiting = _of(waiting, slice(whole, None))
+            if len(waiting[0]):
+                yield waiting
+
+    def _empty(self, rows: int) -> Batch:
+        """Room for so many rows."""
+        weight = [np.ones(rows, np.float32)] if self._weighted else []
+        return np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32), *weight
 
     def _read_windows(self, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> Generator[Batch, None, None]:
         with _OpenShards(self._paths) as shards:
@@ -157,18 +176,21 @@ class Feeder:
     def _read_window(self, shards: "_OpenShards", epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
         """One window, checked and shuffled."""
         rows = sum(chunk.rows for chunk in chunks)
-        ids, label = np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32)
+        window = self._empty(rows)
+        ids, label, *weights = window
         at = 0
         for chunk in chunks:
-            part = slice(at, at + chunk.rows)
-            ids[part], label[part] = self._read_chunk(shards.get(chunk.shard), chunk)
+            part, shard = slice(at, at + chunk.rows), shards.get(chunk.shard)
+            ids[part], label[part] = self._read_chunk(shard, chunk)
+            for weight in weights if shard.weighted else ():
+                weight[part] = shard.weights(self._share, chunk.first, chunk.first + chunk.rows)
             if self._unseen is not None:
                 ids[part] = self._unseen.applied(ids[part], (epoch, chunk.shard, chunk.first))
             at += chunk.rows
         if self._order == "sequential":
-            return ids, label
+            return window
         order = np.random.default_rng((self._seed, epoch, number)).permutation(rows)
-        return ids.take(order, axis=0), label.take(order)
+        return ids.take(order, axis=0), label.take(order), *(weight.take(order) for weight in weights)
 
     def _read_chunk(self, shard: Shard, chunk: _Chunk) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         ids, label = shard.read(self._share, chunk.first, chunk.first + chunk.rows)
@@ -205,10 +227,17 @@ class _OpenShards:
             self._open.popitem()[1].close()
 
 
+def _of(batch: Batch, where: slice) -> Batch:
+    ids, label, *weights = batch
+    return ids[where], label[where], *(weight[where] for weight in weights)
+
+
 def _joined(left: Batch, right: Batch) -> Batch:
     if not len(left[0]):
         return right
-    return np.concatenate((left[0], right[0])), np.concatenate((left[1], right[1]))
+    (ids, label, *weights), (more_ids, more_labels, *more_weights) = left, right
+    both = [np.concatenate(pair) for pair in zip(weights, more_weights, strict=True)]
+    return np.concatenate((ids, more_ids)), np.concatenate((label, more_labels)), *both
 
 
 def _windows(chunks: list[_Chunk], window_rows: int) -> list[list[_Chunk]]:

@@ -1,13 +1,14 @@
 """Encoded shards: the ids and labels of one sample day in one HDF5 file.
 
-Layout of the file: one group for each share, with the datasets `ids` int32 (rows, S) and `label` uint8 (rows,),
-uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if the share is smaller); root attributes `day`, `slots` (S),
-`rate` (share of the train negatives that were kept), `size` (number of ids of the map that encoded it) and `format`.
+Layout of the file: one group for each share, with the datasets `ids` int32 (rows, S), `label` uint8 (rows,) and, of
+rows that stand for many impressions, `weight` uint32 (rows,), uncompressed, in chunks of `CHUNK_ROWS` rows (fewer if
+the share is smaller); root attributes `day`, `slots` (S), `rate` (share of the train negatives that were kept), `size`
+(number of ids of the map that encoded it) and `format`.
 Equal rows give equal bytes, however they were split into batches. A patch beside it (`shard_patch.py`) says what a
 later map reads otherwise; whoever opens a shard reads it by that map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,9 @@ from pnn_gluon.errors import InputError
 FORMAT = 1
 """Of the shards that are written; those of release 0.1, which are the same besides, have no number."""
 
+WEIGHTED_FORMAT = 2
+"""Of shards with weights, which earlier releases must not take for shards of rows that count alike."""
+
 CHUNK_ROWS = 65536
 """Rows that are written and read at once."""
 
@@ -33,6 +37,7 @@ SHARES = ("train", "calibrate")
 """Groups of a shard unless the writer is told otherwise."""
 
 Labels = NDArray[np.uint8]
+Weights = NDArray[np.uint32]
 
 
 class ShardWriter:
@@ -48,40 +53,53 @@ class ShardWriter:
         rate: Share of the train negatives that were kept, in (0, 1].
         size: Number of ids V of the feature map; ids are below it.
         shares: Names of the groups.
+        weighted: Whether rows have weights.
 
     Raises:
         InputError: a rate or size out of range, or, when appending, rows of another shape, type or range.
     """
 
     def __init__(
-        self, path: Path, *, day: str, slots: int, rate: float, size: int, shares: Sequence[str] = SHARES
+        self,
+        path: Path,
+        *,
+        day: str,
+        slots: int,
+        rate: float,
+        size: int,
+        shares: Sequence[str] = SHARES,
+        weighted: bool = False,
     ) -> None:
         if not 0 < rate <= 1 or slots < 1 or size < 1:
             raise InputError(
                 f"{path}: a shard needs slots >= 1, 0 < rate <= 1 and size >= 1, not {slots}, {rate}, {size}"
             )
         self._path, self._partial = path, path.with_name(path.name + ".partial")
-        self._slots, self._size = slots, size
+        self._slots, self._size, self._weighted = slots, size, weighted
+        kinds = {"ids": ((slots,), "<i4"), "label": ((), "u1")} | ({"weight": ((), "<u4")} if weighted else {})
         self._waiting = {
-            share: (np.empty((CHUNK_ROWS, slots), np.int32), np.empty(CHUNK_ROWS, np.uint8)) for share in shares
+            share: {name: np.empty((CHUNK_ROWS, *shape), kind) for name, (shape, kind) in kinds.items()}
+            for share in shares
         }
         self._filled = dict.fromkeys(shares, 0)
         with disk_errors(path):
             self._file: Any = h5py.File(self._partial, "w")
-            self._file.attrs.update({"day": day, "slots": slots, "rate": float(rate), "size": size, "format": FORMAT})
+            attributes = {"day": day, "slots": slots, "rate": float(rate), "size": size}
+            self._file.attrs.update({**attributes, "format": WEIGHTED_FORMAT if weighted else FORMAT})
             for share in shares:
                 self._file.create_group(share)
 
-    def append(self, share: str, ids: Ids, label: NDArray[Any]) -> None:
-        """Add rows to a share: ids int32 (rows, S) and labels 0 or 1 (rows,)."""
+    def append(self, share: str, ids: Ids, label: NDArray[Any], weight: NDArray[Any] | None = None) -> None:
+        """Add rows to a share: ids int32 (rows, S), labels 0 or 1 (rows,), and weights > 0 (rows,) or none."""
         self._check(share, ids, label)
+        self._check_weights(share, len(ids), weight)
+        given = {"ids": ids, "label": label} | ({} if weight is None else {"weight": weight})
         start = 0
         while start < len(ids):
             filled = self._filled[share]
             count = min(len(ids) - start, CHUNK_ROWS - filled)
-            waiting, labels = self._waiting[share]
-            waiting[filled : filled + count] = ids[start : start + count]
-            labels[filled : filled + count] = label[start : start + count]
+            for name, waiting in self._waiting[share].items():
+                waiting[filled : filled + count] = given[name][start : start + count]
             self._filled[share] += count
             start += count
             if self._filled[share] == CHUNK_ROWS:
@@ -99,10 +117,18 @@ class ShardWriter:
         if bad is not None:
             raise InputError(f"{self._path} {share}: {bad_row_message(ids, label, self._size, bad)}")
 
+    def _check_weights(self, share: str, rows: int, weight: NDArray[Any] | None) -> None:
+        if (weight is not None) != self._weighted or (weight is not None and weight.shape != (rows,)):
+            expected = f"weights ({rows},)" if self._weighted else "no weights"
+            received = "none" if weight is None else str(weight.shape)
+            raise InputError(f"{self._path} {share}: expected {expected}, received {received}")
+        if weight is not None and rows and not (weight.min() >= 1 and weight.max() < 2**32):
+            raise InputError(f"{self._path} {share}: expected weights from 1 to 2^32 - 1; sample the day again")
+
     def _flush(self, share: str) -> None:
-        (ids, label), count = self._waiting[share], self._filled[share]
+        count = self._filled[share]
         with disk_errors(self._path):
-            _extend(self._file[share], ids[:count], label[:count])
+            _extend(self._file[share], {name: values[:count] for name, values in self._waiting[share].items()})
         self._filled[share] = 0
 
     def close(self) -> None:
@@ -131,15 +157,15 @@ class ShardWriter:
         self._partial.unlink()
 
 
-def _extend(group: Any, ids: Ids, label: Labels) -> None:
-    rows = len(ids)
+def _extend(group: Any, columns: Mapping[str, NDArray[Any]]) -> None:
+    rows = len(columns["ids"])
     if "ids" not in group:
         chunk = max(1, min(CHUNK_ROWS, rows))
-        shape = (0, ids.shape[1])
-        group.create_dataset("ids", shape, "<i4", maxshape=(None, shape[1]), chunks=(chunk, shape[1]))
-        group.create_dataset("label", (0,), "u1", maxshape=(None,), chunks=(chunk,))
+        for name, values in columns.items():
+            width = values.shape[1:]
+            group.create_dataset(name, (0, *width), values.dtype, maxshape=(None, *width), chunks=(chunk, *width))
     start = group["ids"].shape[0]
-    for name, values in (("ids", ids), ("label", label)):
+    for name, values in columns.items():
         dataset = group[name]
         dataset.resize(start + rows, axis=0)
         dataset[start:] = values
@@ -173,6 +199,7 @@ class Shard:
         own_size: Number of ids of the feature map that encoded it.
         size: Number of ids of the feature map that its rows are read by.
         patch: What that map reads otherwise; None where it is the same.
+        weighted: Whether rows have weights.
     """
 
     def __init__(self, path: Path) -> None:
@@ -187,12 +214,13 @@ class Shard:
             self._file.close()
             raise InputError(f"{path}: not an encoded shard, it lacks the attributes {', '.join(sorted(missing))}")
         attributes = self._file.attrs
-        if (found := int(attributes.get("format", FORMAT))) > FORMAT:
+        if (found := int(attributes.get("format", FORMAT))) > WEIGHTED_FORMAT:
             self._file.close()
             raise InputError(f"{path}: a shard of format {found}, written by a newer release than this: install that")
         self.day, self.slots = str(attributes["day"]), int(attributes["slots"])
         self.rate, self.own_size = float(attributes["rate"]), int(attributes["size"])
         self.size = self.patch.size if self.patch else self.own_size
+        self.weighted = found == WEIGHTED_FORMAT
         if self.patch is not None and self.patch.day != self.day:
             self._file.close()
             raise InputError(f"{path}: of {self.day}, but its patch is of {self.patch.day}; encode the day again")
@@ -217,6 +245,10 @@ class Shard:
         if self.patch is not None and share in self.patch.cells:
             ids = self.patch.cells[share].put(ids, start)
         return ids, group["label"][start:stop]
+
+    def weights(self, share: str, start: int = 0, stop: int | None = None) -> Weights | None:
+        """Weights of rows start <= row < stop of a share, uint32 (rows,); None where each is one impression."""
+        return self._group(share)["weight"][start:stop] if self.weighted else None
 
     def own_ids(self, share: str, start: int = 0, stop: int | None = None) -> Ids:
         """Ids int32 (rows, S) as the shard holds them, without its patch."""

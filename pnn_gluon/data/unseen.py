@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.arrays import Ids
+from pnn_gluon.arrays import Batch, Ids
+from pnn_gluon.blocks.id_numbers import id_counts
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.data.feature_map import FeatureMap
 
@@ -104,9 +105,9 @@ class Unseen:
         return seen
 
 
-def count_ids(batches: Iterable[tuple[Ids, object]], size: int) -> NDArray[np.int64]:
-    """How often each of V = `size` ids stands in the ids (B, S) of some batches: int64 (V,)."""
+def count_ids(batches: Iterable[Batch], size: int) -> NDArray[np.int64]:
+    """How many impressions have each of V = `size` ids, where it stands in the ids (B, S) of batches: int64 (V,)."""
     counts = np.zeros(size, np.int64)
-    for ids, _ in batches:
-        counts += np.bincount(ids.ravel(), minlength=size)
+    for ids, _, *weights in batches:
+        counts += id_counts(ids, size, *weights)
     return counts

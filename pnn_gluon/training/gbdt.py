@@ -13,8 +13,8 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.models.gbdt import GBDT, GBDTOptions
 
-Rows = Callable[[], Iterable[tuple[NDArray[np.int32], NDArray[Any]]]]
-"""A pass over the rows, always the same: ids int32 (B, S) and labels 0 or 1 (B,), a batch at a time."""
+Rows = Callable[[], Iterable[tuple[NDArray[np.int32], NDArray[Any], *tuple[NDArray[np.float32], ...]]]]
+"""A pass over the rows, always the same: ids int32 (B, S), labels 0 or 1 (B,), weights (B,) or none, batch by batch."""
 
 CACHED_NODES = 64
 """Nodes whose histograms XGBoost keeps, of 32 N x bins bytes each; all nodes of a deep tree would take gigabytes."""
@@ -29,7 +29,7 @@ class Validation:
 
     Attributes:
         rows: Rows that are not trained on.
-        loss: Labels float32 (rows,) and logits float32 (rows,) -> the lower, the better.
+        loss: Labels, logits and, where rows have them, weights, float32 (rows,) each -> the lower, the better.
         patience: Trees in a row without a better value before training stops.
 
     Raises:
@@ -37,7 +37,7 @@ class Validation:
     """
 
     rows: Rows
-    loss: Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+    loss: Callable[..., float]
     patience: int = 10
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ def train_gbdt(
         InputError: no rows, rows of another width, an id outside [0, V), or what `rows` raises.
         PnnError: the value of the validation is not finite.
     """
-    numbers = IdNumbers.counted(layout, size, (ids for ids, _ in rows()))
+    numbers = IdNumbers.counted(layout, size, ((ids, *weights) for ids, _, *weights in rows()))
     matrix = _matrix(numbers, rows, options.bins)
     held_out = None if validation is None else _matrix(numbers, validation.rows, options.bins, matrix)
     booster = _booster(options, seed, matrix, held_out)
@@ -144,7 +144,7 @@ def _matrix(numbers: IdNumbers, rows: Rows, bins: int, reference: Any = None) ->
 
         def __init__(self) -> None:
             super().__init__()
-            self.left: Iterator[tuple[NDArray[np.int32], NDArray[Any]]] = iter(())
+            self.left: Iterator[tuple[NDArray[np.int32], NDArray[Any], *tuple[NDArray[np.float32], ...]]] = iter(())
 
         def reset(self) -> None:
             self.left = iter(rows())
@@ -153,10 +153,12 @@ def _matrix(numbers: IdNumbers, rows: Rows, bins: int, reference: Any = None) ->
             batch = next(self.left, None)
             if batch is None:
                 return False
-            input_data(data=numbers(batch[0]), label=batch[1].astype(np.float32))
+            ids, label, *weights = batch
+            weighing = {"weight": weights[0]} if weights else {}
+            input_data(data=numbers(ids), label=label.astype(np.float32), **weighing)
             return True
 
-    if not any(len(label) for _, label in rows()):
+    if not any(len(label) for _, label, *_ in rows()):
         raise InputError("gbdt: no rows to train or validate on, expected at least one")
     return xgb.QuantileDMatrix(Passes(), max_bin=bins, ref=reference)
 
@@ -167,13 +169,16 @@ class _Judge:
     def __init__(self, booster: Any, held_out: Any, validation: Validation | None) -> None:
         self._booster, self._held_out, self._validation = booster, held_out, validation
         self._label = np.empty(0, np.float32) if held_out is None else held_out.get_label()
+        weight = np.empty(0, np.float32) if held_out is None else held_out.get_weight()
+        self._weights = (weight,) if len(weight) else ()
         self.history: list[float] = []
 
     def value(self) -> float | None:
         """The value with the trees so far; XGBoost keeps the sums of earlier trees."""
         if self._validation is None:
             return None
-        value = float(self._validation.loss(self._label, self._booster.predict(self._held_out, output_margin=True)))
+        logit = self._booster.predict(self._held_out, output_margin=True)
+        value = float(self._validation.loss(self._label, logit, *self._weights))
         if not isfinite(value):
             raise PnnError(
                 f"gbdt: validation after tree {len(self.history) + 1} gave {value}, expected a finite number"

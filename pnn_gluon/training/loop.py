@@ -25,7 +25,7 @@ from pnn_gluon.training.optimizer import make_trainer
 from pnn_gluon.training.options import TrainingOptions
 from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
 from pnn_gluon.training.schedule import learning_rate, needs_batch_count
-from pnn_gluon.training.step import TrainingStep
+from pnn_gluon.training.step import TrainingStep, examples_of
 
 
 class BatchSource(Protocol):
@@ -40,12 +40,15 @@ class BatchSource(Protocol):
         """Number of batches of a pass; asked for by learning rate schedules that end with the run."""
 
     def batches(self, epoch: int, start_batch: int) -> Generator[Batch, None, None]:
-        """The batches of a pass from a number on: ids int32 (B, S), labels float32 (B,)."""
+        """The batches of a pass from a number on: ids int32 (B, S), labels float32 (B,), weights (B,) or none."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands at a checkpoint: the epoch, the batches done in it, its mean loss so far."""
+    """Where training stands at a checkpoint: the epoch, the batches done in it, its mean loss so far.
+
+    Examples are impressions: a row counts by its weight, where there are weights, and so it does in the loss.
+    """
 
     epoch: int
     batches: int
@@ -61,7 +64,7 @@ class TrainingResult:
         history: One record for each epoch.
         best_epoch: Number, from 0, of the epoch whose parameters the network has.
         steps: Updates made in all epochs.
-        examples: Examples seen in all epochs.
+        examples: Examples seen in all epochs, by their weights.
     """
 
     history: tuple[EpochRecord, ...]
@@ -176,21 +179,23 @@ class _Run:
         state, first = self.state, self.state.batch
         mx.random.seed(_segment_seed(self.options, state.epoch, state.batch))
         running: list[Tensor] = []
-        for ids, label in islice(batches, self.options.checkpoint_every):
-            losses = self._step(ids, label)
+        for batch in islice(batches, self.options.checkpoint_every):
+            losses = self._step(*batch)
             self._add_losses(running)  # of the step before: this step is already being computed
             running = losses
             state.batch += 1
-            state.examples += len(label)
+            state.examples += round(examples_of(*batch))
         self._add_losses(running)
         if state.batch > first:
             self._report()
         return state.batch - first
 
-    def _step(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> list[Tensor]:
+    def _step(
+        self, ids: NDArray[np.int32], label: NDArray[np.float32], weight: NDArray[np.float32] | None = None
+    ) -> list[Tensor]:
         state = self.state
         self.trainer.set_learning_rate(learning_rate(self.options, state.history, state.batch, self.batch_count))
-        losses = self.step(ids, label)
+        losses = self.step(ids, label, weight)
         if self.means is not None:
             self.means.add(steps_of(state.history) + state.batch + 1)
         return losses

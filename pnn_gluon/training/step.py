@@ -15,7 +15,9 @@ from pnn_gluon.training.options import LossName
 class TrainingStep:
     """Forward, backward and update of one batch; calling it gives the loss sums of the devices, not yet computed.
 
-    The update is that of the mean loss over the batch, however it was divided.
+    The update is that of the mean loss over the batch, however it was divided; with weights w of the rows it is that
+    of sum w loss / sum w, as if each row were there w times. So the learning rate means the same with weights and
+    without, and so does the norm that gradients are clipped to.
 
     Args:
         net: Initialized network: ids (B, S) -> outputs (B,).
@@ -36,29 +38,39 @@ class TrainingStep:
         self._net, self._trainer, self._places, self._clip_norm = net, trainer, places, clip_norm
         self._loss = make_loss(loss)
 
-    def __call__(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> list[Tensor]:
-        """Take one step; ids int32 (B, S), label float32 (B,)."""
+    def __call__(
+        self, ids: NDArray[np.int32], label: NDArray[np.float32], weight: NDArray[np.float32] | None = None
+    ) -> list[Tensor]:
+        """Take one step; ids int32 (B, S), label float32 (B,), weight > 0 float32 (B,) or none."""
         with mx.autograd.record():
-            losses = [self._loss(self._net(x), y) * share for x, y, share in self._divide(ids, label)]
+            losses = [self._loss(self._net(x), y) * w for x, y, w in self._divide(ids, label, weight)]
         mx.autograd.backward(losses)
-        self._update(len(label))
+        self._update(examples_of(ids, label, weight))
         return [loss.sum() for loss in losses]
 
-    def _divide(self, ids: NDArray[np.int32], label: NDArray[np.float32]) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Rows for each device; a device that gets none computes the first row with weight 0."""
+    def _divide(
+        self, ids: NDArray[np.int32], label: NDArray[np.float32], weight: NDArray[np.float32] | None
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | float]]:
+        """Rows for each device and what they weigh; a device that gets none computes the first row with weight 0."""
         parts = np.array_split(np.arange(len(label)), len(self._places))
         for place, part in zip(self._places, parts, strict=True):
             rows = slice(part[0], part[-1] + 1) if len(part) else slice(0, 1)
             x = mx.nd.array(ids[rows], dtype="int32", ctx=place)
-            yield x, mx.nd.array(label[rows], dtype="float32", ctx=place), float(len(part) > 0)
+            y, counts = mx.nd.array(label[rows], dtype="float32", ctx=place), float(len(part) > 0)
+            yield x, y, counts if weight is None else mx.nd.array(weight[rows] * counts, dtype="float32", ctx=place)
 
-    def _update(self, rows: int) -> None:
+    def _update(self, rows: float) -> None:
         if self._clip_norm is None:
             self._trainer.step(rows)
             return
         self._trainer.allreduce_grads()
         norm = gradient_norm(self._net.collect_params().values()) / rows
         self._trainer.update(rows * max(1.0, norm / self._clip_norm))
+
+
+def examples_of(ids: NDArray[np.int32], label: NDArray[np.float32], weight: NDArray[np.float32] | None = None) -> float:
+    """How many examples a batch of ids (B, S) and labels (B,) counts as: its rows, or the sum of their weights (B,)."""
+    return len(label) if weight is None else float(weight.sum(dtype=np.float64))
 
 
 def gradient_norm(parameters: Any) -> float:

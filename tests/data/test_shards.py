@@ -141,6 +141,6 @@ def test_a_shard_of_the_last_release_is_read_and_one_of_a_newer_is_not(tmp_path)
     with open_shard(path) as shard:
         assert shard.rows("train") == 3
     with h5py.File(path, "a") as file:
-        file.attrs["format"] = shards.FORMAT + 1
-    with pytest.raises(InputError, match="a shard of format 2, written by a newer release"):
+        file.attrs["format"] = shards.WEIGHTED_FORMAT + 1
+    with pytest.raises(InputError, match="a shard of format 3, written by a newer release"):
         open_shard(path)
