@@ -37,18 +37,20 @@ def paired_bootstrap(
     level: float = 0.95,
     logits: bool = False,
     clusters: Identities | None = None,
+    weight: ArrayLike | None = None,
 ) -> Interval:
     """metric(first) - metric(second) on the same rows, with its interval.
 
     label (B,) is 0 or 1; first and second (B,) are any scores for auc; for the others probabilities or, with `logits`,
-    the logits of these, whose loss is never infinite. Rows are drawn each by itself, or with all of their cluster (B,).
+    the logits of these, whose loss is never infinite. Rows are drawn each by itself, or with all of their cluster (B,),
+    and count by their weight >= 0 (B,), if they have one.
     Repeats in which the metric is undefined, for want of a class, are left out.
 
     Raises:
         InputError: for arrays the metric is undefined or infinite on, or for which most repeats are, or that are of
             one cluster; for an unknown metric, less than two repeats, or a level outside (0, 1).
     """
-    return paired_bootstrap_of_runs(label, [first], [second], metric, repeats, seed, level, logits, clusters)
+    return paired_bootstrap_of_runs(label, [first], [second], metric, repeats, seed, level, logits, clusters, weight)
 
 
 def paired_bootstrap_of_runs(
@@ -61,6 +63,7 @@ def paired_bootstrap_of_runs(
     level: float = 0.95,
     logits: bool = False,
     clusters: Identities | None = None,
+    weight: ArrayLike | None = None,
 ) -> Interval:
     """The mean over runs of metric(first) - metric(second): every run of both models sees the same draws.
 
@@ -70,7 +73,7 @@ def paired_bootstrap_of_runs(
         raise InputError(f"bootstrap: expected as many runs of both models, received {len(first)} and {len(second)}")
     scores = [each for pair in zip(first, second, strict=True) for each in pair]
     contrast = [1 / len(first), -1 / len(first)] * len(first)
-    found = _interval(label, scores, contrast, metric, repeats, seed, level, logits, clusters)
+    found = _interval(label, scores, contrast, metric, repeats, seed, level, logits, clusters, weight)
     return Interval(found.value, found.low, found.high)
 
 
@@ -82,9 +85,10 @@ def bootstrap(
     seed: int,
     level: float = 0.95,
     clusters: Identities | None = None,
+    weight: ArrayLike | None = None,
 ) -> MetricInterval:
     """The metric of one model with its interval; arguments and errors are those of `paired_bootstrap`."""
-    return _interval(label, [scores], [1.0], metric, repeats, seed, level, False, clusters)
+    return _interval(label, [scores], [1.0], metric, repeats, seed, level, False, clusters, weight)
 
 
 def _interval(
@@ -97,6 +101,7 @@ def _interval(
     level: float,
     logits: bool,
     clusters: Identities | None,
+    weight: ArrayLike | None,
 ) -> MetricInterval:
     if metric not in SCALES or not 0 < level < 1:
         raise InputError(
@@ -104,10 +109,11 @@ def _interval(
         )
     y = label_array(label)
     units = np.arange(y.size, dtype=np.uint64) if clusters is None else clusters
-    drawn = Resampling().update(units, y, *(_ranked(metric, y, each, logits) for each in scores)).draws(repeats, seed)
+    ranked = (_ranked(metric, y, each, logits) for each in scores)
+    drawn = Resampling().update(units, y, *ranked, weight=weight).draws(repeats, seed)
     value = None
     if metric == "auc":
-        value = fsum(part * Auc().update(y, each).value() for part, each in zip(contrast, scores, strict=True))
+        value = fsum(part * Auc().update(y, each, weight).value() for part, each in zip(contrast, scores, strict=True))
     found = None if drawn is None else drawn.interval(metric, level, value, contrast)
     if found is None:
         raise InputError(

@@ -42,6 +42,7 @@ class DayMetrics:
         logit: ArrayLike,
         probability: ArrayLike,
         calibrated_logit: ArrayLike,
+        weight: ArrayLike | None = None,
     ) -> "DayMetrics":
         """Add rows.
 
@@ -52,18 +53,19 @@ class DayMetrics:
             logit: The model's (B,), for its ranks.
             probability: Calibrated, in [0, 1] (B,): what is served.
             calibrated_logit: Of that probability (B,).
+            weight: How many impressions each row stands for (B,), whole numbers >= 0, or none.
 
         Raises:
             InputError: for other values, NaN, or lengths that differ.
         """
         within = {
-            name: self.groups.get(name, GroupedAuc()).update(group, label, probability)
+            name: self.groups.get(name, GroupedAuc()).update(group, label, probability, weight)
             for name, group in groups.items()
         }
         return DayMetrics(
-            self.clicks.update(label, logit, probability, calibrated_logit),
-            self.histogram.update_logits(label, calibrated_logit),
-            self.sample.update(unit, label, calibrated_logit, logit),
+            self.clicks.update(label, logit, probability, calibrated_logit, weight),
+            self.histogram.update_logits(label, calibrated_logit, weight),
+            self.sample.update(unit, label, calibrated_logit, logit, weight=weight),
             within,
         )
 
@@ -103,7 +105,7 @@ class DayMetrics:
         AUC by DeLong where rows are independent, all else by the bootstrap of the units that rows were added with.
 
         Args:
-            clustered: Whether units are clusters of rows.
+            clustered: Whether units are clusters of rows, or of the impressions of rows with weights.
             repeats: Of the bootstrap.
             min_clicks: Units with clicks, and with non-clicks, below which there are none.
         """

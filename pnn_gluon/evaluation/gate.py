@@ -17,14 +17,14 @@ as seldom as the one of all rows.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pnn_gluon.arrays import Floats
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import label_array
+from pnn_gluon.evaluation.arrays import label_array, weight_array
 from pnn_gluon.evaluation.bootstrap import bootstrap, paired_bootstrap
 from pnn_gluon.evaluation.identity import Identities
 from pnn_gluon.evaluation.interval import Interval
@@ -117,36 +117,60 @@ def judge(
     slices: Mapping[str, NDArray[Any]],
     clusters: Identities | None = None,
     seen: Seen = NOTHING_SEEN,
+    weight: ArrayLike | None = None,
 ) -> GateDecision:
     """Judge the candidate on rows of known label (B,), none of which it was trained on.
 
     A slice is the rows that share a value of one of the `slices` arrays (B,), compared as text; a cluster, those that
-    share a number of `clusters` (B,). What is not `seen` is not judged. Without a champion, or with one whose own
-    scores are not finite, the absolute limits decide alone and the baseline is recorded so.
+    share a number of `clusters` (B,). A row of a `weight` (B,) stands for so many impressions, which limits on rows
+    count, all but that on the share of the usual ones; they are no independent draws, so give clusters, too. What is
+    not `seen` is not judged. Without a champion, or with one whose own scores are not finite, the absolute limits
+    decide alone and the baseline is recorded so.
 
     Raises:
         InputError: for labels other than 0 and 1, or lengths that differ.
     """
     y = label_array(label)
     units = np.arange(y.size, dtype=np.uint64) if clusters is None else clusters
-    measures: dict[str, Any] = {"rows": y.size, "min_rows": rules.min_rows, "baseline": "none"}
+    known = _Known(y, units, weight_array(weight, y.size))
+    measures: dict[str, Any] = {"rows": known.impressions, "min_rows": rules.min_rows, "baseline": "none"}
     measures |= {"candidate": None, "notes": []}
     faults = _faults(y, candidate)
     if faults:
         return GateDecision(False, tuple(f"candidate: {fault}; all rows" for fault in faults), measures)
-    metrics = _metrics(y, candidate)
+    metrics = _metrics(known, candidate)
     measures["candidate"], measures["notes"] = metrics.summary(), metrics.warnings()
-    reasons = [*_row_reasons(rules, y.size, seen, measures), *_absolute(rules, y, units, candidate, measures)]
+    reasons = [*_row_reasons(rules, known, seen, measures), *_absolute(rules, known, candidate, measures)]
     if champion is not None:
         faults = _faults(y, champion)
         measures["baseline"] = f"unusable: {'; '.join(faults)}" if faults else "champion"
         if not faults:
-            reasons += _against_champion(rules, y, units, candidate, champion, slices, measures)
+            reasons += _against_champion(rules, known, candidate, champion, slices, measures)
     return GateDecision(not reasons, tuple(reasons), measures)
 
 
-def _metrics(label: Floats, scores: Scores) -> ClickMetrics:
-    return ClickMetrics().update(label, scores.logit, scores.probability, scores.calibrated_logit)
+class _Known(NamedTuple):
+    """What is known of rows: labels 0 or 1 (B,), what each is drawn by (B,), and what each counts as (B,)."""
+
+    label: Floats
+    units: Identities
+    weight: Floats
+
+    def of(self, rows: Rows) -> "_Known":
+        """Of some of them."""
+        return _Known(self.label[rows], self.units[rows], self.weight[rows])
+
+    @property
+    def impressions(self) -> int:
+        return round(float(self.weight.sum()))
+
+    @property
+    def clicks(self) -> int:
+        return round(float((self.weight * self.label).sum()))
+
+
+def _metrics(known: _Known, scores: Scores) -> ClickMetrics:
+    return ClickMetrics().update(known.label, scores.logit, scores.probability, scores.calibrated_logit, known.weight)
 
 
 def _faults(label: Floats, scores: Scores) -> list[str]:
@@ -165,10 +189,11 @@ def _faults(label: Floats, scores: Scores) -> list[str]:
     return [f"{count} {what}, limit 0" for what, count in found.items() if count]
 
 
-def _row_reasons(rules: GateRules, rows: int, seen: Seen, measures: dict[str, Any]) -> Iterator[str]:
+def _row_reasons(rules: GateRules, known: _Known, seen: Seen, measures: dict[str, Any]) -> Iterator[str]:
     """What the rows themselves say: how many they are, and how much of them the candidate knows."""
-    if rows < rules.min_rows:
-        yield f"rows: {rows}, limit at least {rules.min_rows}; all rows"
+    rows, impressions = known.label.size, known.impressions
+    if impressions < rules.min_rows:
+        yield f"rows: {impressions}, limit at least {rules.min_rows}; all rows"
     if seen.usual_rows:
         share, limit = rows / seen.usual_rows, rules.min_rows_share
         measures["rows_share"] = {"value": share, "usual": seen.usual_rows, "limit": limit}
@@ -181,26 +206,31 @@ def _row_reasons(rules: GateRules, rows: int, seen: Seen, measures: dict[str, An
             yield f"new values: {said}, limit {rules.max_new_share:g}; all rows"
 
 
-def _absolute(
-    rules: GateRules, label: Floats, units: Identities, candidate: Scores, measures: dict[str, Any]
-) -> list[str]:
-    few = _too_few(rules, label, units)
+def _absolute(rules: GateRules, known: _Known, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+    few = _too_few(rules, known)
     if few:
         measures["notes"].append(f"not judged by auc and against the champion: {few}")
-    return _auc_reasons(rules, label, units, candidate, measures, bool(few)) + _pcoc_reasons(
-        rules, label, candidate, measures
-    )
+    return _auc_reasons(rules, known, candidate, measures, bool(few)) + _pcoc_reasons(rules, known, candidate, measures)
 
 
-def _auc_reasons(
-    rules: GateRules, label: Floats, units: Identities, candidate: Scores, measures: dict[str, Any], few: bool
-) -> list[str]:
-    auc, positives = measures["candidate"]["served_auc"], int(label.sum())
+def _auc_reasons(rules: GateRules, known: _Known, candidate: Scores, measures: dict[str, Any], few: bool) -> list[str]:
+    auc, positives = measures["candidate"]["served_auc"], known.clicks
     if auc is None:
-        return [f"auc: undefined with {positives} positives in {label.size} rows, limit {rules.min_auc:g}; all rows"]
+        return [
+            f"auc: undefined with {positives} positives in {known.impressions} rows, limit {rules.min_auc:g}; all rows"
+        ]
     if few:
         return []
-    found = bootstrap(label, candidate.probability, "auc", rules.bootstrap_repeats, rules.seed, rules.level, units)
+    found = bootstrap(
+        known.label,
+        candidate.probability,
+        "auc",
+        rules.bootstrap_repeats,
+        rules.seed,
+        rules.level,
+        known.units,
+        known.weight,
+    )
     measures["auc"] = {**asdict(found), "limit": rules.min_auc}
     if found.high >= rules.min_auc:
         return []
@@ -208,10 +238,10 @@ def _auc_reasons(
     return [f"auc: {auc:.6g} ({interval}), limit at least {rules.min_auc:g}; all rows"]
 
 
-def _pcoc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: dict[str, Any]) -> list[str]:
-    if not label.size:
+def _pcoc_reasons(rules: GateRules, known: _Known, candidate: Scores, measures: dict[str, Any]) -> list[str]:
+    if not known.label.size:
         return []
-    found = pcoc_interval(label, candidate.probability, rules.level)
+    found = pcoc_interval(known.label, candidate.probability, rules.level, known.weight)
     low, high = rules.pcoc_range
     measures["pcoc"] = {**asdict(found), "limit": [low, high]}
     if found.low <= high and (found.high is None or found.high >= low):
@@ -223,29 +253,27 @@ def _pcoc_reasons(rules: GateRules, label: Floats, candidate: Scores, measures: 
 
 def _against_champion(
     rules: GateRules,
-    label: Floats,
-    units: Identities,
+    known: _Known,
     candidate: Scores,
     champion: Scores,
     slices: Mapping[str, NDArray[Any]],
     measures: dict[str, Any],
 ) -> list[str]:
-    measures["champion"] = _metrics(label, champion).summary()
+    measures["champion"] = _metrics(known, champion).summary()
     measures["metric"] = rules.metric
-    few = _too_few(rules, label, units)
+    few = _too_few(rules, known)
     if few:
         measures["regression"] = {"skipped": few}
         return []
-    overall = _regression(rules, label, units, candidate, champion, np.arange(label.size), rules.level)
+    overall = _regression(rules, known, candidate, champion, np.arange(known.label.size), rules.level)
     measures["regression"] = {**asdict(overall), "limit": rules.max_regression}
     reasons = _refusal(rules.metric, overall, rules.max_regression, "all rows")
-    return reasons + _slice_reasons(rules, label, units, candidate, champion, slices, measures)
+    return reasons + _slice_reasons(rules, known, candidate, champion, slices, measures)
 
 
 def _slice_reasons(
     rules: GateRules,
-    label: Floats,
-    units: Identities,
+    known: _Known,
     candidate: Scores,
     champion: Scores,
     slices: Mapping[str, NDArray[Any]],
@@ -253,18 +281,20 @@ def _slice_reasons(
 ) -> list[str]:
     judged: dict[str, Rows] = {}
     skipped: dict[str, str] = {}
-    for name, rows in _slices(slices, label.size):
-        if rows.size < rules.slice_min_rows:
-            skipped[name] = f"{rows.size} rows, limit at least {rules.slice_min_rows}"
-        elif few := _too_few(rules, label[rows], units[rows]):
+    for name, rows in _slices(slices, known.label.size):
+        if (shown := known.of(rows).impressions) < rules.slice_min_rows:
+            skipped[name] = f"{shown} rows, limit at least {rules.slice_min_rows}"
+        elif few := _too_few(rules, known.of(rows)):
             skipped[name] = few
         else:
             judged[name] = rows
     level = 1 - (1 - rules.level) / max(len(judged), 1)
-    found = {n: _regression(rules, label, units, candidate, champion, rows, level) for n, rows in judged.items()}
+    found = {n: _regression(rules, known, candidate, champion, rows, level) for n, rows in judged.items()}
     limit = rules.slice_max_regression
     measures["slice_level"] = level
-    measures["slices"] = {n: {"rows": judged[n].size, **asdict(i), "limit": limit} for n, i in found.items()}
+    measures["slices"] = {
+        n: {"rows": known.of(judged[n]).impressions, **asdict(i), "limit": limit} for n, i in found.items()
+    }
     measures["slices_skipped"] = skipped
     return [reason for n, i in found.items() for reason in _refusal(rules.metric, i, limit, f"slice {n}")]
 
@@ -278,7 +308,8 @@ def _slices(slices: Mapping[str, NDArray[Any]], size: int) -> Iterator[tuple[str
         yield from ((f"{name}={value}", rows) for value, rows in zip(values, groups, strict=True))
 
 
-def _too_few(rules: GateRules, label: Floats, units: Identities) -> str:
+def _too_few(rules: GateRules, known: _Known) -> str:
+    label, units = known.label, known.units
     clicked, passed = np.unique(units[label == 1]).size, np.unique(units[label == 0]).size
     if min(clicked, passed) >= rules.min_clicks:
         return ""
@@ -290,8 +321,7 @@ def _too_few(rules: GateRules, label: Floats, units: Identities) -> str:
 
 def _regression(
     rules: GateRules,
-    label: Floats,
-    units: Identities,
+    known: _Known,
     candidate: Scores,
     champion: Scores,
     rows: Rows,
@@ -300,8 +330,9 @@ def _regression(
     logits = candidate.calibrated_logit is not None and champion.calibrated_logit is not None
     new, old = (_served(scores, logits and rules.metric != "auc")[rows] for scores in (candidate, champion))
     worse, better = (old, new) if rules.metric == "auc" else (new, old)  # a larger AUC is better, a larger loss worse
+    label, units, weight = known.of(rows)
     return paired_bootstrap(
-        label[rows], worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits, units[rows]
+        label, worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits, units, weight
     )
 
 

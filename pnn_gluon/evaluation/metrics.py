@@ -14,7 +14,7 @@ from math import isfinite, nan
 
 from numpy.typing import ArrayLike
 
-from pnn_gluon.evaluation.arrays import label_array, logit_array, probability_array
+from pnn_gluon.evaluation.arrays import class_weights, logit_array, probability_array
 from pnn_gluon.evaluation.auc import Auc
 from pnn_gluon.evaluation.ece import BIN_EDGES, BIN_LOGITS, Ece
 from pnn_gluon.evaluation.log_loss import LogLoss, NormalizedEntropy, entropy, row_log_loss, row_logit_loss
@@ -55,6 +55,7 @@ class ClickMetrics:
         logit: ArrayLike,
         probability: ArrayLike,
         calibrated_logit: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
     ) -> "ClickMetrics":
         """Add rows.
 
@@ -64,21 +65,22 @@ class ClickMetrics:
             probability: Calibrated, in [0, 1] (B,): what is served.
             calibrated_logit: Of that probability (B,); with it the log loss is exact, without it a probability of
                 exactly 0 or 1 against the label makes it infinite.
+            weight: How many impressions each row stands for (B,), whole numbers >= 0; `rows` counts these.
 
         Raises:
             InputError: for labels other than 0 and 1, logits that are not finite, probabilities outside [0, 1],
                 NaN, or lengths that differ.
         """
-        y = label_array(label)
-        p = probability_array(probability, y.size)
+        positive, negative = class_weights(label, weight)
+        p, both = probability_array(probability, positive.size), (positive, negative)
         entropies = self.normalized_entropy
         return ClickMetrics(
-            self.rows + y.size,
-            self.auc.update(y, logit_array(logit, y.size)),
-            self.served_auc.update(y, p),
-            entropies.update(y, p) if calibrated_logit is None else entropies.update_logits(y, calibrated_logit),
-            self.pcoc.update(y, p),
-            self.ece.update(y, p),
+            self.rows + round(float(positive.sum() + negative.sum())),
+            self.auc.add(*both, logit_array(logit, positive.size)),
+            self.served_auc.add(*both, p),
+            entropies.add(*both, p) if calibrated_logit is None else entropies.add_logits(*both, calibrated_logit),
+            self.pcoc.add(*both, p),
+            self.ece.add(*both, p),
         )
 
     def __add__(self, other: "ClickMetrics") -> "ClickMetrics":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from pnn_gluon.errors import InputError
-from pnn_gluon.evaluation.arrays import label_array, probability_array
+from pnn_gluon.evaluation.arrays import class_weights, probability_array
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class PcocInterval:
     high: float | None
 
 
-def pcoc_interval(label: ArrayLike, probability: ArrayLike, level: float = 0.95) -> PcocInterval:
+def pcoc_interval(
+    label: ArrayLike, probability: ArrayLike, level: float = 0.95, weight: ArrayLike | None = None
+) -> PcocInterval:
     """The mean probability over Clopper and Pearson's (1934) interval of the click rate.
 
     Rows click each with a chance of its own, so the number of clicks varies less than the binomial one of their mean:
@@ -30,14 +32,17 @@ def pcoc_interval(label: ArrayLike, probability: ArrayLike, level: float = 0.95)
         label: 0 or 1 (B,).
         probability: In [0, 1] (B,).
         level: Of confidence, between 0 and 1.
+        weight: How many impressions each row stands for (B,), whole numbers >= 0, or none.
 
     Raises:
         InputError: no rows, labels other than 0 and 1, probabilities outside [0, 1], or a level outside (0, 1).
     """
     from scipy.stats import beta
 
-    y = label_array(label)
-    predicted, clicks, rows = float(probability_array(probability, y.size).sum()), int(y.sum()), y.size
+    positive, negative = class_weights(label, weight)
+    total = positive + negative
+    predicted = float((total * probability_array(probability, total.size)).sum())
+    clicks, rows = round(float(positive.sum())), round(float(total.sum()))
     if not rows or not 0 < level < 1:
         raise InputError(f"pcoc interval: expected rows and 0 < level < 1, received {rows} rows and level {level}")
     tail = (1 - level) / 2

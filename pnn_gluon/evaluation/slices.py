@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Floats
+from pnn_gluon.evaluation.arrays import class_weights
 from pnn_gluon.evaluation.identity import Identities
 from pnn_gluon.evaluation.interval import LOG, student_bounds
 from pnn_gluon.evaluation.log_loss import weighted_logit_loss
@@ -57,7 +58,13 @@ class SlicedBy:
         return cls(tuple(values), np.zeros((len(values), BUCKETS, 4)), np.zeros((len(values), 2, CELLS)))
 
     def update(
-        self, where: NDArray[np.intp], unit: Identities, label: Floats, probability: Floats, calibrated_logit: Floats
+        self,
+        where: NDArray[np.intp],
+        unit: Identities,
+        label: Floats,
+        probability: Floats,
+        calibrated_logit: Floats,
+        weight: Floats | None = None,
     ) -> "SlicedBy":
         """Add rows.
 
@@ -67,10 +74,11 @@ class SlicedBy:
             label: 0 or 1 (B,).
             probability: Calibrated (B,).
             calibrated_logit: Of that (B,).
+            weight: How many impressions each row stands for (B,), or none.
         """
         size, cell = len(self.values), where * CELLS + score_cells(calibrated_logit, PER_LOGIT)
-        ranked = [np.bincount(cell, each, size * CELLS).reshape(size, CELLS) for each in (label, 1 - label)]
-        sums = _sums(size, where, unit, label, probability, calibrated_logit)
+        ranked = [np.bincount(cell, each, size * CELLS).reshape(size, CELLS) for each in class_weights(label, weight)]
+        sums = _sums(size, where, unit, label, probability, calibrated_logit, weight)
         return SlicedBy(self.values, self.sums + sums, self.scores + np.stack(ranked, axis=1))
 
     def __add__(self, other: "SlicedBy") -> "SlicedBy":
@@ -91,9 +99,10 @@ class Slices:
         label: Floats,
         probability: Floats,
         calibrated_logit: Floats,
+        weight: Floats | None = None,
     ) -> "Slices":
         """Add rows; see `SlicedBy.update`, with a position for each property."""
-        rows = unit, label, probability, calibrated_logit
+        rows = unit, label, probability, calibrated_logit, weight
         scored = _sums(CELLS, score_cells(calibrated_logit, PER_LOGIT), *rows)
         return Slices({name: each.update(where[name], *rows) for name, each in self.by.items()}, self.scored + scored)
 
@@ -132,11 +141,19 @@ class Slices:
 
 
 def _sums(
-    size: int, where: NDArray[np.intp], unit: Identities, label: Floats, probability: Floats, logit: Floats
+    size: int,
+    where: NDArray[np.intp],
+    unit: Identities,
+    label: Floats,
+    probability: Floats,
+    logit: Floats,
+    weight: Floats | None,
 ) -> Floats:
     """Of each of `size` values and bucket: rows, clicks, sum of p, sum of the loss (size, BUCKETS, 4)."""
     bucket = (mixed(unit) & np.uint64(BUCKETS - 1)).astype(np.intp)
-    columns = (np.ones_like(label), label, probability, weighted_logit_loss(label, 1 - label, logit))
+    positive, negative = class_weights(label, weight)
+    rows = positive + negative
+    columns = (rows, positive, rows * probability, weighted_logit_loss(positive, negative, logit))
     counted = [np.bincount(where * BUCKETS + bucket, each, size * BUCKETS) for each in columns]
     return np.stack(counted, axis=-1).reshape(size, BUCKETS, 4).astype(np.float64, copy=False)
 
