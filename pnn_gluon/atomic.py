@@ -32,7 +32,7 @@ def written_atomically(path: Path, mode: int = 0o666) -> Iterator[Path]:
         OSError: naming path, whatever the system named.
     """
     with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         remove_abandoned(temporaries(path.parent, path.name))
         temporary, lock = _held_file(path, mode)
         try:
@@ -67,9 +67,17 @@ def move_folder(source: Path, target: Path) -> None:
     """Rename a finished folder into place after all that is in it has reached the disk."""
     for path in (*sorted(source.rglob("*")), source):
         sync_file(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     os.replace(source, target)
     sync_folder(target.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, each with its name on the disk; it may be there already."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:

@@ -131,5 +131,11 @@ def test_all_of_a_folder_is_on_the_disk_before_it_is_moved(tmp_path: Path, disk:
     (tmp_path / "from/a").write_text("a")
     move_folder(tmp_path / "from", tmp_path / "to/here")
     assert sorted(disk[:4]) == ["sync from", "sync from/a", "sync from/part", "sync from/part/b"]
-    assert disk[4:] == ["from to to/here", "sync to"]
+    assert disk[4:] == ["sync .", "from to to/here", "sync to"]
     assert (tmp_path / "to/here/part/b").read_text() == "b"
+
+
+def test_the_names_of_new_folders_are_on_the_disk_before_a_file_in_them(tmp_path: Path, disk: list[str]) -> None:
+    write_atomically(tmp_path / "new/folder/a", b"whole")
+    assert disk[:2] == ["sync .", "sync new"]
+    assert disk[-1] == "sync new/folder"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pnn_gluon.abandoned import is_abandoned, remove_abandoned
-from pnn_gluon.atomic import move_folder, temporaries, write_atomically
+from pnn_gluon.atomic import move_folder, sync_folder, temporaries, write_atomically
 from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
@@ -393,9 +393,15 @@ class Store:
             manifest = self._put_in_force(self.remote, manifest)
             self._cache.make_room(0)
         else:
-            write_atomically(self.local / _manifest_name(table, day), manifest.to_json())
+            self._name_run(manifest, target)
         self.clear_failure(table, day)
         return manifest
+
+    def _name_run(self, manifest: Manifest, target: Path) -> None:
+        """Write the manifest once the names above its run are on the disk, also those that a killed run made."""
+        for above in (target.parent, target.parent.parent):
+            sync_folder(above)
+        write_atomically(self.local / _manifest_name(manifest.table, manifest.day), manifest.to_json())
 
     def _put_in_force(self, remote: Remote, manifest: Manifest) -> Manifest:
         """Put a manifest in the place of the one that work began with; the manifest in force then.

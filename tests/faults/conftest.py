@@ -1,4 +1,4 @@
-"""The shim, built once, and a warm process that has it before libc."""
+"""The shim, built once, a warm process that has it before libc, and days for it."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.changed_day import DATA_STEPS, STEPS, ChangedDay, changed_day
 from tests.faults.warm_process import Warm, warm_process
 from tests.jobs.small_pipeline import SCORES_VARIABLE
 
@@ -31,3 +32,15 @@ def warm(shim: Path) -> Iterator[Warm]:
         patch.setenv(SCORES_VARIABLE, "postgresql://nowhere")
         with warm_process(shim) as process:
             yield process
+
+
+@pytest.fixture(scope="session")
+def data_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
+    """A changed day up to the training."""
+    return changed_day(tmp_path_factory.mktemp("data"), warm, DATA_STEPS)
+
+
+@pytest.fixture(scope="session")
+def whole_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
+    """A changed day with all of its steps."""
+    return changed_day(tmp_path_factory.mktemp("whole"), warm, STEPS)

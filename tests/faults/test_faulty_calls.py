@@ -9,23 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.changed_day import DATA_STEPS, STEPS, ChangedDay, changed_day
+from tests.faults.changed_day import DATA_STEPS, STEPS, ChangedDay
 from tests.faults.trials import points, some, tried
 from tests.faults.warm_process import MODES, Fault, Mode, Warm
 
 FAULTS: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "count")
 SAMPLE = 4
 KINDS = ("lost", "doubled", "wrong read", "untold")
-
-
-@pytest.fixture(scope="module")
-def data_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
-    return changed_day(tmp_path_factory.mktemp("data"), warm, DATA_STEPS)
-
-
-@pytest.fixture(scope="module")
-def whole_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
-    return changed_day(tmp_path_factory.mktemp("whole"), warm, STEPS)
 
 
 def assert_harmless(warm: Warm, day: ChangedDay, step: str, faults: Sequence[Fault]) -> None:
