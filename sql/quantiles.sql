@@ -3,7 +3,7 @@
 with counted as (
 {% for field in fields %}
     {{ "union all" if not loop.first }}
-    select {{ field.name | text }} as field, {{ field.buckets }} as buckets, {{ field.name | name }} as value, count(*) as n
+    select {{ field.name | text }} as field, {{ field.buckets }} as buckets, {{ field.name | name }} as value, {{ impressions }} as n
     from {{ rows | parquet }}
     -- Not a comparison: with the file's statistics, which leave NaN out, DuckDB takes those to hold for NaN too.
     where isfinite({{ field.name | name }})

@@ -37,17 +37,17 @@ def build(inputs: Inputs, folder: Path) -> Built:
     calibration, model = inputs.config.calibration, inputs[Need(MODELS)]
     if model.kept is not None:
         return kept(f"no model: {model.kept}")
-    days, label = _calibrate_share(inputs)
-    if reason := uncalibratable(calibration.method, label) if len(label) else "no rows in the calibrate shares":
+    days, label, weight = _calibrate_share(inputs)
+    if reason := uncalibratable(calibration.method, label, weight) if len(label) else "no rows in the calibrate shares":
         return kept(reason)
     for file in model.manifest.files:
         link_file(model.file(file.name), folder / file.name)
     link_file(inputs[Need(MAPS)].file(MAP_FILE), folder / MAP_FILE)
     logit, segment = _scored(folder, model.details.model, days, calibration.segment)
     corrected = correct_sampling(logit, model.details.rate)
-    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment)
+    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment, weight)
     answers = fitted.calibration.probability(corrected, segment), fitted.calibration.logit(corrected, segment)
-    metrics = ClickMetrics().update(label, logit, *answers)
+    metrics = ClickMetrics().update(label, logit, *answers, weight)
     summary = metrics.summary()
     write_bundle(folder, _card(inputs, model, summary), fitted.calibration, as_mappings(model.details.history))
     log.info("calibrate %s: %s on %s rows: %s", inputs.day, calibration.method, f"{len(label):,}", summary)
@@ -65,21 +65,24 @@ def build(inputs: Inputs, folder: Path) -> Built:
     return Built(len(label), details, family_of(name).last_bits(name))
 
 
-def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8]]":
-    """Ids, part by part, and labels of the calibrate shares of the calibration window, without refused days."""
+def _calibrate_share(inputs: Inputs) -> "tuple[list[NDArray[np.int32]], NDArray[np.uint8], NDArray[np.uint32] | None]":
+    """Ids, part by part, labels and weights, if any, of the calibrate shares of the window, without refused days."""
     import numpy as np
 
     from pnn_gluon.data.shards import open_shard
 
     shards = inputs[Need(SHARDS)]
     days = sorted(shards.details.samples)[-inputs.config.calibration.window_days :]
-    refused = {str(day) for day in inputs[REFUSED_TO_CALIBRATE]}
-    parts = []
+    refused, weighted = {str(day) for day in inputs[REFUSED_TO_CALIBRATE]}, False
+    parts, weights = [], []
     for path in (path for day in days if day not in refused for path in shards.parts(f"{day}{SHARD_SUFFIX}")):
         with open_shard(path) as shard:
             parts.append(shard.read("calibrate"))
+            weight = shard.weights("calibrate")
+            weights.append(np.ones(len(parts[-1][1]), np.uint32) if weight is None else weight)
+            weighted |= shard.weighted
     labels = [label for _, label in parts] or [np.empty(0, np.uint8)]
-    return [ids for ids, _ in parts if len(ids)], np.concatenate(labels)
+    return [ids for ids, _ in parts if len(ids)], np.concatenate(labels), np.concatenate(weights) if weighted else None
 
 
 def _scored(

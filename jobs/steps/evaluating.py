@@ -47,25 +47,31 @@ def evaluate_rows(config: "Config", bundle_folder: Path, rows: "Files", folder: 
 
     bundle, metrics, new_values, before = Bundle.load(bundle_folder), DayMetrics(), ClickMetrics(), Ece()
     slicing = Slicing.of(config, rows)
-    slices = slicing.empty()
+    slices, scored, weighted = slicing.empty(), 0, config.source.weights is not None
+    predicted = [*PREDICTED, *(["weight"] if weighted else [])]
     with (
         TableWriter(folder / PREDICTIONS_FILE, plain=("row_id",), rising=("line",)) as writer,
-        score_batches(bundle, config.engine, with_gaps(rows), _columns(config.evaluation)) as batches,
+        score_batches(bundle, config.engine, with_gaps(rows), _columns(config.evaluation, weighted)) as batches,
     ):
         for batch in batches:
-            writer.write(batch.arrow().select(PREDICTED))
+            writer.write(batch.arrow().select(predicted))
+            scored += len(batch.logit)
+            weight = batch.columns["weight"].to_numpy().astype(float) if weighted else None
             measured = batch.columns["label"].to_numpy(), batch.logit, batch.probability, batch.calibrated_logit
             unit, groups = _units(config.evaluation, batch.columns)
-            metrics = metrics.update(unit, groups, *measured)
-            slices = slices.update(slicing.where(batch), unit, measured[0].astype(float), *measured[2:])
-            before = before.update(measured[0], sigmoid(correct_sampling(batch.logit, bundle.card.rate)))
-            new_values = new_values.update(*(values[batch.new_value] for values in measured))
-    details = _told(bundle.card.model_day, metrics, new_values, config.evaluation)
+            metrics = metrics.update(unit, groups, *measured, weight)
+            slices = slices.update(slicing.where(batch), unit, measured[0].astype(float), *measured[2:], weight)
+            before = before.update(measured[0], sigmoid(correct_sampling(batch.logit, bundle.card.rate)), weight)
+            new = batch.new_value
+            label, logit, probability, calibrated = (values[new] for values in measured)
+            new_weight = None if weight is None else weight[new]
+            new_values = new_values.update(label, logit, probability, calibrated, new_weight)
+    details = _told(bundle.card.model_day, metrics, new_values, config)
     found = slices.told(config.evaluation.min_clicks)
     details = dataclasses.replace(details, notes=[*(details.notes or ()), *_worst(found)])
     told = {**details.to_json(), "slices": found, "reliability_before": before.table()}
     (folder / METRICS_FILE).write_text(json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n")
-    return Measured(metrics.clicks.rows, details, bundle.last_bits)
+    return Measured(scored, details, bundle.last_bits)
 
 
 def _worst(slices: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -80,9 +86,9 @@ def _worst(slices: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _columns(evaluation: "EvaluationConfig") -> tuple[str, ...]:
-    cluster = (evaluation.cluster,) if evaluation.cluster else ()
-    return tuple(dict.fromkeys(("row_id", "label", *cluster, *evaluation.auc_by, *evaluation.slices)))
+def _columns(evaluation: "EvaluationConfig", weighted: bool) -> tuple[str, ...]:
+    own = ("row_id", "label", *(["weight"] if weighted else []), *([evaluation.cluster] if evaluation.cluster else []))
+    return tuple(dict.fromkeys((*own, *evaluation.auc_by, *evaluation.slices)))
 
 
 def _units(evaluation: "EvaluationConfig", columns: Mapping[str, Any]) -> "tuple[Identities, dict[str, Identities]]":
@@ -94,11 +100,12 @@ def _units(evaluation: "EvaluationConfig", columns: Mapping[str, Any]) -> "tuple
     return unit_identities(columns["row_id"].to_pylist(), clusters), groups
 
 
-def _told(
-    model_day: str, metrics: "DayMetrics", new_values: "ClickMetrics", evaluation: "EvaluationConfig"
-) -> EvaluationDetails:
+def _told(model_day: str, metrics: "DayMetrics", new_values: "ClickMetrics", config: "Config") -> EvaluationDetails:
+    evaluation = config.evaluation
     intervals, notes = metrics.intervals(
-        evaluation.cluster is not None, evaluation.bootstrap_repeats, evaluation.min_clicks
+        evaluation.cluster is not None or config.source.weights is not None,
+        evaluation.bootstrap_repeats,
+        evaluation.min_clicks,
     )
     return EvaluationDetails(
         model_day=model_day,

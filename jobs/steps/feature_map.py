@@ -33,6 +33,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         room.most,
         inputs.config.feature_map.expire_days,
         inputs.config.feature_map.min_days,
+        inputs.config.source.weights is not None,
     )
     grown.save(folder / MAP_FILE)
     new = grown.size - (parent.rows if parent else 0)

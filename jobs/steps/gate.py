@@ -40,7 +40,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
         made_by = champion_made_by | made_by
     slices = {name: rows[name].to_numpy(zero_copy_only=False) for name in inputs.config.gate.slices}
     clusters, seen = _clusters(inputs, rows), Seen(new_share, _usual_rows(inputs))
-    decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices, clusters, seen)
+    weight = rows["weight"].to_numpy() if inputs.config.source.weights is not None else None
+    decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices, clusters, seen, weight)
     details = _asked(inputs, decision, move_of(decision, candidate, champion))
     _tell(inputs, details)
     rules = decision_rules(details.measures)
@@ -125,7 +126,9 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> _Scored:
 
     bundle = Bundle.load(bundle_folder)
     cluster = inputs.config.evaluation.cluster
-    columns = tuple(dict.fromkeys(("label", *inputs.config.gate.slices, *(("row_id", cluster) if cluster else ()))))
+    units = ("row_id", "weight") if inputs.config.source.weights is not None else ("row_id",) if cluster else ()
+    own = ("label", *units, *((cluster,) if cluster else ()))
+    columns = tuple(dict.fromkeys((*own, *inputs.config.gate.slices)))
     found, calibrated, new = [], [], 0
     for sample in gate_samples(inputs):
         with score_batches(bundle, inputs.config.engine, sample, columns, GATE_SHARE) as batches:
@@ -143,8 +146,10 @@ def _scored(inputs: Inputs, bundle_folder: Path) -> _Scored:
 def _clusters(inputs: Inputs, rows: "pa.Table") -> "Identities | None":
     from pnn_gluon.evaluation.identity import unit_identities
 
-    cluster = inputs.config.evaluation.cluster
-    return None if cluster is None else unit_identities(rows["row_id"].to_pylist(), rows[cluster].to_pylist())
+    cluster, weighted = inputs.config.evaluation.cluster, inputs.config.source.weights is not None
+    if cluster is None and not weighted:
+        return None
+    return unit_identities(rows["row_id"].to_pylist(), None if cluster is None else rows[cluster].to_pylist())
 
 
 def _rules(inputs: Inputs) -> "GateRules":

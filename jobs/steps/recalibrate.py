@@ -73,12 +73,12 @@ def _refit(
     from pnn_gluon.serving.bundle import CALIBRATOR, CARD, Bundle, write_bundle
 
     bundle = Bundle.load(source)
-    (label, logit, *answers), segment = _scored(bundle, engine, sample, calibration.segment)
-    before = ClickMetrics().update(label, logit, *answers).summary()
+    (label, logit, *answers), weight, segment = _scored(bundle, engine, sample, calibration.segment)
+    before = ClickMetrics().update(label, logit, answers[0], answers[1], weight).summary()
     corrected = correct_sampling(logit, bundle.card.rate)
-    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment)
+    fitted = fit_calibration(calibration.method, corrected, label, calibration.min_clicks, segment, weight)
     answers = [each(corrected, segment) for each in (fitted.calibration.probability, fitted.calibration.logit)]
-    after = ClickMetrics().update(label, logit, *answers).summary()
+    after = ClickMetrics().update(label, logit, answers[0], answers[1], weight).summary()
     for path in sorted(source.iterdir()):
         if path.name not in {CALIBRATOR, CARD}:
             link_file(path, folder / path.name)
@@ -88,22 +88,24 @@ def _refit(
 
 def _scored(
     bundle: "Bundle", engine: "EngineConfig", sample: "list[SampledRows]", field: str | None
-) -> "tuple[list[NDArray[Any]], RowSegments | None]":
-    """Label, logit, probability, calibrated logit of the calibrate share of a sample, and its segments by a field."""
+) -> "tuple[list[NDArray[Any]], NDArray[Any] | None, RowSegments | None]":
+    """Label, logit, probability, calibrated logit of the calibrate share of a sample; its weights and segments."""
     import numpy as np
 
     from pnn_gluon.evaluation.calibration import CannotCalibrate
     from pnn_gluon.serving.row_segments import row_segments
     from pnn_gluon.serving.scoring import score_batches
 
-    found, segments = [], []
-    with score_batches(bundle, engine, sample, ("label",), "share = 'calibrate'") as batches:
+    found, segments, weighted = [], [], any(part.weighted for part in sample)
+    columns = ("label", "weight") if weighted else ("label",)
+    with score_batches(bundle, engine, sample, columns, "share = 'calibrate'") as batches:
         for batch in batches:
-            found.append((batch.columns["label"], batch.logit, batch.probability, batch.calibrated_logit))
+            answers = batch.logit, batch.probability, batch.calibrated_logit
+            found.append((batch.columns["label"], *answers, *([batch.columns["weight"]] if weighted else [])))
             if field is not None:
                 segments.append(row_segments(bundle.feature_map, field, batch.ids))
     if not found:
         raise CannotCalibrate("no rows in the calibrate share of the matured day")
-    columns = [np.concatenate([np.asarray(part) for part in column]) for column in zip(*found, strict=True)]
-    ids = [each.ids for each in segments]
-    return columns, segments[0]._replace(ids=np.concatenate(ids)) if segments else None
+    told = [np.concatenate([np.asarray(part) for part in column]) for column in zip(*found, strict=True)]
+    ids, weight = [each.ids for each in segments], told.pop() if weighted else None
+    return told, weight, segments[0]._replace(ids=np.concatenate(ids)) if segments else None

@@ -27,17 +27,18 @@ class Slicing:
 
     @classmethod
     def of(cls, config: "Config", rows: "Files") -> "Slicing":
-        """Look which values of the fields of `evaluation.slices` have the most rows."""
+        """Look which values of the fields of `evaluation.slices` have the most rows, by their weights."""
         from pnn_gluon.warehouse.duckdb_engine import connect, identifier, parquet
 
         fields, most = config.evaluation.slices, config.evaluation.slice_values
+        rank = "sum(weight)" if config.source.weights is not None else "count(*)"
         largest: dict[str, tuple[str, ...]] = {}
         with connect(config.engine) as connection:
             for field in fields:
                 name = identifier(field)
                 found = connection.execute(
                     f"select {name} from {parquet(rows)} where {name} is not null "
-                    f"group by {name} order by count(*) desc, {name} limit {most}"
+                    f"group by {name} order by {rank} desc, {name} limit {most}"
                 )
                 largest[field] = tuple(value for (value,) in found.fetchall())
         return cls(largest)

@@ -46,17 +46,21 @@ def rule_edges(field: NumericField) -> Edges:
             return ()
 
 
-def fit_quantiles(connection: duckdb.DuckDBPyConnection, fields: list[NumericField], rows: Files) -> dict[str, Edges]:
+def fit_quantiles(
+    connection: duckdb.DuckDBPyConnection, fields: list[NumericField], rows: Files, weighted: bool = False
+) -> dict[str, Edges]:
     """Edges at the k/B quantiles of each field, k = 1 ... B - 1, equal ones merged.
 
     The k/B quantile is PERCENTILE_DISC's: the least value v with #(x <= v) / #(x) >= k / B, over the finite
     values. Written with running sums of whole numbers, which is exact and spills to disk, so memory stays
-    bounded. A field without values gets no edges: it is not fitted yet.
+    bounded. A field without values gets no edges: it is not fitted yet. Rows that are `weighted` count by their weight.
 
     Raises:
         InputError: the rows are not there or lack a field.
     """
-    query = statement("quantiles", rows=rows, fields=[{"name": f.name, "buckets": f.buckets} for f in fields])
+    impressions = "cast(sum(weight) as bigint)" if weighted else "count(*)"
+    named_fields = [{"name": f.name, "buckets": f.buckets} for f in fields]
+    query = statement("quantiles", rows=rows, fields=named_fields, impressions=impressions)
     try:
         found = connection.sql(query).fetchnumpy()
     except UNREADABLE as error:

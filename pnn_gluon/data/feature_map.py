@@ -414,6 +414,7 @@ def grow_map(
     most: int = ID_LIMIT,
     expire_days: int = 0,
     min_days: int = 1,
+    weighted: bool = False,
 ) -> Growth:
     """The map of a day: its parent's, then every value that passes the threshold in the window and is new.
 
@@ -433,13 +434,14 @@ def grow_map(
         expire_days: Days after which an id expires whose value does not pass the threshold any more; 0 for none. Its
             value has the id again from the day on which it passes.
         min_days: Least days of the window on which a value must have come to pass.
+        weighted: Whether the rows have weights, which quantile edges count by.
 
     Raises:
         InputError: counts or rows are missing, or a field of the parent's name is another one.
     """
     base = _skeleton(fields, threshold, day) if parent is None else _with_fields(parent, fields, day)
     with connect(engine) as connection:
-        fitted = _fit(connection, base, fields, rows) if base.unfitted else base
+        fitted = _fit(connection, base, fields, rows, weighted) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold, min_days)
         passing = _passing(connection, merge_counts(counts, min_days), threshold) if expire_days else _no_ids()
     room = max(0, most - base.size)
@@ -467,7 +469,9 @@ def _skeleton(fields: Fields, threshold: int, day: datetime.date) -> FeatureMap:
     )
 
 
-def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields, rows: Files | None) -> FeatureMap:
+def _fit(
+    connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields, rows: Files | None, weighted: bool
+) -> FeatureMap:
     """The map with the quantile edges of those fields that had none and have values now."""
     unfitted = [f for f in fields if isinstance(f, NumericField) and f.name in base.unfitted]
     quantile = [f for f in unfitted if f.bucketing == "quantile"]
@@ -478,7 +482,7 @@ def _fit(connection: duckdb.DuckDBPyConnection, base: FeatureMap, fields: Fields
             f"feature map of {base.day}: field {quantile[0].name!r} has quantile buckets, which are fitted to "
             f"the rows of the first day with values, and there are none; run ingest for {base.day} first"
         )
-    edges = fit_quantiles(connection, quantile, rows)
+    edges = fit_quantiles(connection, quantile, rows, weighted)
     fitted = tuple(dataclasses.replace(f, edges=edges.get(f.name, f.edges)) for f in base.fields)
     return dataclasses.replace(base, fields=fitted)
 

@@ -36,13 +36,14 @@ def columns_of(config: Config, table: str) -> Columns:
     """The columns of the main file of a table; none where they follow from something else than the configuration."""
     schema = row_schema(config.fields, labelled=True, weighted=config.source.weighted)
     rows = {field.name: str(field.type) for field in schema}
+    weight = {"weight": "int64"} if config.source.weighted else {}
     return {
         "rows": rows,
         "matured": rows,
         "samples": {**rows, "share": "string", "rate": "double"},
         "counts": {"field": "string", "value": "string", "impressions": "int64", "clicks": "int64"},
-        "evaluations": {"row_id": "string", "label": "int8", **_SCORED},
-        "reevaluations": {"row_id": "string", "label": "int8", **_SCORED},
+        "evaluations": {"row_id": "string", "label": "int8", **_SCORED, **weight},
+        "reevaluations": {"row_id": "string", "label": "int8", **_SCORED, **weight},
         "scores": {**_KEYS, **_SCORED},
     }.get(table, {})
 

@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from pipelines import pipeline
 from weighted import Row, weighted_lines, written_out
 
-from pnn_gluon.config import EngineConfig, SamplingConfig
+from pnn_gluon.config import EngineConfig, NumericField, SamplingConfig
+from pnn_gluon.data.bucketing import fit_quantiles
 from pnn_gluon.data.counting import count_values
 from pnn_gluon.data.ingest import Targets, ingest_logs
 from pnn_gluon.data.sampled_rows import SampledRows
@@ -150,3 +152,16 @@ def test_rows_without_the_weights_that_are_expected_are_refused(tmp_path: Path) 
     pq.write_table(pa.table({"row_id": ["a"], "label": pa.array([1], pa.int8())}), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match="expected the columns row_id and label and weight; ingest"):
         sample_rows(SamplingConfig(), ENGINE, tmp_path / "rows.parquet", tmp_path / "shares.parquet", weighted=True)
+
+
+def test_quantile_edges_are_those_of_the_rows_written_out(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    values, weight = random.normal(size=500).round(2), random.integers(1, 40, 500)
+    rows, out = tmp_path / "rows.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"x": values, "weight": weight}), rows)
+    pq.write_table(pa.table({"x": np.repeat(values, weight)}), out)
+    fields = [NumericField(name="x", kind="numeric", buckets=13)]
+    with connect(ENGINE) as connection:
+        found = fit_quantiles(connection, fields, rows, weighted=True)
+        assert found == fit_quantiles(connection, fields, out)
+        assert found != fit_quantiles(connection, fields, rows)
