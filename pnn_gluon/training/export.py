@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import InputError
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
-from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values, written_whole
+from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values, save_values
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -37,16 +38,19 @@ def export_model(net: HybridBlock, folder: Path, slots: int) -> tuple[Path, Path
     with plain_operators():
         net.hybridize(static_alloc=True)
         predict_logits(net, np.zeros((1, slots), np.int32), batch_size=1)
-        with written_whole(folder / PARAMETERS_FILE, _as_exported(net)):
-            net.export(str(folder / "model"), epoch=0)
-            mx.sym.load(str(folder / SYMBOL_FILE))  # raises if the disk did not take all of it
+        graph = net._cached_graph[1]
+        with naming(folder / SYMBOL_FILE):  # Gluon's own export ends the process when the disk is full
+            (folder / SYMBOL_FILE).write_text(graph.tojson())
+        save_values(folder / PARAMETERS_FILE, _as_exported(net, graph))
     net.hybridize(static_alloc=True)
     return folder / SYMBOL_FILE, folder / PARAMETERS_FILE
 
 
-def _as_exported(net: HybridBlock) -> Values:
-    """The arrays of an exported network, under names as long as those in its file."""
-    return {f"arg:{name}": parameter.list_data()[0] for name, parameter in net.collect_params().items()}
+def _as_exported(net: HybridBlock, graph: Any) -> Values:
+    """The arrays of a graph in the order and under the names that Gluon's own export gives them."""
+    kinds = dict.fromkeys(graph.list_arguments(), "arg") | dict.fromkeys(graph.list_auxiliary_states(), "aux")
+    parameters = [parameter for is_data, parameter in net._cached_op_args if not is_data and parameter.name in kinds]
+    return {f"{kinds[each.name]}:{each.name}": each._reduce() for each in parameters}
 
 
 def exported_values(net: HybridBlock, folder: Path) -> Values:

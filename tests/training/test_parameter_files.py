@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from training_cases import LAYOUT, model
 
+from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import mx
-from pnn_gluon.training.export import export_model
+from pnn_gluon.training.export import PARAMETERS_FILE, SYMBOL_FILE, export_model, predict_logits
 from pnn_gluon.training.parameters import file_size, read_values, save_values
 
 VALUES = {"a": mx.nd.ones((5, 3)), "bcd": mx.nd.ones((2, 3, 4), dtype="int32"), "é": mx.nd.ones((1,), dtype="float16")}
@@ -51,16 +53,28 @@ def test_a_full_disk_is_told_from_other_troubles(tmp_path: Path, monkeypatch) ->
     assert raised.value.errno == errno.ENOSPC
 
 
-@pytest.mark.parametrize("name", ["model-symbol.json", "model-0000.params"])
-def test_an_exported_model_that_is_cut_is_an_error(tmp_path: Path, monkeypatch, name: str) -> None:
+@pytest.mark.parametrize("name", [SYMBOL_FILE, PARAMETERS_FILE])
+def test_an_exported_model_that_a_full_disk_cuts_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
     net = model()
     net.initialize()
-    whole = type(net).export
-
-    def short(self, path, epoch):
-        whole(self, path, epoch=epoch)
-        os.truncate(tmp_path / name, 50)
-
-    monkeypatch.setattr(type(net), "export", short)
-    with pytest.raises(OSError, match=r"model-0000\.params"):
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / name))):
         export_model(net, tmp_path, LAYOUT.slots)
+
+
+def initialized():
+    mx.random.seed(5)
+    net = model("deepfm", normalization="batch")
+    net.initialize()
+    return net
+
+
+def test_an_exported_model_is_that_of_gluons_own_export(tmp_path: Path) -> None:
+    export_model(initialized(), tmp_path, LAYOUT.slots)
+    net = initialized()
+    with plain_operators():
+        net.hybridize(static_alloc=True)
+        predict_logits(net, np.zeros((1, LAYOUT.slots), np.int32), batch_size=1)
+        net.export(str(tmp_path / "own"), epoch=0)
+    for name in (SYMBOL_FILE, PARAMETERS_FILE):
+        assert (tmp_path / name).read_bytes() == (tmp_path / name.replace("model", "own")).read_bytes()
