@@ -53,7 +53,8 @@ def day_report(day: str, parts: Parts, matured_pcoc: float | None = None) -> Day
         return None
     details, gate = evaluation.details, parts(GATES)
     decision = day_decision(gate, parts(CHAMPIONS))
-    counts = {"rows": rows.rows, "positives": rows.details.positives}
+    shown = rows.rows if rows.details.impressions is None else rows.details.impressions
+    counts = {"rows": shown, "positives": rows.details.positives}
     new_values = details.new_values or {}  # stores of earlier releases have no such slice and no notes
     new = {f"new_{name}": new_values.get(name) for name in ("rows", "pcoc")}
     refused = () if gate is None else gate.details.reasons

@@ -36,7 +36,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
     rows = inputs[Need(ROWS)]
     if not rows.rows:
         return kept(f"no rows of {inputs.day}", CheckDetails(findings=(), reasons=(), days=()))
-    profile = profile_rows(inputs.config.fields, rows.parts(ROWS_FILE), rows.details.rejects)
+    weighted = inputs.config.source.weights is not None
+    profile = profile_rows(inputs.config.fields, rows.parts(ROWS_FILE), rows.details.rejects, weighted)
     profile.save(folder / PROFILE_FILE)
     days, notes = _days_before(inputs), []
     measured = list(_against_days(inputs, profile, days))
@@ -59,7 +60,11 @@ def build(inputs: Inputs, folder: Path) -> Built:
         days=[str(day) for day in days],
         notes=notes,
         fields=field_statistics(
-            inputs.config.fields, rows.parts(ROWS_FILE), profile.missing, inputs[Need(COUNTS)].details.fields
+            inputs.config.fields,
+            rows.parts(ROWS_FILE),
+            profile.missing,
+            inputs[Need(COUNTS)].details.fields,
+            weighted,
         ),
     )
     return Built(rows.rows, details)

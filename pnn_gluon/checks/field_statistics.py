@@ -20,24 +20,26 @@ Told: TypeAlias = dict[str, float | int]
 
 @dataclass
 class _Numbers:
-    """Of the finite values of a field: their number, extremes, and number and mean of each batch."""
+    """Of the finite values of a field: their number, or weight, extremes, and number and mean of each batch."""
 
     count: int
     least: float
     greatest: float
     means: list[tuple[int, float]]
 
-    def add(self, values: npt.NDArray[np.float64]) -> None:
-        """Count the values of a batch."""
+    def add(self, values: npt.NDArray[np.float64], weight: npt.NDArray[np.int64] | None) -> None:
+        """Count the values of a batch, by their weight if they have one."""
         if len(values):
-            self.count += len(values)
+            count = len(values) if weight is None else int(weight.sum())
+            self.count += count
             self.least = min(self.least, float(values.min()))
             self.greatest = max(self.greatest, float(values.max()))
-            self.means.append((len(values), float(np.sum(values / len(values)))))  # large values may have no sum
+            parts = values / count if weight is None else values * (weight / count)  # large values may have no sum
+            self.means.append((count, float(np.sum(parts))))
 
 
 def field_statistics(
-    fields: Fields, rows: Files, missing: Mapping[str, int], distinct: Mapping[str, int]
+    fields: Fields, rows: Files, missing: Mapping[str, int], distinct: Mapping[str, int], weighted: bool = False
 ) -> dict[str, Told]:
     """By field: `missing`, rows without a value; `distinct`, values; `least`, `greatest`, `mean` of finite numbers.
 
@@ -46,10 +48,11 @@ def field_statistics(
         rows: Typed rows.
         missing: Rows without a value, by field.
         distinct: How many values each field that is no number has.
+        weighted: Whether rows count by their weight; so then do the rows without a value.
     """
     numbers = {field.name: _Numbers(0, math.inf, -math.inf, []) for field in fields if field.kind == "numeric"}
     for path in listed(rows) if numbers else ():
-        _read(path, numbers)
+        _read(path, numbers, weighted)
     told: dict[str, Told] = {field.name: {"missing": missing[field.name]} for field in fields}
     for name, found in told.items():
         if name in distinct:
@@ -59,12 +62,14 @@ def field_statistics(
     return told
 
 
-def _read(path: Path, numbers: Mapping[str, _Numbers]) -> None:
+def _read(path: Path, numbers: Mapping[str, _Numbers], weighted: bool) -> None:
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=list(numbers)):
+        for batch in file.iter_batches(columns=[*numbers, *(["weight"] if weighted else [])]):
+            weight = batch["weight"].to_numpy() if weighted else None
             for name, found in numbers.items():
                 values = pc.cast(batch[name], pa.float64()).to_numpy(zero_copy_only=False)  # NULL is NaN
-                found.add(values[np.isfinite(values)])
+                finite = np.isfinite(values)
+                found.add(values[finite], None if weight is None else weight[finite])
 
 
 def _told(found: _Numbers) -> Told:

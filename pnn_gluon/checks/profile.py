@@ -31,11 +31,11 @@ _LEAST_EXPONENT = -1073
 
 @dataclass(frozen=True)
 class DayProfile:
-    """Sums over rows.
+    """Sums over rows, which count by their weights where they have any.
 
     Attributes:
-        rows: their number.
-        clicks: rows with label 1.
+        rows: their number, or that of their impressions.
+        clicks: of them, those with label 1.
         rejects: lines that were set aside.
         missing: rows without a value, by field.
         numbers: rows by cell, by numeric field.
@@ -70,8 +70,8 @@ class DayProfile:
         return cls(**{**told, "numbers": {name: dict(cells) for name, cells in told["numbers"].items()}})
 
 
-def profile_rows(fields: Fields, rows: Files, rejects: int) -> DayProfile:
-    """The profile of typed rows, of logs or of requests, which have no label, in one pass.
+def profile_rows(fields: Fields, rows: Files, rejects: int, weighted: bool = False) -> DayProfile:
+    """The profile of typed rows, of logs or of requests, which have no label and no weight, in one pass.
 
     Raises:
         InputError: the rows are not there or lack a field.
@@ -80,22 +80,24 @@ def profile_rows(fields: Fields, rows: Files, rejects: int) -> DayProfile:
     names = [field.name for field in fields]
     found = DayProfile(rejects=rejects)
     for path in listed(rows):
-        for batch in _batches(path, names, numeric):
-            found += _of_batch(batch, names, numeric)
+        for batch in _batches(path, names, numeric, weighted):
+            found += _of_batch(batch, names, numeric, weighted)
     return found
 
 
-def _batches(path: Path, names: list[str], numeric: set[str]) -> Iterator[pa.RecordBatch]:
-    """The columns of fields and, where there is one, of the label."""
+def _batches(path: Path, names: list[str], numeric: set[str], weighted: bool) -> Iterator[pa.RecordBatch]:
+    """The columns of fields and, where there is one, of the label, and the weight."""
     try:
         with pq.ParquetFile(path, read_dictionary=[name for name in names if name not in numeric]) as file:
             labels = [name for name in ("label",) if name in file.schema_arrow.names]
-            yield from file.iter_batches(columns=[*labels, *names])
+            yield from file.iter_batches(columns=[*labels, *(["weight"] if weighted else []), *names])
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: can't be read: {error}; ingest the day with the present fields again") from error
 
 
-def _of_batch(batch: pa.RecordBatch, names: list[str], numeric: set[str]) -> DayProfile:
+def _of_batch(batch: pa.RecordBatch, names: list[str], numeric: set[str], weighted: bool) -> DayProfile:
+    if weighted:
+        return _of_weighted(batch, names, numeric)
     clicks = pc.sum(batch["label"]).as_py() or 0 if "label" in batch.schema.names else 0
     missing: dict[str, int] = {}
     numbers: dict[str, dict[int, int]] = {}
@@ -107,6 +109,21 @@ def _of_batch(batch: pa.RecordBatch, names: list[str], numeric: set[str]) -> Day
         else:
             missing[name] = batch[name].null_count
     return DayProfile(batch.num_rows, clicks, 0, missing, numbers)
+
+
+def _of_weighted(batch: pa.RecordBatch, names: list[str], numeric: set[str]) -> DayProfile:
+    weight = batch["weight"].to_numpy()
+    clicks = int(weight[batch["label"].to_numpy() == 1].sum())
+    missing: dict[str, int] = {}
+    numbers: dict[str, dict[int, int]] = {}
+    for name in names:
+        empty = batch[name].is_null().to_numpy(zero_copy_only=False)
+        if name in numeric:
+            values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
+            empty = np.isnan(values)
+            numbers[name] = _counted(cells(values[~empty]), weight[~empty])
+        missing[name] = int(weight[empty].sum())
+    return DayProfile(int(weight.sum()), clicks, 0, missing, numbers)
 
 
 def cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -135,8 +152,11 @@ def edge(cell: int) -> float:
     return size if cell > 0 else -size
 
 
-def _counted(found: npt.NDArray[np.int64]) -> dict[int, int]:
-    values, counts = np.unique(found, return_counts=True)
+def _counted(found: npt.NDArray[np.int64], weight: npt.NDArray[np.int64] | None = None) -> dict[int, int]:
+    values, where, counts = np.unique(found, return_inverse=True, return_counts=True)
+    if weight is not None:
+        counts = np.zeros(len(values), np.int64)
+        np.add.at(counts, where, weight)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pnn_gluon.checks.field_statistics import field_statistics
+from pnn_gluon.checks.profile import profile_rows
+from pnn_gluon.config import CategoricalField, NumericField
+
+FIELDS = [CategoricalField(name="site"), NumericField(name="price", kind="numeric")]
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> tuple[Path, Path]:
+    """Rows with weights, and the same written out."""
+    random = np.random.default_rng(2)
+    weight = random.integers(1, 2000, 400)
+    price = pa.array(random.normal(size=400), mask=random.random(400) < 0.2)
+    site = pa.array(random.choice(["a", "b"], 400), mask=random.random(400) < 0.3)
+    label = pa.array(random.integers(0, 2, 400), pa.int8())
+    rows = pa.table({"label": label, "weight": weight, "site": site, "price": price})
+    paths = tmp_path / "rows.parquet", tmp_path / "out.parquet"
+    pq.write_table(rows, paths[0])
+    pq.write_table(rows.take(np.repeat(np.arange(400), weight)).drop_columns("weight"), paths[1])
+    return paths
+
+
+def test_a_profile_is_that_of_the_rows_written_out(days: tuple[Path, Path]) -> None:
+    found = profile_rows(FIELDS, days[0], 7, weighted=True)
+    assert found == profile_rows(FIELDS, days[1], 7)
+    assert found.rows > 100 * 400 / 2 > 400
+    assert min(found.missing.values()) > 400
+
+
+def test_statistics_of_fields_are_those_of_the_rows_written_out(days: tuple[Path, Path]) -> None:
+    found, expected = (
+        field_statistics(FIELDS, path, {"site": 4, "price": 2}, {"site": 2}, weighted)
+        for path, weighted in zip(days, (True, False), strict=True)
+    )
+    assert found.keys() == expected.keys()
+    assert found["site"] == expected["site"]
+    assert found["price"] == pytest.approx(expected["price"], rel=1e-9)
+    assert found["price"]["mean"] != field_statistics(FIELDS, days[0], {"site": 4, "price": 2}, {})["price"]["mean"]
