@@ -3,6 +3,7 @@
 A finding of level `fail` refuses the day: it is not trained on. Map and counts go on, and so does the model in force.
 """
 
+import dataclasses
 import datetime
 import logging
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def build(inputs: Inputs, folder: Path) -> Built:
         return kept(f"no rows of {inputs.day}", CheckDetails(findings=(), reasons=(), days=()))
     weighted = inputs.config.source.weights is not None
     profile = profile_rows(inputs.config.fields, rows.parts(ROWS_FILE), rows.details.rejects, weighted)
+    if rows.details.halves is not None:
+        profile = dataclasses.replace(profile, lines=rows.rows - rows.details.halves)
     profile.save(folder / PROFILE_FILE)
     days, notes = _days_before(inputs), []
     measured = list(_against_days(inputs, profile, days))

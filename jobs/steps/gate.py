@@ -42,7 +42,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     clusters, seen = _clusters(inputs, rows), Seen(new_share, _usual_rows(inputs))
     weight = rows["weight"].to_numpy() if inputs.config.source.weights is not None else None
     decision = judge(_rules(inputs), rows["label"].to_numpy(), candidate, champion, slices, clusters, seen, weight)
-    details = _asked(inputs, decision, move_of(decision, candidate, champion))
+    details = _asked(inputs, decision, move_of(decision, candidate, champion, weight))
     _tell(inputs, details)
     rules = decision_rules(details.measures)
     told = {**details.to_json(), "rules": rules}

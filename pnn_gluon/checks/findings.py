@@ -117,7 +117,7 @@ def _label_rate(today: DayProfile, before: DayProfile) -> Iterator[Measured]:
 
 
 def _rejects(today: DayProfile, before: DayProfile) -> Iterator[Measured]:
-    lines, earlier = today.rows + today.rejects, before.rows + before.rejects
+    lines, earlier = today.read, before.read
     now, then = today.rejects / lines, before.rejects / earlier
     if unlikely(today.rejects, today.rejects + before.rejects, lines / (lines + earlier)):
         words = f"rejects: {_percent(now)} of the lines, {_percent(then)} before"

@@ -37,6 +37,7 @@ class DayProfile:
         rows: their number, or that of their impressions.
         clicks: of them, those with label 1.
         rejects: lines that were set aside.
+        lines: lines that became rows, where these stand for many impressions; 0 where each row has a line of its own.
         missing: rows without a value, by field.
         numbers: rows by cell, by numeric field.
     """
@@ -46,6 +47,12 @@ class DayProfile:
     rejects: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    lines: int = 0
+
+    @property
+    def read(self) -> int:
+        """All lines, good and bad."""
+        return (self.lines or self.rows) + self.rejects
 
     def __add__(self, other: "DayProfile") -> "DayProfile":
         """The profile of the rows of both."""
@@ -56,12 +63,14 @@ class DayProfile:
             self.rejects + other.rejects,
             _sum(self.missing, other.missing),
             {name: _sum(self.numbers.get(name, {}), other.numbers.get(name, {})) for name in names},
+            self.lines + other.lines,
         )
 
     def save(self, path: Path) -> None:
         """Write it as JSON, in which a field's cells are pairs in order."""
         numbers = {name: sorted(cells.items()) for name, cells in self.numbers.items()}
-        path.write_text(json.dumps({**self.__dict__, "numbers": numbers}, sort_keys=True) + "\n", encoding="utf-8")
+        told = {name: value for name, value in self.__dict__.items() if value or name != "lines"}
+        path.write_text(json.dumps({**told, "numbers": numbers}, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -49,8 +49,8 @@ class MoveLimits:
         return moved or correlation < self.rank_correlation or move.overlap < self.overlap
 
 
-def score_move(new: Floats, old: Floats) -> ScoreMove:
-    """How far probabilities move, (B,) each.
+def score_move(new: Floats, old: Floats, weight: Floats | None = None) -> ScoreMove:
+    """How far probabilities move, (B,) each; rows with a weight (B,) count as so many equal ones.
 
     >>> import numpy as np
     >>> move = score_move(np.array([0.4, 0.1]), np.array([0.2, 0.1]))
@@ -60,6 +60,8 @@ def score_move(new: Floats, old: Floats) -> ScoreMove:
     after, before = (np.asarray(each, dtype=np.float64) for each in (new, old))
     floor = np.maximum(before, SMALLEST)
     moves = np.abs(after - floor) / floor
+    if weight is not None:
+        return _weighted_move(moves, after, before, np.asarray(weight, dtype=np.float64))
     p99 = float(np.quantile(moves, 0.99, method="inverted_cdf"))
     return ScoreMove(float(moves.mean()), p99, _rank_correlation(after, before), _overlap(after, before))
 
@@ -79,11 +81,44 @@ def _overlap(new: Floats, old: Floats) -> float:
     return float(np.isin(first, second, assume_unique=True).mean())
 
 
-def move_of(decision: GateDecision, candidate: Scores, champion: Scores | None) -> ScoreMove | None:
+def _weighted_move(moves: Floats, new: Floats, old: Floats, weight: Floats) -> ScoreMove:
+    total, order = weight.sum(), np.argsort(moves, kind="stable")
+    p99 = moves[order][np.searchsorted(np.cumsum(weight[order]), 0.99 * total)]
+    correlation = None
+    if np.ptp(new) and np.ptp(old):
+        ranks = [_middle_ranks(each, weight) for each in (new, old)]
+        one, other = (rank - np.average(rank, weights=weight) for rank in ranks)
+        spread = np.sqrt((weight * one**2).sum() * (weight * other**2).sum())
+        correlation = float((weight * one * other).sum() / spread)
+    top = np.ceil(TOP * total)
+    shared = np.minimum(_in_top(new, weight, top), _in_top(old, weight, top)).sum()
+    return ScoreMove(float(np.average(moves, weights=weight)), float(p99), correlation, float(shared / top))
+
+
+def _middle_ranks(values: Floats, weight: Floats) -> Floats:
+    """The mean rank of each value (B,) among all, each as often as its weight (B,)."""
+    _, where = np.unique(values, return_inverse=True)
+    each = np.bincount(where, weight)
+    ranks: Floats = (np.cumsum(each) - each + (each + 1) / 2)[where]
+    return ranks
+
+
+def _in_top(values: Floats, weight: Floats, top: float) -> Floats:
+    """How many of the impressions of each row (B,) are among so many of the highest score; earlier rows first."""
+    order = np.argsort(-values, kind="stable")
+    before = np.cumsum(weight[order]) - weight[order]
+    found = np.empty_like(weight)
+    found[order] = np.clip(top - before, 0, weight[order])
+    return found
+
+
+def move_of(
+    decision: GateDecision, candidate: Scores, champion: Scores | None, weight: Floats | None = None
+) -> ScoreMove | None:
     """How far the candidate's probabilities lie from the champion's; None where these two cannot be compared."""
     if champion is None or decision.measures["baseline"] != "champion":
         return None
-    return score_move(candidate.probability, champion.probability)
+    return score_move(candidate.probability, champion.probability, weight)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pnn_gluon.checks.field_statistics import field_statistics
-from pnn_gluon.checks.profile import profile_rows
+from pnn_gluon.checks.profile import DayProfile, profile_rows
 from pnn_gluon.config import CategoricalField, NumericField
 
 FIELDS = [CategoricalField(name="site"), NumericField(name="price", kind="numeric")]
@@ -43,3 +43,12 @@ def test_statistics_of_fields_are_those_of_the_rows_written_out(days: tuple[Path
     assert found["site"] == expected["site"]
     assert found["price"] == pytest.approx(expected["price"], rel=1e-9)
     assert found["price"]["mean"] != field_statistics(FIELDS, days[0], {"site": 4, "price": 2}, {})["price"]["mean"]
+
+
+def test_shares_of_rejects_are_of_lines(tmp_path: Path) -> None:
+    one, other = DayProfile(rows=900, rejects=5, lines=90), DayProfile(rows=100, rejects=1, lines=10)
+    assert (one.read, (one + other).read, DayProfile(rows=90, rejects=5).read) == (95, 106, 95)
+    one.save(tmp_path / "profile.json")
+    assert DayProfile.load(tmp_path / "profile.json") == one
+    DayProfile(rows=90).save(tmp_path / "plain.json")
+    assert "lines" not in (tmp_path / "plain.json").read_text()

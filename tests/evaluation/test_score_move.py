@@ -102,3 +102,16 @@ def test_a_champion_that_cannot_be_compared_with_is_asked_about() -> None:
 def test_a_refused_candidate_and_a_pipeline_that_never_asks_ask_nobody() -> None:
     assert asking("always", LIMITS, replace(ACCEPTED, accepted=False), score_move(OLD, OLD)) is None
     assert asking("never", LIMITS, ACCEPTED, score_move(OLD, OLD)) is None
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_moves_of_weighted_rows_are_those_of_the_rows_written_out(ties: bool) -> None:
+    draw = np.random.default_rng(8)
+    old, new = draw.uniform(0.01, 0.9, (2, 300)).round(1 if ties else 9)
+    old, weight = np.maximum(old, 0.05), draw.integers(1, 30, 300)
+    found = score_move(new, old, weight)
+    expected = score_move(np.repeat(new, weight), np.repeat(old, weight))
+    for name in ("mean", "p99", "rank_correlation", "overlap"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-10)
+    assert found.mean != pytest.approx(score_move(new, old).mean, rel=1e-3)
+    assert score_move(np.full(300, 0.5), old, weight).rank_correlation is None
