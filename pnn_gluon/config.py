@@ -1114,8 +1114,8 @@ class Config(Section):
     def _rows_are_impressions(self) -> Self:
         if self.source.weights is not None:
             raise ValueError(
-                "source.weights: rows that stand for many impressions cannot be trained and judged with yet; write a "
-                "row for each impression"
+                "source.weights: rows that stand for many impressions cannot be explained yet, nor was a pipeline of "
+                "them tried whole; write a line for each impression"
             )
         return self
 

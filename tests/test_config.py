@@ -334,7 +334,7 @@ def test_a_source_that_can_not_be_meant_is_refused(tmp_path: Path, change: tuple
         (
             ("n", "c"),
             "c1",
-            "source.weights: rows that stand for many impressions cannot be trained and judged with yet",
+            "source.weights: rows that stand for many impressions cannot be explained",
         ),
         (("c1", "c"), "c1", "field 'c1' reads the label column 'c1'"),
         (("n", "c1"), "c1", "field 'c1' reads the label column 'c1'"),
