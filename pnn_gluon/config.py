@@ -10,7 +10,7 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import combinations, takewhile
+from itertools import combinations, count, takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
@@ -44,7 +44,7 @@ from pnn_gluon.models.declared import (
 from pnn_gluon.option_types import NAME_PATTERN, Name
 from pnn_gluon.section import Section
 from pnn_gluon.text_encoding import codec_of
-from pnn_gluon.time_zones import UTC, hours_behind, zone_of
+from pnn_gluon.time_zones import UTC, hours_behind, start_of, zone_of
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import (
     BatchSize,
@@ -420,11 +420,13 @@ class SourceConfig(Section):
         except ValidationError as error:
             raise ValueError(f"`click_files`: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
-    @property
-    def click_days(self) -> int:
-        """Days after an impression's in whose files its clicks may be."""
-        hours = self.attribution_hours if self.clicks and names_day(patterns_of(self.clicks)[0]) else None
-        return math.ceil((hours or 0) / 24)
+    def click_days(self, day: datetime.date) -> int:
+        """Days after a day in whose files clicks of its impressions may be: until its end, and so many hours more."""
+        if not self.attribution_hours or not self.clicks or not names_day(patterns_of(self.clicks)[0]):
+            return 0
+        last = start_of(plus(day, 1), self.time_zone) + datetime.timedelta(hours=self.attribution_hours)
+        least = math.ceil(self.attribution_hours / 24) - 1  # where one of the days has 25 hours
+        return next(number for number in count(least) if start_of(plus(day, number + 1), self.time_zone) >= last)
 
     @property
     def time_forms(self) -> tuple[str, ...]:

@@ -111,8 +111,8 @@ def ingest_logs(
         InputError: files are missing or damaged, their columns are not the configured ones, more than
             `source.max_reject_share` of the lines are rejects, or an archive of many days has no line of this one.
     """
-    timed = raw.source.attribution_hours is not None
-    clicks = Stream("clicks", patterns_of(raw.source.clicks), timed) if raw.source.clicks else None
+    hours = raw.source.attribution_hours
+    clicks = Stream("clicks", patterns_of(raw.source.clicks), hours) if raw.source.clicks else None
     return _ingest(raw, engine, day, targets, Stream("logs", patterns_of(raw.source.logs)), clicks, earlier)
 
 
@@ -271,7 +271,7 @@ class _DayOfParts:
     def _logs(self, stream: Stream) -> list[Log]:
         source = self._raw.source.of_clicks if stream.kind == "clicks" else self._raw.source
         wanted = wanted_columns(source, self._raw.fields, stream)
-        days = self._raw.source.click_days if stream.kind == "clicks" else 0
+        days = self._raw.source.click_days(self._day) if stream.kind == "clicks" else 0
         files = list_days_of_files(stream.patterns, self._day, days, self._raw.base)
         logs = [open_log(source, file, wanted) for file in files]
         _refuse_copies(logs)

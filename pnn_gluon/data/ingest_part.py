@@ -1,6 +1,7 @@
 """The rows and rejects of a part of a day's raw lines: a pure function of its files, run by any process."""
 
 import datetime
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -152,7 +153,8 @@ def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
         TableWriter(part.targets.rejects, schema=REJECT_SCHEMA) as rejects,
         TableWriter(part.targets.rows, schema=CLICK_SCHEMA) as clicks,
     ):
-        reader = LineReader(connection, part.raw, part.day, lambda table: write_table(rejects, table))
+        days = math.ceil((part.stream.hours or 0) / 24)
+        reader = LineReader(connection, part.raw, part.day, lambda table: write_table(rejects, table), days)
         for piece in part.pieces:
             reader.read(part.stream, piece, lambda table: write_table(clicks, _click_table(table)))
     return LineCounts(reader.lines, reader.headers, reader.other_days)
@@ -180,6 +182,7 @@ class LineReader:
         raw: how they are read.
         day: the day.
         reject: what becomes of tables of file, line, reason, text of bad lines.
+        days: days after it in which lines may be, too.
     """
 
     def __init__(
@@ -188,11 +191,12 @@ class LineReader:
         raw: RawLines,
         day: datetime.date,
         reject: Callable[[Any], None],
+        days: int = 0,
     ) -> None:
         self._connection, self._raw, self._day, self._sink = connection, raw, day, reject
         self.lines = self.headers = self.other_days = self.passed = 0
         if raw.source.time_zone != UTC:
-            connection.execute(statement("clocks", **clocks(day, raw.source.time_zone)._asdict()))
+            connection.execute(statement("clocks", **clocks(day, raw.source.time_zone, days)._asdict()))
 
     def read(self, stream: Stream, piece: Piece, sink: Callable[[Any], None]) -> None:
         """Give the good lines of a piece to `sink`, as tables of typed rows."""

@@ -26,11 +26,11 @@ MOST_IMPRESSIONS = 2**32 - 1
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of raw lines and where its files lie; `timed` where it counts when clicks were."""
+    """One kind of raw lines and where its files lie; `hours` are those within which clicks count, if they say when."""
 
     kind: Literal["logs", "clicks", "requests"]
     patterns: tuple[str, ...]
-    timed: bool = False
+    hours: float | None = None
 
     @property
     def archive(self) -> bool:
@@ -87,7 +87,7 @@ def needs_time(source: SourceConfig, fields: Fields, stream: Stream) -> bool:
     columns = {source.stored(field.column) for field in fields}
     own = {source.stored(name) for name in source.time_columns}
     read = bool(columns & (own | _derived(source)))
-    return stream.archive or {"logs": True, "clicks": stream.timed, "requests": read}[stream.kind]
+    return stream.archive or {"logs": True, "clicks": stream.hours is not None, "requests": read}[stream.kind]
 
 
 def _derived(source: SourceConfig) -> set[str]:

@@ -106,7 +106,7 @@ class Reading:
         from pnn_gluon.data.known_digests import KnownDigests
         from pnn_gluon.data.raw_files import list_days_of_files
 
-        more = self.config.source.click_days if kind == "clicks" else 0
+        more = self.config.source.click_days(day) if kind == "clicks" else 0
         files = list_days_of_files(self.config.patterns(kind), day, more, self.config.path.parent)
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read

@@ -172,6 +172,27 @@ def test_the_days_of_clicks_are_those_of_the_zone(tmp_path: Path) -> None:
     assert (read.labels, read.rejects, read.report.other_days) == ({"A": 1, "B": 1}, [], 1)
 
 
+def test_hours_are_counted_over_a_change_of_the_clocks_many_days_later(tmp_path: Path) -> None:
+    day = datetime.date(2026, 3, 23)  # in Berlin the clocks are put on six days later
+    deliver(tmp_path, "imp/2026-03-23.csv", [f"{name},2026-03-23 12:00:00,{name}" for name in "ab"])
+    deliver(tmp_path, "clk/2026-03-23.csv", [])
+    deliver(tmp_path, "clk/2026-03-30.csv", ["2026-03-30 13:00:00,a", "2026-03-30 13:00:01,b"])
+    source = changed(SOURCE, time_zone='"Europe/Berlin"', attribution_hours="168")
+    read = ingest(pipeline(tmp_path, source, FIELDS), tmp_path, day)
+    assert read.labels == {"a": 1, "b": 0}
+    assert read.rejects == [(2, "click line: more than 168 hours after its impression")]
+
+
+def test_after_a_day_of_23_hours_clicks_are_looked_for_a_day_further(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/2026-03-28.csv", ["a,2026-03-28 23:30:00,A"])
+    deliver(tmp_path, "clk/2026-03-28.csv", [])
+    deliver(tmp_path, "clk/2026-03-30.csv", ["2026-03-30 00:30:00,a"])
+    config = pipeline(tmp_path, changed(SOURCE, time_zone='"Europe/Berlin"'), FIELDS)
+    assert ingest(config, tmp_path, datetime.date(2026, 3, 28)).labels == {"A": 1}
+    days = [datetime.date(2026, 3, number) for number in (27, 28, 29)] + [datetime.date(2026, 10, 24)]
+    assert [config.source.click_days(day) for day in days] == [1, 2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
