@@ -12,13 +12,20 @@ from pnn_gluon.abandoned import hold, remove_abandoned
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in an existing one, removed at the end; first those of this prefix that killed processes left go."""
+    """A new folder in an existing one, removed at the end; first those of this prefix that killed processes left go.
+
+    Raises:
+        OSError: after a block that ended well, when the folder cannot be removed: it must not pass for a result.
+    """
     remove_abandoned(parent.glob(f"{prefix}*"))
     folder, lock = _held_folder(parent, prefix)
     try:
         yield folder
-    finally:
+        shutil.rmtree(folder)
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
         os.close(lock)
 
 

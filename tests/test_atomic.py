@@ -1,5 +1,6 @@
 """A file appears whole or not at all, with the rights of the umask, and nothing of a killed writer stays."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -47,6 +48,17 @@ def test_a_killed_processs_folder_goes_with_the_next_one(after_a_kill: Path) -> 
     with temporary_folder(after_a_kill, ".spill-") as folder:
         assert list(after_a_kill.glob(".spill-*")) == [folder]
     assert list(after_a_kill.glob(".spill-*")) == []
+
+
+def test_a_temporary_folder_that_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "no")
+
+    held = temporary_folder(tmp_path, "t")
+    (held.__enter__() / "a").touch()
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(OSError, match="no"):
+        held.__exit__(None, None, None)
 
 
 def test_living_writers_do_not_disturb_each_other(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        if (found := _NUMBER.search(str(error))) is None:
+        found = _NUMBER.search(f"{error} {error.__context__}")  # closing after a failed write may fail in its own way
+        if found is None:
             raise
         number = int(found[1])
         raise OSError(number, os.strerror(number), str(path)) from error
