@@ -80,24 +80,23 @@ def _days_before(inputs: Inputs) -> list[datetime.date]:
 
 
 def _against_days(inputs: Inputs, profile: "DayProfile", days: list[datetime.date]) -> "Iterator[Measured]":
-    from pnn_gluon.checks.findings import Side, of_days
+    from pnn_gluon.checks.findings import of_days
     from pnn_gluon.checks.profile import DayProfile
     from pnn_gluon.checks.shifts import shifts
 
     if not days:
         return
     config, checked, counted = inputs.config, inputs[CHECKED_BEFORE], inputs[COUNTED_BEFORE]
-    profiles = [DayProfile.load(checked[day].file(PROFILE_FILE)) for day in days]
-    before = Side(sum(profiles, DayProfile()), len(days))
+    before = [DayProfile.load(checked[day].file(PROFILE_FILE)) for day in days]
     counts = [counted[day].file(COUNTS_FILE) for day in days]
     moved = shifts(config.engine, [inputs[Need(COUNTS)].file(COUNTS_FILE)], counts)
     weekday = "weekday" if config.source.time_columns else ""
-    yield from of_days(config.fields, Side(profile), before, moved, weekday)
+    yield from of_days(config.fields, profile, before, moved, weekday)
 
 
 def _against_requests(inputs: Inputs, profile: "DayProfile", folder: Path) -> "Iterator[Measured]":
     """The requests are read again, since nothing of them but their scores is kept."""
-    from pnn_gluon.checks.findings import Side, of_requests
+    from pnn_gluon.checks.findings import of_requests
     from pnn_gluon.checks.profile import profile_rows
     from pnn_gluon.checks.shifts import shifts
     from pnn_gluon.data.counting import count_values
@@ -115,7 +114,7 @@ def _against_requests(inputs: Inputs, profile: "DayProfile", folder: Path) -> "I
         requests = profile_rows(config.fields, rows, report.rejects)
         count_values(config.fields, config.engine, rows, counts, labelled=False)
         moved = shifts(config.engine, [inputs[Need(COUNTS)].file(COUNTS_FILE)], [counts])
-        yield from of_requests(config.fields, Side(profile), Side(requests), moved)
+        yield from of_requests(config.fields, profile, requests, moved)
 
 
 def _wanted(inputs: Inputs) -> bool:

@@ -44,14 +44,6 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
-    """Rows that are compared: their profile, and of how many days they are."""
-
-    profile: DayProfile
-    days: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
 class Measured:
     """A number and what chance may bring; `words` has a place for the limit."""
 
@@ -74,36 +66,45 @@ def findings(checks: ChecksConfig, measured: Iterable[Measured]) -> list[Finding
     return sorted(found, key=lambda one: (one.level != "fail", -one.value / (one.limit or 1.0), one.words))
 
 
-def of_days(fields: Fields, today: Side, before: Side, shifts: Mapping[str, Shift], weekday: str) -> Iterator[Measured]:
-    """A day against the days before it.
+def of_days(
+    fields: Fields, today: DayProfile, before: Sequence[DayProfile], shifts: Mapping[str, Shift], weekday: str
+) -> Iterator[Measured]:
+    """A day against the days before it; in a field, against those of them that had it.
 
     Args:
         fields: Of the rows.
         today: The day.
-        before: The days before, added up.
+        before: The days before, at least one.
         shifts: Of fields whose values are counted.
         weekday: The column that tells the day of the week, which no two days share; "" for none.
     """
-    yield from _volume(today, before)
-    yield from _label_rate(today.profile, before.profile)
-    yield from _rejects(today.profile, before.profile)
+    every = sum(before, DayProfile())
+    yield from _volume(today, every, len(before))
+    yield from _label_rate(today, every)
+    yield from _rejects(today, every)
     for field in fields:
-        yield from _missing(field.name, today.profile, before.profile)
+        having = [each for each in before if field.name in each.missing]
+        if not having:
+            continue
+        then = every if len(having) == len(before) else sum(having, DayProfile())
+        yield from _missing(field.name, today, then)
         if field.column != weekday:
-            yield from _moved(field.name, today.profile, before.profile, shifts)
+            yield from _moved(field.name, today, then, shifts)
 
 
-def of_requests(fields: Fields, logs: Side, requests: Side, shifts: Mapping[str, Shift]) -> Iterator[Measured]:
+def of_requests(
+    fields: Fields, logs: DayProfile, requests: DayProfile, shifts: Mapping[str, Shift]
+) -> Iterator[Measured]:
     """A day's logs against the requests that were scored for it, field by field."""
-    sides = logs.profile, requests.profile
+    sides = logs, requests
     for field in fields:
         for each in (*_missing(field.name, *sides, REQUESTS), *_moved(field.name, *sides, shifts, REQUESTS)):
             yield dataclasses.replace(each, check="skew", words=f"skew of logs to requests: {each.words}")
 
 
-def _volume(today: Side, before: Side) -> Iterator[Measured]:
-    rows, mean = today.profile.rows, before.profile.rows / before.days
-    if unlikely(rows, rows + before.profile.rows, 1 / (before.days + 1)):
+def _volume(today: DayProfile, before: DayProfile, days: int) -> Iterator[Measured]:
+    rows, mean = today.rows, before.rows / days
+    if unlikely(rows, rows + before.rows, 1 / (days + 1)):
         words = f"volume: {rows:,} rows, {mean:,.0f} a day before"
         yield Measured("volume", None, max(rows / mean, mean / rows), words)
 

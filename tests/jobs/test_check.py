@@ -269,3 +269,15 @@ def test_a_day_of_the_week_is_no_drift(tmp_path: Path) -> None:
         build(config, [day(number)], CHECKED)
     made: Any = open_store(config).manifest("checks", day(2))
     assert (made.details["days"], made.details["findings"]) == ([str(day(1))], [])
+
+
+@pytest.mark.parametrize(("first", "absent"), [(3, {"tags", "words"}), (4, {"tags"})])
+def test_a_field_that_came_later_is_compared_with_the_days_that_had_it(
+    tmp_path: Path, first: int, absent: set[str]
+) -> None:
+    came = f'{{ name = "words", column = "tags", since = {day(first)} }}'  # a third of the rows have none
+    known = '{ name = "tags", kind = "multi" }'
+    config = checked_days(tmp_path, {known: f"{known}, {came}"})
+    assert found(checked(config, rows_of(4))) == []
+    without = [{**row, "tags": ""} for row in rows_of(4)]
+    assert {field for check, field in found(checked(config, without)) if check == "absent"} == absent
