@@ -66,7 +66,7 @@ def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     rows = _carry_on(inputs, folder, samples)
     map_file = inputs[Need(MAPS)].file(MAP_FILE)
     parts = [
-        EncodePart(map_file, drawn, part_path(folder / _shard(day), number), day)
+        EncodePart(part_path(folder / _shard(day), number), map_file, drawn, day)
         for day, sample in samples.items()
         if str(day) not in rows
         for number, drawn in enumerate(sampled_rows(sample.partition))

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pnn_gluon.store.parts import Files, listed, named
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.temporary import temporary_folder
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
+from pnn_gluon.warehouse.part import FilePart
 from pnn_gluon.warehouse.part_engine import map_parts
 
 COUNTS = pa.schema(
@@ -37,31 +38,20 @@ class CountReport:
 
 
 @dataclass(frozen=True)
-class CountPart:
+class CountPart(FilePart):
     """A part of a day's rows, and where its counts go.
 
     Attributes:
         fields: what is counted.
         rows: the files of the rows.
-        path: the file of the counts.
         labelled: whether the rows have a label.
         weighted: whether the rows have a weight, the number of impressions that each stands for.
     """
 
     fields: Fields
     rows: Files
-    path: Path
     labelled: bool
     weighted: bool = False
-
-    @property
-    def folder(self) -> Path:
-        """Where its files go."""
-        return self.path.parent
-
-    def within(self, folder: Path) -> Self:
-        """The same part with its files in another folder."""
-        return replace(self, path=folder / self.path.name)
 
 
 def count_values(
@@ -79,10 +69,10 @@ def count_values(
     """
     parts = listed(rows)
     if engine.kind != "spark" or len(parts) < 2:
-        return count_part(engine, CountPart(fields, rows, path, labelled, weighted))
+        return count_part(engine, CountPart(path, fields, rows, labelled, weighted))
     with temporary_folder(path.parent, "counts-") as folder:
         files = [folder / f"{at}.parquet" for at in range(len(parts))]
-        counts = [CountPart(fields, part, file, labelled, weighted) for part, file in zip(parts, files, strict=True)]
+        counts = [CountPart(file, fields, part, labelled, weighted) for part, file in zip(parts, files, strict=True)]
         map_parts(engine, count_part, counts)
         return _summed(fields, engine, files, path)
 

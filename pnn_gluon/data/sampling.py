@@ -18,7 +18,7 @@ They are written down beside the rows, in their order, and not with a copy of th
 """
 
 from collections import Counter
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from operator import add
 from pathlib import Path
 from typing import Self
@@ -32,6 +32,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files, listed, part_path
 from pnn_gluon.store.tables import GROUP_ROWS, TableWriter
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
+from pnn_gluon.warehouse.part import FilePart
 from pnn_gluon.warehouse.part_engine import map_parts
 
 SHARES = ("train", "calibrate", "gate")
@@ -68,22 +69,12 @@ class SampleReport:
 
 
 @dataclass(frozen=True)
-class SamplePart:
+class SamplePart(FilePart):
     """A part of a day's rows, and where its shares go."""
 
     sampling: SamplingConfig
     rows: Path
-    path: Path
     weighted: bool = False
-
-    @property
-    def folder(self) -> Path:
-        """Where its files go."""
-        return self.path.parent
-
-    def within(self, folder: Path) -> Self:
-        """The same part with its files in another folder."""
-        return replace(self, path=folder / self.path.name)
 
 
 def sample_rows(
@@ -98,7 +89,7 @@ def sample_rows(
     Raises:
         InputError: the rows are not there or have no label.
     """
-    parts = [SamplePart(sampling, part, part_path(path, at), weighted) for at, part in enumerate(listed(rows))]
+    parts = [SamplePart(part_path(path, at), sampling, part, weighted) for at, part in enumerate(listed(rows))]
     return sum(map_parts(engine, sample_part, parts, _WORTH), SampleReport())
 
 
