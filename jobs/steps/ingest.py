@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnn_gluon.config import Config
+from pnn_gluon.errors import DamagedError
 from pnn_gluon.pipeline.details import RowsDetails
 from pnn_gluon.pipeline.inputs import RawLogs, Saved
+from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.pipeline.tables import PARTS_FILE, REJECTS_FILE, ROWS, ROWS_FILE
@@ -47,7 +49,7 @@ def _earlier(inputs: Inputs) -> "Earlier | None":
 
     apart = inputs.config.source.clicks is not None  # whose lines may belong to any part
     before = None if inputs.force or apart else inputs[Saved(ROWS)]
-    told = None if before is None else before.content(PARTS_FILE)
+    told = None if before is None else _told(before)
     changed = None if before is None else inputs.changed_inputs(before, step("ingest"))
     if before is None or told is None or changed is None or not before.whole:
         return None
@@ -55,6 +57,14 @@ def _earlier(inputs: Inputs) -> "Earlier | None":
     if len(names) < len(changed):
         return None
     return Earlier(unchanged(told, before.parts(ROWS_FILE), names), before.file(REJECTS_FILE))
+
+
+def _told(before: Partition[RowsDetails]) -> bytes | None:
+    """Which files an earlier reading read together; None where it does not tell, or not what it told then."""
+    try:
+        return before.content(PARTS_FILE)
+    except DamagedError:
+        return None
 
 
 def read_day(

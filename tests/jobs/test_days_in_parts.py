@@ -12,7 +12,7 @@ from pnn_gluon.data.sampled_rows import read_columns
 from pnn_gluon.data.shards import SHARES, open_shard
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.partition import Partition, open_partition
-from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, ROWS, ROWS_FILE, SAMPLES, SHARDS, SHARES_FILE
+from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, PARTS_FILE, ROWS, ROWS_FILE, SAMPLES, SHARDS, SHARES_FILE
 from tests.jobs.small_pipeline import DAYS, PIPELINE, UNPUBLISHED, build, in_force, tree, write_raw
 
 TWO_DAYS = DAYS[:2]
@@ -117,3 +117,20 @@ def test_a_late_file_leaves_the_parts_of_the_others(tmp_path: Path, monkeypatch:
     assert len(nodes(config)) == len(before) + 1 == 3
     assert build(config, [TWO_DAYS[1]], ["ingest"], force=True) == ["done"]
     assert partition(config, ROWS).rows > 1900
+
+
+def test_a_day_heals_whose_note_of_its_parts_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pnn_gluon.data.pieces.TOGETHER_BYTES", 10)
+    config = config_in(tmp_path / "small", threads=1)
+    folder = tmp_path / f"small/raw/logs/{TWO_DAYS[1]}"
+    (first,) = folder.iterdir()
+    lines = first.read_text().splitlines(keepends=True)
+    (folder / "more.tsv").write_text("".join(lines[:100]))
+    first.write_text("".join(lines[100:]))
+    build(config, [TWO_DAYS[1]], ["ingest"])
+    made = partition(config, ROWS)
+    made.file(PARTS_FILE).write_text("[]")
+    assert build(config, [TWO_DAYS[1]], ["ingest"]) == ["done"]
+    healed = partition(config, ROWS)
+    assert healed.whole
+    assert healed.run == made.run
