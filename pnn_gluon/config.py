@@ -411,9 +411,10 @@ class SourceConfig(Section):
         alike = own.get("kind", self.kind) == self.kind
         shared = _READING | _OF_COLUMNS if alike else _READING
         read = {key: getattr(self, key) for key in sorted(self.model_fields_set & shared)} | own
-        listed = own.get("columns")
-        if listed is not None and "time_column" not in own and not set(self.time_columns) <= set(listed):
-            read.pop("time_column", None)
+        if (listed := own.get("columns")) is not None:
+            read.pop("optional_columns", None)
+            if "time_column" not in own and not set(self.time_columns) <= set(listed):
+                read.pop("time_column", None)
         kind = own.get("kind", "delimited" if self.kind == "ipinyou_raw" else self.kind)
         try:
             return SourceConfig(**{**read, "kind": kind, "logs": self.clicks, "preset": self.preset or self.kind})

@@ -172,6 +172,13 @@ def test_the_days_of_clicks_are_those_of_the_zone(tmp_path: Path) -> None:
     assert (read.labels, read.rejects, read.report.other_days) == ({"A": 1, "B": 1}, [], 1)
 
 
+def test_columns_that_logs_may_lack_are_not_those_of_click_files_with_columns_of_their_own(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/2026-11-02.csv", ["a,2026-11-02 13:00:00,A", "b,2026-11-02 13:00:00,B,x"])
+    deliver(tmp_path, "clk/2026-11-02.csv", ["2026-11-02 13:00:05,b"])
+    source = changed(SOURCE, columns='["id", "time", "site", "more"]', optional_columns='["more"]')
+    assert ingest(pipeline(tmp_path, source, FIELDS), tmp_path).labels == {"A": 0, "B": 1}
+
+
 def test_hours_are_counted_over_a_change_of_the_clocks_many_days_later(tmp_path: Path) -> None:
     day = datetime.date(2026, 3, 23)  # in Berlin the clocks are put on six days later
     deliver(tmp_path, "imp/2026-03-23.csv", [f"{name},2026-03-23 12:00:00,{name}" for name in "ab"])
