@@ -71,7 +71,7 @@ def test_batch_statistics_are_frozen_at_inference(options):
 def test_devices_divide_a_batch_without_overlap(devices, rows):
     step = TrainingStep(None, None, [mx.cpu(i) for i in range(devices)], None)
     ids = np.arange(rows, dtype=np.int32)[:, None]
-    parts = [x.asnumpy()[:, 0] for x, _, share in step._divide(ids, np.zeros(rows, np.float32)) if share]
+    parts = [x.asnumpy()[:, 0] for x, _, share in step._divide(ids, np.zeros(rows, np.float32), None) if share]
     assert sorted(np.concatenate(parts)) == list(range(rows))
 
 

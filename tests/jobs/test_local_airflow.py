@@ -179,9 +179,8 @@ def test_every_part_is_healthy_and_the_dags_are_there(local: Local) -> None:
     found = status(local.home)
     assert found.healthy, found
     assert found.address == f"http://127.0.0.1:{local.port}"
-    names = {
-        f"{name}_{dag}" for name in ("alpha", "beta") for dag in ("daily", "scores", "nightly", "export", "promote")
-    }
+    kinds = ("daily", "scores", "nightly", "retention", "export", "promote")
+    names = {f"{name}_{kind}" for name in ("alpha", "beta") for kind in kinds}
     assert {name for (name,) in ask(local, "select dag_id from dag")} == {"tiny", *names}
 
 
