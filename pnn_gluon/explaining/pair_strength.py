@@ -8,7 +8,7 @@ pair i < j is by model
 - <m_ij, m_ji>, of mean field-aware vectors: ffm
 - mean over rows and outputs of |f_ij(v_i, v_j)|: nifm, pin
 
-n_id is how often the id stands in the rows, which count by their weights, if they have some; without rows it is 1, as in the paper. Signed numbers push the logit up or
+n_id is how often the id stands in the rows; without rows it is 1, as in the paper. Signed numbers push the logit up or
 down in the sum of a factorization machine; in a network above them only their size tells something.
 
 What averages out over the values of a field is not in the mean. So products have a spread as well: the standard
@@ -75,12 +75,7 @@ def mean_embeddings(table: Floats, field_of: NDArray[np.int16], counts: Floats, 
 
 
 def pair_strength(
-    model: str,
-    net: HybridBlock,
-    layout: FieldLayout,
-    field_of: NDArray[np.int16],
-    ids: Ids,
-    weight: Floats | None = None,
+    model: str, net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids
 ) -> PairStrength | str:
     """The strength of every pair of fields, or in words why this model has none.
 
@@ -90,18 +85,16 @@ def pair_strength(
         layout: The fields of a row.
         field_of: Index of the field of each id (V,), -1 for padding.
         ids: Of rows (B, S), by which ids count; there may be none.
-        weight: How many impressions each of these stands for (B,); None where each is one.
     """
     if (reason := _missing(model, layout, len(ids))) is not None:
         return reason
-    share = np.full(len(ids), 1 / max(len(ids), 1)) if weight is None else weight / weight.sum()  # (B,)
     if model in _SUB_NETWORKS:
-        outputs = _sub_networks(net, layout, ids, share)
+        outputs = _sub_networks(net, layout, ids)
         return PairStrength("mean absolute outputs of sub-networks", layout.names, _symmetric(layout, outputs), None)
     kind, products = _PRODUCTS[model]
-    means = _means(net, layout, field_of, ids, weight)
+    means = _means(net, layout, field_of, ids)
     strength = _symmetric(layout, products(net, layout, means[None])[0])
-    spread = _symmetric(layout, _spread(net, layout, products, ids, share)) if len(ids) else None
+    spread = _symmetric(layout, _spread(net, layout, products, ids)) if len(ids) else None
     return PairStrength(kind, layout.names, strength, spread)
 
 
@@ -126,13 +119,10 @@ def _symmetric(layout: FieldLayout, values: Floats) -> Numbers:
     return matrix
 
 
-def _means(
-    net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids, weight: Floats | None
-) -> Floats:
+def _means(net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids) -> Floats:
     """m_i (N, width of the table) of the block `embedding`."""
     table = net.embedding.embedding_weight.data().asnumpy()  # (V, width)
-    each = None if weight is None else np.repeat(weight, ids.shape[1])
-    counts = np.bincount(ids.ravel(), each, len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
+    counts = np.bincount(ids.ravel(), minlength=len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
     return mean_embeddings(table, field_of, counts, layout.fields)
 
 
