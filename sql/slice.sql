@@ -1,8 +1,10 @@
--- The rows with a value of a field, in their order; the value is a parameter.
+-- The rows with a value of a field, in their order; the value is a parameter. A field that the rows do not have is empty.
 select *
 from {{ rows | parquet }}
 where
-{% if missing %}
+{% if absent %}
+    $value = ''
+{% elif missing %}
     {{ field | name }} is null and $value = ''
 {% elif kind == "multi" %}
     list_contains([trim(part, ' ') for part in split_values({{ field | name }}, {{ separator | text }})], $value)

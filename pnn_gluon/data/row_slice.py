@@ -17,7 +17,7 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Files, field: str, v
         engine: What reads them.
         fields: The fields of the rows.
         rows: Parquet files of typed rows.
-        field: The name of one of the fields, `file`, or `label`.
+        field: The name of one of the fields, `file`, or `label`; one that the rows do not have is empty in all of them.
         value: As in the raw text; of a field of several values, one of them; of numbers, any way to write the number.
             It reaches SQL as a parameter only.
         output: What to write.
@@ -25,8 +25,8 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Files, field: str, v
     Returns:
         The number of rows.
     """
-    query, count = _query(fields, rows, field, value), 0
-    schema = pq.read_schema(listed(rows)[0])
+    schema, count = pq.read_schema(listed(rows)[0]), 0
+    query = _query(fields, rows, field, value, absent=field not in schema.names)
     with (
         connect(engine) as connection,
         TableWriter(output, plain=("row_id",), rising=("line",), schema=schema) as writer,
@@ -37,8 +37,9 @@ def write_slice(engine: EngineConfig, fields: Fields, rows: Files, field: str, v
     return count
 
 
-def _query(fields: Fields, rows: Files, field: str, value: str) -> str:
+def _query(fields: Fields, rows: Files, field: str, value: str, absent: bool) -> str:
     declared = next((each for each in fields if each.name == field), None)
     separator = declared.separator if isinstance(declared, MultiField) else ""
     kind = "multi" if separator else "number" if isinstance(declared, NumericField) or field == "label" else "text"
-    return statement("slice", rows=rows, field=field, kind=kind, separator=separator, missing=not value)
+    told = {"field": field, "kind": kind, "separator": separator}
+    return statement("slice", rows=rows, **told, missing=not value, absent=absent)

@@ -11,6 +11,7 @@ import pytest
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.row_slice import write_slice
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline.opening import open_store
@@ -126,3 +127,13 @@ def test_another_field_of_the_same_name_is_refused(tmp_path: Path) -> None:
     build(load_config(config.path), [day(2)], ("ingest", "sample", "count"))
     with pytest.raises(InputError, match=r"another field of this name.*4 buckets.*5 buckets.*another name"):
         run_step(step("feature_map"), load_config(config.path), day(2))
+
+
+@pytest.mark.parametrize(("value", "rows"), [("", 1), ("a", 0)])
+def test_a_slice_by_a_field_that_the_day_did_not_have_is_one_without_a_value(
+    changed: Config, tmp_path: Path, value: str, rows: int
+) -> None:
+    fields, every = changed.on(day(2)).fields, folder_of(changed, "rows", 2) / "rows.parquet"
+    count = write_slice(changed.engine, fields, every, "cost", value, tmp_path / "slice.parquet")
+    assert count == rows * pq.read_metadata(every).num_rows
+    assert pq.read_schema(tmp_path / "slice.parquet").names == pq.read_schema(every).names
