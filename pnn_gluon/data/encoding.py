@@ -69,8 +69,7 @@ def encode_rows(
         InputError: a file or a column is missing.
     """
     try:
-        wanted = [*feature_map.layout.names, *columns]
-        for relation, ordered in _relations(connection, source, wanted):
+        for relation, ordered in _relations(connection, source, feature_map.layout.names):
             query = _query(feature_map, relation, ordered, columns, where)
             for batch in connection.sql(query).to_arrow_reader(batch_rows):
                 if batch.num_rows:
@@ -177,7 +176,7 @@ def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
 
 
 def _relations(
-    connection: duckdb.DuckDBPyConnection, source: Source, wanted: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, source: Source, fields: Sequence[str]
 ) -> Iterator[tuple[str, bool]]:
     """What to read from, some thousand rows each, and whether its rows have to be put in order."""
     if isinstance(source, str):
@@ -187,7 +186,7 @@ def _relations(
         table = each if isinstance(each, SampledRows) else SampledRows(each)
         query = f"select num_rows from parquet_file_metadata({parquet_path(table.rows)})"
         for (rows,) in connection.execute(query).fetchall():
-            empty = table.lacks(wanted)
+            empty = table.lacks(fields)
             for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
                 window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
                 yield table.relation(window, empty), table.shares is not None

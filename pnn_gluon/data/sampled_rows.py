@@ -26,8 +26,8 @@ class SampledRows:
         rows: The Parquet file of all rows.
         shares: That with `share` and `rate` of each of them, and of weighted rows the `weight` that they have in the
             sample; None where the rows have these columns themselves.
-        gaps: Whether a column that the rows do not have is empty in all of them: they may be of a day on which the
-            pipeline had other fields. Else it is an error.
+        gaps: Whether a field that the rows do not have is empty in all of them: they may be of a day on which the
+            pipeline had other fields. Else, and for columns that are no fields, it is an error.
     """
 
     rows: Path
@@ -38,12 +38,12 @@ class SampledRows:
         return str(self.shares or self.rows)
 
     def lacks(self, names: Sequence[str]) -> list[str]:
-        """The columns among these that are to be read as empty."""
+        """The fields among these that are to be read as empty."""
         if not self.gaps:
             return []
         with pq.ParquetFile(self.rows) as file:
             there = set(file.schema_arrow.names)
-        return [name for name in dict.fromkeys(names) if name not in there]
+        return [name for name in names if name not in there]
 
     def relation(self, window: str = "true", empty: Sequence[str] = ()) -> str:
         """The table, to stand after `from`, with `share`, `rate` and `file_row_number`.

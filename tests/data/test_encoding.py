@@ -243,6 +243,12 @@ def test_a_field_that_the_rows_of_its_day_did_not_have_is_missing_in_all_of_them
             encode(feature_map, SampledRows(some))
 
 
+def test_a_column_that_is_carried_along_is_never_made_up(tmp_path):
+    feature_map, some = map_of(tmp_path, set()), write_rows(tmp_path / "rows.parquet", [], FIELDS)
+    with pytest.raises(InputError, match='column "weight" not found'):
+        encode(feature_map, SampledRows(some, gaps=True), columns=["weight"])
+
+
 @settings(max_examples=20, deadline=None)
 @given(rows=rows, known=values, later=values)
 def test_clipped_ids_are_those_of_the_older_map(tmp_path_factory, rows, known, later):
