@@ -165,7 +165,9 @@ def _volumes(parts: Parts) -> Iterator[Volume]:
         told = rows.details
         of_lines = {"lines": told.lines, "rejects": told.rejects, "of other days": told.other_days}
         yield from (Volume(step="ingest", what=what, rows=count) for what, count in of_lines.items())
-        yield from (Volume(step="ingest", what=w, rows=n) for w, n in (("rows", told.rows), ("clicks", told.positives)))
+        shown = {} if told.impressions is None else {"impressions": told.impressions}
+        of_rows = {"rows": told.rows, **shown, "clicks": told.positives}
+        yield from (Volume(step="ingest", what=what, rows=count) for what, count in of_rows.items())
     if sample is not None and sample.kept is None:
         for what in ("train", "calibrate", "gate", "dropped"):
             yield Volume(step="sample", what=what, rows=getattr(sample.details, what))

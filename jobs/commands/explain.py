@@ -30,6 +30,7 @@ def command(
         Path | None, typer.Option(help="Parquet, with a column for each field of the bundle, and label (0 or 1).")
     ] = None,
     cluster: Annotated[str | None, typer.Option(help="A column of it, whose rows are drawn together.")] = None,
+    weight: Annotated[str | None, typer.Option(help="A column of it: how many impressions a row stands for.")] = None,
     at_most: Annotated[int, typer.Option(help="Rows, chosen by a hash.", min=2, max=20_000)] = 20_000,
     repeats: Annotated[int, typer.Option(help="Of the bootstrap.", min=10, max=10_000)] = 100,
     config: OptionalConfig = None,
@@ -43,9 +44,10 @@ def command(
     if output is not None and output.suffix not in FORMS:
         raise ConfigError(f"--output {output}: give a name that ends in {' or '.join(FORMS)}")
     if bundle is not None and day is None:
-        if cluster is not None and rows is None:
-            raise ConfigError(f"--cluster {cluster}: a column of --rows, which is not given")
-        title, told = f"{bundle}", explained_bundle(bundle, rows, cluster, at_most, repeats)
+        for option, column in (("--cluster", cluster), ("--weight", weight)):
+            if column is not None and rows is None:
+                raise ConfigError(f"{option} {column}: a column of --rows, which is not given")
+        title, told = f"{bundle}", explained_bundle(bundle, rows, cluster, weight, at_most, repeats)
     elif bundle is None and day is not None and config is not None and rows is None:
         options = load_config(config)
         title, told = f"{options.name}: {day}", explained_day(options, parse_day(day))
@@ -55,7 +57,7 @@ def command(
 
 
 def explained_bundle(
-    folder: Path, table: Path | None, cluster: str | None, at_most: int, repeats: int
+    folder: Path, table: Path | None, cluster: str | None, weight: str | None, at_most: int, repeats: int
 ) -> dict[str, Any]:
     """The explanation of a bundle as plain values.
 
@@ -63,6 +65,7 @@ def explained_bundle(
         folder: The bundle's.
         table: Labelled raw rows.
         cluster: A column of theirs.
+        weight: That of how many impressions each stands for.
         at_most: How many of them are taken.
         repeats: Of the bootstrap.
 
@@ -75,21 +78,23 @@ def explained_bundle(
 
     bundle = Bundle.load(folder)
     nothing = Rows.none(bundle.feature_map.layout.slots)
-    rows = nothing if table is None else _read(bundle, table, cluster, at_most)
+    rows = nothing if table is None else _read(bundle, table, cluster, weight, at_most)
     told: dict[str, Any] = json.loads(explain(bundle, folder, rows, repeats).to_json())
     return told
 
 
-def _read(bundle: "Bundle", table: Path, cluster: str | None, at_most: int) -> "Rows":
+def _read(bundle: "Bundle", table: Path, cluster: str | None, weight: str | None, at_most: int) -> "Rows":
     from jobs.raw_table import check_columns, described
     from pnn_gluon.config import EngineConfig
     from pnn_gluon.explaining.rows import read_rows
 
     _, types = described(table)
-    needed = ("label",) if cluster is None else ("label", cluster)
+    needed = ("label", *(name for name in (cluster, weight) if name is not None))
     check_columns(table, types, bundle.feature_map, needed, "the clicks `label`")
     row_id = "row_id" if "row_id" in types else None
-    return read_rows(bundle.feature_map, EngineConfig(), [table], at_most, row_id=row_id, cluster=cluster)
+    return read_rows(
+        bundle.feature_map, EngineConfig(), [table], at_most, row_id=row_id, cluster=cluster, weight=weight
+    )
 
 
 def explained_day(config: Config, day: datetime.date) -> dict[str, Any]:

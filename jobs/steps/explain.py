@@ -28,13 +28,15 @@ def build(inputs: Inputs, folder: Path) -> Built:
     if not options.rows:
         return _nothing("explain.rows = 0 turns it off")
     bundle = Bundle.load(candidate.folder)
+    samples = gate_samples(inputs)
     rows = read_rows(
         bundle.feature_map,
         inputs.config.engine,
-        gate_samples(inputs),
+        samples,
         options.rows,
         where=GATE_SHARE,
         cluster=inputs.config.evaluation.cluster,
+        weight="weight" if any(part.weighted for part in samples) else None,
     )
     found = explain(bundle, candidate.folder, rows, options.repeats)
     (folder / EXPLANATION_FILE).write_bytes(found.to_json())

@@ -27,6 +27,7 @@ class Explanation:
         model_day: Its day.
         rows: How many labelled rows it was looked at with.
         rows_available: How many there were to choose from.
+        impressions: How many impressions the rows stand for; None where each is one.
         gradient_rows: How many of them the gradient is of.
         repeats: Of the bootstrap.
         seed: Of permutations and draws.
@@ -52,11 +53,15 @@ class Explanation:
     pairs_missing: str | None = None
     layers: Sequence[LayerStatistics] = ()
     layers_missing: str | None = None
+    impressions: int | None = None
     history: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> bytes:
         """Strict JSON; the same explanation is the same bytes."""
-        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+        told = dataclasses.asdict(self)
+        if self.impressions is None:
+            del told["impressions"]  # of rows without weights, as releases before wrote it
+        return (json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def explain(bundle: Bundle, folder: Path, rows: Rows, repeats: int, seed: int = SEED) -> Explanation:
@@ -80,6 +85,7 @@ def explain(bundle: Bundle, folder: Path, rows: Rows, repeats: int, seed: int = 
         seed=seed,
         importance=importance,
         history=read_history(folder),
+        impressions=None if rows.weight is None else round(float(rows.weight.sum())),
         importance_missing=None if importance else "it needs labelled rows, two or more that are drawn by themselves",
         **_inside(bundle, folder, rows),
     )
@@ -94,6 +100,6 @@ def _inside(bundle: Bundle, folder: Path, rows: Rows) -> dict[str, Any]:
             "layers_missing": f"{name} has trees, and no layers",
         }
     net = network_of(folder, bundle.card, feature_map.layout)
-    pairs = pair_strength(name, net, feature_map.layout, feature_map.position_of, rows.ids)
+    pairs = pair_strength(name, net, feature_map.layout, feature_map.position_of, rows.ids, rows.weight)
     told = {"pairs_missing": pairs} if isinstance(pairs, str) else {"pairs": pairs}
     return {**told, "layers": layer_statistics(net, rows, bundle.card.rate)}

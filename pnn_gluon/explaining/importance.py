@@ -1,7 +1,8 @@
 """How much a model relies on each field: what its answers lose when the field's values are shuffled among the rows.
 
 Permutation importance (Breiman 2001, "Random forests", section 10; Fisher, Rudin and Dominici 2019), of the calibrated
-probability that is served. Fields that tell the same are each less important than both together.
+probability that is served. Fields that tell the same are each less important than both together. Rows with weights
+count by them, and so do the rows that values are taken from.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Floats, Ids
 from pnn_gluon.blocks.layout import FieldLayout
@@ -24,7 +26,7 @@ class FieldImportance:
 
     Attributes:
         field: Its name.
-        log_loss: By how much the log loss rises, in nats a row.
+        log_loss: By how much the log loss rises, in nats an impression.
         low, high: Its 95 % interval.
         auc: By how much the AUC falls; None on rows of one class.
     """
@@ -50,9 +52,9 @@ def field_importance(bundle: Bundle, rows: Rows, repeats: int, seed: int) -> lis
     if not len(rows.ids):
         return []
     layout = bundle.feature_map.layout
-    scores = [_scored(bundle, ids) for ids in (rows.ids, *shuffled_fields(layout, rows.ids, seed))]
-    draws = Resampling().update(rows.unit, rows.label, *scores).draws(repeats, seed)
-    areas = [Auc().update(rows.label, score).value() for score in scores]
+    scores = [_scored(bundle, ids) for ids in (rows.ids, *shuffled_fields(layout, rows.ids, seed, rows.weight))]
+    draws = Resampling().update(rows.unit, rows.label, *scores, weight=rows.weight).draws(repeats, seed)
+    areas = [Auc().update(rows.label, score, rows.weight).value() for score in scores]
     found = []
     for place, field in enumerate(layout.names, 1):
         rise = None if draws is None else draws.interval("log_loss", contrast=_against_first(place, len(scores)))
@@ -70,13 +72,26 @@ def _against_first(place: int, models: int) -> list[float]:
     return contrast
 
 
-def shuffled_fields(layout: FieldLayout, ids: Ids, seed: int) -> Iterator[Ids]:
-    """The rows (B, S) once for each field, with its slots taken from other rows by a permutation of its own."""
+def shuffled_fields(layout: FieldLayout, ids: Ids, seed: int, weight: Floats | None = None) -> Iterator[Ids]:
+    """The rows (B, S) once for each field, with its slots taken from other rows, which are drawn for it alone.
+
+    They are a permutation. With weights (B,) each row is taken as often as its share of the weight makes of B, rounded
+    up or down: by systematic sampling, which is a permutation again where all weights are the same.
+    """
     for field, (start, width) in enumerate(zip(layout.starts, layout.widths, strict=True)):
-        order = np.random.default_rng([seed, field]).permutation(len(ids))
+        random = np.random.default_rng([seed, field])
+        order = random.permutation(len(ids) if weight is None else _systematic(weight, random))
         shuffled = ids.copy()
         shuffled[:, start : start + width] = ids[order, start : start + width]
         yield shuffled
+
+
+def _systematic(weight: Floats, random: np.random.Generator) -> NDArray[np.intp]:
+    """Rows at equal steps of the sum of the weights > 0 (B,) from a random start: (B,)."""
+    ends, rows = np.cumsum(weight), weight.size
+    points = (np.arange(rows) + random.random()) * (ends[-1] / rows)
+    chosen: NDArray[np.intp] = np.minimum(np.searchsorted(ends, points, side="right"), rows - 1)
+    return chosen
 
 
 def _scored(bundle: Bundle, ids: Ids) -> Floats:

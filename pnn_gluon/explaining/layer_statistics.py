@@ -1,7 +1,8 @@
 """Norms of the parameters and of the gradients, layer by layer: what has grown, and what still learns.
 
 The gradient is that of a training step of one batch: of the mean log loss of the model's own logits, without dropout,
-negatives weighing as many as training kept of them. [PNN] Fig. 15 follows the mean absolute gradient of a layer.
+negatives weighing as many as training kept of them, and rows with weights by these. [PNN] Fig. 15 follows the mean
+absolute gradient of a layer.
 """
 
 from collections import defaultdict
@@ -66,8 +67,8 @@ def _layer_of(name: str) -> str:
 
 def _backward(net: HybridBlock, rows: Rows, rate: float) -> None:
     """Leave the gradient in the parameters."""
-    ids, label = (values[:GRADIENT_ROWS] for values in (rows.ids, rows.label))
-    weight = np.where(label == 1, 1.0, rate)
+    ids, label, weight = (values[:GRADIENT_ROWS] for values in (rows.ids, rows.label, rows.weights))
+    weight = np.where(label == 1, 1.0, rate) * weight
     share = mx.nd.array(weight / weight.sum())  # (B,)
     loss = make_loss("log")
     with mx.autograd.record(train_mode=False):

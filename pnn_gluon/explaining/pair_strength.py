@@ -8,8 +8,9 @@ pair i < j is by model
 - <m_ij, m_ji>, of mean field-aware vectors: ffm
 - mean over rows and outputs of |f_ij(v_i, v_j)|: nifm, pin
 
-n_id is how often the id stands in the rows; without rows it is 1, as in the paper. Signed numbers push the logit up or
-down in the sum of a factorization machine; in a network above them only their size tells something.
+n_id is how often the id stands in the rows; without rows it is 1, as in the paper. Rows count by their weights, if they
+have some, here and in all means. Signed numbers push the logit up or down in the sum of a factorization machine; in a
+network above them only their size tells something.
 
 What averages out over the values of a field is not in the mean. So products have a spread as well: the standard
 deviation over the rows of the same product of v_i - mean v_i and v_j - mean v_j, which is what the pair tells beyond
@@ -75,7 +76,12 @@ def mean_embeddings(table: Floats, field_of: NDArray[np.int16], counts: Floats, 
 
 
 def pair_strength(
-    model: str, net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids
+    model: str,
+    net: HybridBlock,
+    layout: FieldLayout,
+    field_of: NDArray[np.int16],
+    ids: Ids,
+    weight: Floats | None = None,
 ) -> PairStrength | str:
     """The strength of every pair of fields, or in words why this model has none.
 
@@ -85,16 +91,18 @@ def pair_strength(
         layout: The fields of a row.
         field_of: Index of the field of each id (V,), -1 for padding.
         ids: Of rows (B, S), by which ids count; there may be none.
+        weight: How many impressions each of these stands for (B,); None where each is one.
     """
     if (reason := _missing(model, layout, len(ids))) is not None:
         return reason
+    weight = np.ones(len(ids)) if weight is None else weight
     if model in _SUB_NETWORKS:
-        outputs = _sub_networks(net, layout, ids)
+        outputs = _sub_networks(net, layout, ids, weight)
         return PairStrength("mean absolute outputs of sub-networks", layout.names, _symmetric(layout, outputs), None)
     kind, products = _PRODUCTS[model]
-    means = _means(net, layout, field_of, ids)
+    means = _means(net, layout, field_of, ids, weight)
     strength = _symmetric(layout, products(net, layout, means[None])[0])
-    spread = _symmetric(layout, _spread(net, layout, products, ids)) if len(ids) else None
+    spread = _symmetric(layout, _spread(net, layout, products, ids, weight)) if len(ids) else None
     return PairStrength(kind, layout.names, strength, spread)
 
 
@@ -119,30 +127,33 @@ def _symmetric(layout: FieldLayout, values: Floats) -> Numbers:
     return matrix
 
 
-def _means(net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids) -> Floats:
+def _means(net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids, weight: Floats) -> Floats:
     """m_i (N, width of the table) of the block `embedding`."""
     table = net.embedding.embedding_weight.data().asnumpy()  # (V, width)
-    counts = np.bincount(ids.ravel(), minlength=len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
+    each = np.repeat(weight, ids.shape[1])
+    counts = np.bincount(ids.ravel(), each, len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
     return mean_embeddings(table, field_of, counts, layout.fields)
 
 
-def _spread(net: HybridBlock, layout: FieldLayout, products: "_Products", ids: Ids) -> Floats:
-    """The standard deviation of each pair's product of centred vectors over the rows (P,)."""
-    mean = sum(vectors.sum(axis=0) for vectors in _field_vectors(net, ids)) / len(ids)  # (N, K)
+def _spread(net: HybridBlock, layout: FieldLayout, products: "_Products", ids: Ids, weight: Floats) -> Floats:
+    """The standard deviation of each pair's product of centred vectors over the rows by their weights (P,)."""
+    total = weight.sum()
+    mean = sum((each * vectors.T).T.sum(axis=0) for vectors, each in _field_vectors(net, ids, weight)) / total  # (N, K)
     first = second = np.zeros(layout.pairs)
-    for vectors in _field_vectors(net, ids):
+    for vectors, each in _field_vectors(net, ids, weight):
         found = products(net, layout, vectors - mean)  # (B, P)
-        first, second = first + found.sum(axis=0), second + np.square(found).sum(axis=0)
-    variance: Floats = second / len(ids) - np.square(first / len(ids))
+        first = first + (each[:, None] * found).sum(axis=0)
+        second = second + (each[:, None] * np.square(found)).sum(axis=0)
+    variance: Floats = second / total - np.square(first / total)
     deviation: Floats = np.sqrt(np.maximum(variance, 0))
     return deviation
 
 
-def _field_vectors(net: HybridBlock, ids: Ids) -> Iterator[Floats]:
-    """Vectors of the fields of some rows at a time (B, N, K)."""
+def _field_vectors(net: HybridBlock, ids: Ids, weight: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Vectors of the fields of some rows at a time (B, N, K), and their weights (B,)."""
     for start in range(0, len(ids), BATCH_ROWS):
         batch = mx.nd.array(ids[start : start + BATCH_ROWS], dtype="int32")
-        yield net.embedding(batch).asnumpy().astype(np.float64)
+        yield net.embedding(batch).asnumpy().astype(np.float64), weight[start : start + BATCH_ROWS]
 
 
 def _inner_products(net: HybridBlock, layout: FieldLayout, v: Floats) -> Floats:
@@ -168,14 +179,17 @@ def _field_aware_products(net: HybridBlock, layout: FieldLayout, v: Floats) -> F
     return np.stack([np.einsum("bk,bk->b", v[:, i, j - 1], v[:, j, i]) for i, j in field_pairs(layout)], axis=1)
 
 
-def _sub_networks(net: HybridBlock, layout: FieldLayout, ids: Ids) -> Floats:
-    """(B, S) -> (P,)."""
+def _sub_networks(net: HybridBlock, layout: FieldLayout, ids: Ids, weight: Floats) -> Floats:
+    """(B, S), (B,) -> (P,)."""
     total = np.zeros(layout.pairs)
-    for vectors in map(mx.nd.array, _field_vectors(net, ids)):
+    for found, each in _field_vectors(net, ids, weight):
+        vectors = mx.nd.array(found)
         vectors = net.sizes(vectors) if hasattr(net, "sizes") else vectors
         outputs = net.product(vectors).asnumpy()  # (B, P D)
-        total += np.abs(outputs.reshape(len(outputs), layout.pairs, -1), dtype=np.float64).mean(axis=2).sum(axis=0)
-    return total / len(ids)
+        size = np.abs(outputs.reshape(len(outputs), layout.pairs, -1), dtype=np.float64).mean(axis=2)  # (B, P)
+        total += (each[:, None] * size).sum(axis=0)
+    mean: Floats = total / weight.sum()
+    return mean
 
 
 _Products = Callable[[HybridBlock, FieldLayout, Floats], Floats]

@@ -32,6 +32,8 @@ def explanation_words(explanation: Mapping[str, Any]) -> list[str]:
     said = [f"{explanation['model']}, the model of {explanation['model_day']}"]
     if explanation["rows"]:
         said.append(f"by {explanation['rows']:,} of {explanation['rows_available']:,} labelled rows, chosen by a hash")
+    if explanation.get("impressions") is not None:
+        said.append(f"the rows stand for {explanation['impressions']:,} impressions, which all numbers count")
     if explanation["pairs"] is not None:
         said.append(f"pairs of fields: {explanation['pairs']['kind']}")
     missing = (("importance of fields", "importance"), ("pairs of fields", "pairs"), ("layers", "layers"))

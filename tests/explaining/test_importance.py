@@ -95,3 +95,47 @@ def test_another_seed_is_another_permutation_and_the_same_one_the_same_numbers()
     one, again, other = (field_importance(bundle_of(), rows, 20, seed) for seed in (1, 1, 2))
     assert one == again
     assert one != other
+
+
+def lines_of(size, seed=3):
+    """Rows with weights, two of a line, and the same written out."""
+    rows, random = rows_of(size, seed), np.random.default_rng(seed)
+    unit, weight = rows.row // np.uint64(2), random.integers(1, 9, size)
+    weighted = Rows(rows.ids, rows.label, unit, unit, size, weight.astype(float))
+    out = np.repeat(np.arange(size), weight)
+    return weighted, Rows(rows.ids[out], rows.label[out], unit[out], unit[out], len(out)), out
+
+
+def test_rows_with_weights_are_worth_what_the_same_rows_written_out_are():
+    bundle, (rows, single, out) = bundle_of(), lines_of(600)
+    found = {each.field: each for each in field_importance(bundle, rows, 50, 7)}
+    before = bundle.calibrated_logit(bundle.logits(single.ids), single.ids)
+    shuffled = shuffled_fields(LAYOUT, rows.ids, 7, rows.weight)
+    for name, ids in zip(LAYOUT.names, (each[out] for each in shuffled), strict=True):
+        after = bundle.calibrated_logit(bundle.logits(ids), ids)
+        expected = paired_bootstrap(single.label, after, before, "log_loss", 50, 7, logits=True, clusters=single.unit)
+        rise = np.mean([np.logaddexp(0, z) - single.label * z for z in (after, before)], axis=1)
+        fall = Auc().update(single.label, before).value() - Auc().update(single.label, after).value()
+        told = found[name].log_loss, found[name].low, found[name].high, found[name].auc
+        np.testing.assert_allclose(told, (rise[0] - rise[1], expected.low, expected.high, fall), atol=1e-12)
+    assert found["strong"].log_loss > found["weak"].log_loss > found["idle"].log_loss == 0
+
+
+def test_rows_with_weights_are_taken_from_as_often_as_they_count():
+    weight = np.array([1.0, 5.0, 2.0, 4.0, 8.0])
+    ids = np.arange(5, dtype=np.int32)[:, None].repeat(LAYOUT.slots, axis=1)
+    taken = np.zeros(5)
+    for seed in range(500):
+        for field, shuffled in enumerate(shuffled_fields(LAYOUT, ids, seed, weight)):
+            times = np.bincount(shuffled[:, LAYOUT.starts[field]], minlength=5)
+            assert (np.abs(times - weight / 4) < 1).all()
+            taken += times
+    np.testing.assert_allclose(taken / taken.sum(), weight / weight.sum(), atol=0.02)
+
+
+def test_rows_of_the_same_weight_are_shuffled_by_a_permutation():
+    ids = rows_of(200).ids
+    for field, shuffled in enumerate(shuffled_fields(LAYOUT, ids, 1, np.full(200, 7.0))):
+        own = LAYOUT.starts[field]
+        assert sorted(shuffled[:, own]) == sorted(ids[:, own])
+        assert (shuffled[:, own] != ids[:, own]).any()

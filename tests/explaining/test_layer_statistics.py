@@ -85,3 +85,17 @@ def test_without_rows_there_are_norms_of_parameters_alone():
     found = layer_statistics(net, Rows.none(LAYOUT.slots), 1.0)
     assert {each.gradient_norm for each in found} == {each.mean_gradient for each in found} == {None}
     assert min(each.parameter_norm for each in found) > 0
+
+
+def test_rows_with_weights_have_the_gradient_of_the_same_rows_written_out():
+    rows, times = rows_of(some_ids(LAYOUT, rows=12)), np.arange(12) % 4 + 1
+    weighted = Rows(rows.ids, rows.label, rows.row, rows.unit, 12, times.astype(float))
+    single = Rows(*(np.repeat(each, times, axis=0) for each in (rows.ids, rows.label, rows.row, rows.unit)), 30)
+    nets = [small_model("fnn", LAYOUT) for _ in range(2)]
+    for net in nets:
+        randomize(net, 5)
+    found, expected = layer_statistics(nets[0], weighted, 0.25), layer_statistics(nets[1], single, 0.25)
+    for one, other in zip(found, expected, strict=True):
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-4)
+        assert one.mean_gradient == pytest.approx(other.mean_gradient, rel=1e-4)
+    assert found != layer_statistics(nets[0], rows, 0.25)

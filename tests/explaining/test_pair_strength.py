@@ -206,3 +206,21 @@ def test_every_other_network_says_in_words_why_it_has_none():
     assert "no rows" in pair_strength("pin", small_model("pin", LAYOUTS["single"]), LAYOUTS["single"], FIELD_OF, NO_IDS)
     assert "model of your own" in pair_strength("own.models:Mine", None, LAYOUTS["single"], FIELD_OF, NO_IDS)
     assert "no partner" in pair_strength("fm", None, FieldLayout.single_valued(("a",)), FIELD_OF, NO_IDS)
+
+
+@pytest.mark.parametrize("name", ["ipnn", "kfm", "ffm", "pin"])
+def test_rows_with_weights_have_the_pairs_of_the_same_rows_written_out(name, monkeypatch):
+    monkeypatch.setattr("pnn_gluon.explaining.pair_strength.BATCH_ROWS", 7)
+    layout, times = LAYOUTS["single"], np.arange(40) % 5 + 1
+    ids, net = some_ids(layout, rows=40), small_model(name, layout)
+    randomize(net, 7)
+    found = pair_strength(name, net, layout, FIELD_OF, ids, times.astype(float))
+    expected = pair_strength(name, net, layout, FIELD_OF, np.repeat(ids, times, axis=0))
+    alike = pair_strength(name, net, layout, FIELD_OF, ids)
+    for numbers in ("strength", "spread"):
+        told, other, plain = (getattr(each, numbers) for each in (found, expected, alike))
+        if told is None:
+            assert (name, numbers, other) == ("pin", "spread", None)
+            continue
+        np.testing.assert_allclose(np.array(told, float), np.array(other, float), rtol=1e-5)
+        assert not np.allclose(np.array(told, float), np.array(plain, float), rtol=1e-3, equal_nan=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pnn_gluon.config import EngineConfig
@@ -80,3 +81,39 @@ def test_labels_must_be_0_or_1_and_columns_there(feature_map: FeatureMap, tmp_pa
         read_rows(feature_map, ENGINE, [write_rows(tmp_path / "odd.parquet", odd)], 20)
     with pytest.raises(InputError, match="site"):
         read_rows(feature_map, ENGINE, [write_rows(tmp_path / "no.parquet", rows.drop_columns("site"))], 20)
+
+
+def weighted_rows(lines: int) -> pa.Table:
+    """Lines of counts: two rows of an id, its clicks and its other impressions, in any order."""
+    once = raw_rows(lines)
+    both = pa.concat_tables([once.set_column(1, "label", [pa.array([label] * lines, pa.int8())]) for label in (0, 1)])
+    order, weight = np.random.default_rng(2).permutation(2 * lines), np.arange(2 * lines) % 9 + 1
+    return both.append_column("weight", pa.array(weight)).take(order)
+
+
+def test_the_rows_of_a_line_are_chosen_together_however_they_come(feature_map: FeatureMap, tmp_path: Path) -> None:
+    rows = weighted_rows(300)
+    whole = write_rows(tmp_path / "whole.parquet", rows)
+    parts = [write_rows(tmp_path / f"{i}.parquet", rows.take(np.arange(600)[i::3])) for i in range(3)]
+    one = read_rows(feature_map, ENGINE, [whole], 101, weight="weight")
+    other = read_rows(feature_map, ENGINE, parts, 101, weight="weight")
+    assert same(one, other)
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert (len(one.ids), len(set(one.row)), one.available) == (202, 101, 600)
+    assert one.label.tolist() == [0, 1] * 101
+    weight = dict(
+        zip(
+            zip(rows["row_id"].to_pylist(), rows["label"].to_pylist(), strict=True),
+            rows["weight"].to_pylist(),
+            strict=True,
+        )
+    )
+    names = dict(zip(text_identities(rows["row_id"].to_pylist()), rows["row_id"].to_pylist(), strict=True))
+    told = [weight[names[row], label] for row, label in zip(one.row, one.label, strict=True)]
+    assert one.weights.tolist() == told
+
+
+def test_weights_must_be_above_0(feature_map: FeatureMap, tmp_path: Path) -> None:
+    rows = raw_rows(20).append_column("n", pa.array([1] * 19 + [0]))
+    with pytest.raises(InputError, match="column 'n': expected numbers above 0"):
+        read_rows(feature_map, ENGINE, [write_rows(tmp_path / "rows.parquet", rows)], 20, weight="n")

@@ -5,11 +5,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.commands.explain import command
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.data.sampled_rows import read_columns
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.explaining.layer_statistics import GRADIENT_ROWS
 from pnn_gluon.pipeline.opening import open_store
@@ -42,7 +46,15 @@ def changed(config: Config, options: str) -> Config:
 
 def ask(bundle: Path | None = None, **options: Any) -> None:
     """The command with its defaults."""
-    given = {"rows": None, "cluster": None, "at_most": 20_000, "repeats": 20, "config": None, "day": None}
+    given = {
+        "rows": None,
+        "cluster": None,
+        "weight": None,
+        "at_most": 20_000,
+        "repeats": 20,
+        "config": None,
+        "day": None,
+    }
     command(bundle, **{**given, "output": None, **options})
 
 
@@ -123,6 +135,19 @@ def test_a_bundle_alone_and_with_rows(five_days: Config, tmp_path: Path) -> None
     assert (tmp_path / "rows.json").read_bytes() == (tmp_path / "again.json").read_bytes()
 
 
+def test_rows_of_a_bundle_count_by_the_weight_that_is_named(five_days: Config, tmp_path: Path) -> None:
+    rows = read_columns(folder(five_days, "rows") / "rows.parquet").slice(0, 300)
+    weight = np.arange(300) % 5 + 1
+    pq.write_table(rows.append_column("n", pa.array(weight)), tmp_path / "rows.parquet")
+    for name, column in (("plain", None), ("weighted", "n")):
+        given = {"rows": tmp_path / "rows.parquet", "weight": column}
+        ask(folder(five_days, "bundles"), **given, output=tmp_path / f"{name}.json")
+    plain, weighted = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plain", "weighted"))
+    assert "impressions" not in plain
+    assert (weighted["rows"], weighted["impressions"]) == (300, weight.sum())
+    assert all(plain[numbers] != weighted[numbers] for numbers in ("importance", "pairs", "layers"))
+
+
 def test_a_day_is_shown_with_the_curve_of_its_training(
     five_days: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +195,8 @@ def test_what_cannot_be_asked_is_refused_with_what_to_do(five_days: Config, tmp_
         ask(bundle, output=tmp_path / "x.txt")
     with pytest.raises(ConfigError, match="--cluster c1: a column of --rows"):
         ask(bundle, cluster="c1")
+    with pytest.raises(ConfigError, match="--weight c1: a column of --rows"):
+        ask(bundle, weight="c1")
     with pytest.raises(InputError, match="c26, label, received only"):
         ask(bundle, rows=folder(five_days, "scores") / "scores.parquet")
     with pytest.raises(InputError, match="expected the columns user"):

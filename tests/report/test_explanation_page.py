@@ -122,3 +122,10 @@ def test_of_very_many_fields_some_are_named() -> None:
     strength = [[None if i == j else 1.0 for i in range(len(names))] for j in range(len(names))]
     chart = pairs_chart(names, strength)
     assert (">name0<" in chart, ">name1<" in chart, ">name2<" in chart) == (True, False, True)
+
+
+def test_rows_with_weights_are_told_with_their_impressions(explanation: dict[str, Any]) -> None:
+    weighted = {**explanation, "impressions": 1234567}
+    for text in (printed(weighted), render_explanation("t", weighted)):
+        assert "1,234,567 impressions" in text
+    assert "impressions" not in render_explanation("t", explanation) + printed(explanation)
