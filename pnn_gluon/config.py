@@ -1114,15 +1114,6 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _rows_are_impressions(self) -> Self:
-        if self.source.weights is not None:
-            raise ValueError(
-                "source.weights: rows that stand for many impressions cannot be explained yet, nor was a pipeline of "
-                "them tried whole; write a line for each impression"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _training_has_an_effect(self) -> Self:
         faults = list(family_of(self.model.name).pipeline_faults(self.model.name, self.model.given, self.training))
         if faults:

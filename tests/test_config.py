@@ -331,11 +331,6 @@ def test_a_source_that_can_not_be_meant_is_refused(tmp_path: Path, change: tuple
 @pytest.mark.parametrize(
     ("counts", "field", "expected"),
     [
-        (
-            ("n", "c"),
-            "c1",
-            "source.weights: rows that stand for many impressions cannot be explained",
-        ),
         (("c1", "c"), "c1", "field 'c1' reads the label column 'c1'"),
         (("n", "c1"), "c1", "field 'c1' reads the label column 'c1'"),
         (("n", "k"), "c1", "label1: no column 'k' in the source"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pnn_gluon.config import EngineConfig
@@ -19,7 +20,9 @@ from pnn_gluon.store.tables import TableWriter
 
 
 def write_export(bundle: Bundle, engine: EngineConfig, rows: RawRows, output: Path, precision: str = "float64") -> int:
-    """Score every row of files: row_id, file, line, logit, probability, in the order of the rows.
+    """Score every line of files: row_id, file, line, logit, probability, in the order of the rows.
+
+    A line of counts has two rows, one after the other, of the same fields and so of one score; it is written once.
 
     Args:
         bundle: What scores them.
@@ -30,16 +33,34 @@ def write_export(bundle: Bundle, engine: EngineConfig, rows: RawRows, output: Pa
         precision: Of logit and probability: `float64`, `float32`, or a number of significant decimal digits.
 
     Returns:
-        The number of rows.
+        The number of lines.
     """
-    schema, count = export_schema(precision), 0
+    schema, count, last = export_schema(precision), 0, None
     with score_batches(bundle, engine, rows, KEYS) as batches, _writer(output, schema) as write:
         for batch in batches:
             scored = batch.arrow()
-            columns = [_column(scored, field, precision) for field in schema]
+            last, told = key_of(scored, -1), scored.filter(begins_line(scored, last))
+            columns = [_column(told, field, precision) for field in schema]
             write(pa.RecordBatch.from_arrays(columns, schema=schema))
-            count += scored.num_rows
+            count += told.num_rows
     return count
+
+
+def key_of(scored: pa.RecordBatch, place: int) -> tuple[str, int]:
+    """File and line of a row."""
+    return scored.column("file")[place].as_py(), scored.column("line")[place].as_py()
+
+
+def begins_line(scored: pa.RecordBatch, before: tuple[str, int] | None) -> pa.Array:
+    """Whether each row (B,), one or more, is of another line than the row before it.
+
+    Args:
+        scored: Rows with `file` and `line`.
+        before: Those of the row before the first; None where there is none.
+    """
+    others = [pc.not_equal(scored.column(name)[1:], scored.column(name)[:-1]) for name in ("file", "line")]
+    first = pa.array([key_of(scored, 0) != before])
+    return pa.concat_arrays([first, pc.or_(*others)])
 
 
 def export_schema(precision: str) -> pa.Schema:
