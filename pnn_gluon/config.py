@@ -321,8 +321,7 @@ class SourceConfig(Section):
     def _check_optional(self) -> None:
         optional, own = ({self.stored(name) for name in each} for each in (self.optional_columns, self.path_columns))
         listed = [self.stored(name) for name in self.columns]
-        label = (self.label.column,) if self.clicks is None else ()
-        needed = {self.stored(name) for name in (*label, self.id_column, *self.time_columns) if name}
+        needed = {self.stored(name) for name in (*self.label_columns, self.id_column, *self.time_columns) if name}
         if both := sorted(own & set(listed)):
             raise ValueError(f"`path_columns`: {both[0]!r} is in `columns`, too; a column is in one place")
         if wrong := sorted(optional & (needed | own)):

@@ -80,8 +80,10 @@ def _of_rows(config: Config, raw: Place) -> Origins:
     for field in config.fields:
         how: How = "TRANSFORMATION" if field.kind == "numeric" else "IDENTITY"
         found[field.name] = _of_column(config, raw, field.column, how)
-    if source.clicks is None:  # there a row is a click where the other kind of file has its id
-        found["label"] = [Origin(raw, source.label.column, "TRANSFORMATION")]
+    if told := [Origin(raw, column, "TRANSFORMATION") for column in source.label_columns]:
+        found["label"] = told
+    if source.weighted:
+        found["weight"] = told
     if source.id_column is not None:
         found["row_id"] = [Origin(raw, source.id_column, "TRANSFORMATION")]
     return found

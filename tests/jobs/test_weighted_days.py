@@ -45,6 +45,7 @@ from pnn_gluon.pipeline.tables import (
     SCORES_FILE,
     SHARDS,
 )
+from pnn_gluon.tracking.lineage_columns import origins_of
 
 DAYS = (FIRST, plus(FIRST, 1))
 LATE = (*DAYS, plus(FIRST, 2))
@@ -143,6 +144,18 @@ def of_counts_again(folder: Path, **options: str) -> Config:
 def write(folder: Path, kind: str, day: datetime.date, given: Iterable[str]) -> None:
     (folder / kind).mkdir(exist_ok=True)
     (folder / kind / f"{day}.tsv").write_text("".join(given))
+
+
+def test_label_and_weight_come_from_the_columns_of_counts(tmp_path: Path) -> None:
+    origins = origins_of(of_counts(tmp_path), "rows")
+    assert [[each.column for each in origins[name]] for name in ("label", "weight")] == [["n", "k"], ["n", "k"]]
+
+
+def test_the_columns_of_counts_are_needed_and_a_column_called_label_is_not() -> None:
+    given = {"logs": "{day}.csv", "columns": ("n", "k", "label"), "weights": {"impressions": "n", "clicks": "k"}}
+    assert SourceConfig(**given, optional_columns=("label",)).label_columns == ("n", "k")
+    with pytest.raises(ValueError, match="`optional_columns`: 'k' is needed"):
+        SourceConfig(**given, optional_columns=("k", "label"))
 
 
 @pytest.fixture(scope="module")
