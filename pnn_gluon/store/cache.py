@@ -38,15 +38,16 @@ class Cache:
 
     def use(self, folder: Path) -> bool:
         """Let a run stay from now on, as the one used last; False when it is not here."""
-        self.release(folder)
         while (handle := _opened(folder)) is not None:
             fcntl.flock(handle, fcntl.LOCK_SH)
             if _is_at(handle, folder):
                 with contextlib.suppress(PermissionError):  # another user's
                     os.utime(handle)
+                self.release(folder)  # only now: in between another process might remove it
                 self._held[folder] = handle
                 return True
             os.close(handle)  # it went before the lock was had
+        self.release(folder)
         return False
 
     def release(self, folder: Path) -> None:

@@ -14,7 +14,7 @@ from small_pipeline import FIRST, NIGHTLY, SCORES_VARIABLE, UNPUBLISHED, build
 from jobs.running import run_step
 from jobs.steps.export import work_of_export
 from jobs.steps.sampled import sampled_rows
-from pnn_gluon.config import Config, load_config
+from pnn_gluon.config import Config, SourceConfig, load_config
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.days import plus
 from pnn_gluon.pipeline.exports import Export, export_step

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pnn_gluon.days import plus
+from pnn_gluon.store import cache
 from pnn_gluon.store.cache import Cache
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.store.store import Store
@@ -71,11 +72,26 @@ def test_a_run_in_use_stays_whatever_the_limit(folder: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
+from pnn_gluon.store import cache
 from pnn_gluon.store.cache import Cache
 cache = Cache(Path(sys.argv[1]), None)
 print(cache.use(Path(sys.argv[2])), flush=True)
 sys.stdin.read()
 """
+
+
+def test_a_run_that_is_used_again_is_never_free_in_between(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    using, other, opened = Cache(folder, None), Cache(folder, 1), cache._opened
+    assert using.use(run(folder, 3))
+
+    def while_another_makes_room(path: Path) -> int | None:
+        monkeypatch.setattr(cache, "_opened", opened)
+        other.make_room(0)
+        return opened(path)
+
+    monkeypatch.setattr(cache, "_opened", while_another_makes_room)
+    assert using.use(run(folder, 3))
+    assert left(folder) == [3]
 
 
 def test_a_run_in_use_by_another_process_stays_until_that_ends_however_it_ends(folder: Path) -> None:
