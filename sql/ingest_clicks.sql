@@ -16,7 +16,8 @@ judged as (
 )
 select file, line, text,
     case
-        when counts
+        -- Of repeated impressions another one than that of the click may have stayed.
+        when counts and row_id in (select row_id from {{ rows | parquet }} where label = 1)
             then case when row_number() over (partition by row_id, counts order by file, line) = 1
                 then 'joined' else 'click line: repeated click' end
         when early then 'click line: before its impression'

@@ -110,6 +110,19 @@ def test_a_click_counts_within_its_hours_and_is_refused_before_its_impression(tm
     ]
 
 
+@pytest.mark.parametrize(("rule", "labels", "joined"), [("first", {"A": 0}, 0), ("last", {"B": 1}, 1)])
+def test_a_click_joins_the_impression_that_stays_or_none(
+    tmp_path: Path, rule: str, labels: dict[str, int], joined: int
+) -> None:
+    deliver(tmp_path, "imp/2026-11-02.csv", ["a,2026-11-02 10:00:00,A", "a,2026-11-02 12:00:00,B"])
+    deliver(tmp_path, "clk/2026-11-02.csv", ["2026-11-02 12:30:00,a"])
+    source = changed(SOURCE, attribution_hours="1", on_repeat=f'"{rule}"', max_conflict_share="1.0")
+    read = ingest(pipeline(tmp_path, source, FIELDS), tmp_path)
+    assert (read.labels, read.report.joined) == (labels, joined)
+    late = (1, "click line: more than 1 hours after its impression")
+    assert (late in read.rejects) == (joined == 0)
+
+
 def test_clicks_after_midnight_are_found_in_the_files_of_later_days(tmp_path: Path) -> None:
     deliver(tmp_path, "imp/2026-11-02.csv", ["a,2026-11-02 23:00:00,A", "b,2026-11-02 23:00:00,B"])
     deliver(tmp_path, "clk/2026-11-02.csv", ["2026-11-02 01:00:00,yesterday", "2026-11-02 05:00:00,nobody"])
