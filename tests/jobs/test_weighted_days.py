@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from jobs.running import run_step
 from jobs.steps.export import work_of_export
 from jobs.steps.sampled import sampled_rows
 from pnn_gluon.config import Config, SourceConfig, load_config
+from pnn_gluon.data.encode_part import EncodePart, encode_part
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.days import plus
 from pnn_gluon.pipeline.exports import Export, export_step
@@ -204,6 +206,22 @@ def test_shards_hold_the_weights_of_the_sample(both: tuple[Config, Config]) -> N
             weight = shard.weights(share)
             assert weight is not None
             assert weight.tolist() == [row["weight"] for row in of_share(both[0], share)]
+
+
+def test_a_part_that_was_sent_away_is_encoded_with_its_weights(both: tuple[Config, Config], tmp_path: Path) -> None:
+    (sample,), (path,) = sampled_rows(part(both[0], SAMPLES)), part(both[0], SHARDS).parts(f"{DAYS[1]}.h5")
+    here = EncodePart(tmp_path / path.name, part(both[0], MAPS).file(MAP_FILE), sample, DAYS[1])
+    away = pickle.loads(pickle.dumps(here)).within(tmp_path / "away")
+    away.folder.mkdir()
+    encode_part(both[0].engine, away)
+    with open_shard(path) as known, open_shard(away.path) as made:
+        for share in ("train", "calibrate"):
+            ids, label = made.read(share)
+            assert (ids.tolist(), label.tolist()) == tuple(each.tolist() for each in known.read(share))
+            found, expected = made.weights(share), known.weights(share)
+            assert found is not None
+            assert expected is not None
+            assert found.tolist() == expected.tolist()
 
 
 def test_examples_metrics_and_decisions_count_impressions(both: tuple[Config, Config]) -> None:
