@@ -19,7 +19,7 @@ from pnn_gluon.extras import missing_text
 log = logging.getLogger(__name__)
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="PNN_GLUON_CONFIG", help="The pipeline's TOML file.")]
-DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD (UTC).")]
+DayOption = Annotated[str, typer.Option("--day", help="The day, YYYY-MM-DD; of source.time_zone, UTC by default.")]
 DaysOption = Annotated[str, typer.Option("--day", help="One day or first..last, YYYY-MM-DD.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Redo the day even if nothing changed.")]
 _CONFIGS = typer.Option(

@@ -1,4 +1,4 @@
-"""UTC days as arguments: parsing, ranges, arithmetic. Nothing here reads the clock."""
+"""Days as arguments: parsing, ranges, arithmetic. Nothing here reads the clock."""
 
 import datetime
 import re
@@ -22,7 +22,7 @@ def parse_day(text: str) -> datetime.date:
             raise ValueError(text)
         return datetime.date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"day {text!r}: expected a date such as 2026-11-02 (YYYY-MM-DD, UTC)") from error
+        raise ConfigError(f"day {text!r}: expected a date such as 2026-11-02 (YYYY-MM-DD)") from error
 
 
 def parse_days(text: str) -> list[datetime.date]:

@@ -48,7 +48,7 @@ class ShardWriter:
 
     Args:
         path: File to write; an existing one is replaced at the end.
-        day: UTC date of the sample.
+        day: Date of the sample.
         slots: Width S of a row of ids.
         rate: Share of the train negatives that were kept, in (0, 1].
         size: Number of ids V of the feature map; ids are below it.
@@ -193,7 +193,7 @@ class Shard:
 
     Attributes:
         path: The file.
-        day: UTC date of the sample.
+        day: Date of the sample.
         slots: Width S of a row of ids.
         rate: Share of the train negatives that were kept.
         own_size: Number of ids of the feature map that encoded it.
