@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pnn_gluon.abandoned import hold, remove_abandoned
 
+_TRIES = 100
+"""Times that a folder is removed, before what hinders it is an error."""
+
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
@@ -21,12 +24,21 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
     folder, lock = _held_folder(parent, prefix)
     try:
         yield folder
-        shutil.rmtree(folder)
+        _remove(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
         os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, with whoever takes it for abandoned meanwhile: its lock is the first of it to go."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+    shutil.rmtree(folder)
 
 
 def _held_folder(parent: Path, prefix: str) -> tuple[Path, int]:
