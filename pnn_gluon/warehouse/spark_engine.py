@@ -9,7 +9,6 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, TypeVar
 
 from pyspark.errors import PySparkException
@@ -31,6 +30,9 @@ _HERE = {
 """For a master on this machine."""
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
 
+_SESSIONS: dict[tuple[object, ...], SparkSession] = {}
+"""The session by its master and options."""
+
 
 def map_on_spark(engine: EngineConfig, function: Callable[[EngineConfig, P], R], parts: Sequence[P]) -> list[R]:
     """What a part function makes of every part, a task each, in the order of the parts.
@@ -40,7 +42,7 @@ def map_on_spark(engine: EngineConfig, function: Callable[[EngineConfig, P], R],
     """
     limits = EngineConfig(threads=1, memory_limit=engine.memory_limit)
     work = [(function, limits, part) for part in parts]
-    context = _session(engine.spark_master, tuple(engine.spark_options.items())).sparkContext
+    context = _session(engine).sparkContext
     try:
         results: list[R | PnnError] = context.parallelize(work, len(work)).map(_attempted).collect()
     except Exception as error:  # of the bridge to Java, which has no class in common
@@ -71,18 +73,29 @@ def _attempted(work: tuple[Callable[[EngineConfig, P], R], EngineConfig, P]) -> 
     return result
 
 
-@cache
-def _session(master: str, options: tuple[tuple[str, str], ...]) -> SparkSession:
-    """The session of this process; it starts within some ten seconds."""
+def end_sessions() -> None:
+    """End the session of this process, if it has one."""
+    while _SESSIONS:
+        _SESSIONS.popitem()[1].stop()
+
+
+def _session(engine: EngineConfig) -> SparkSession:
+    """The session of this process, which is one at most; it starts within some ten seconds."""
+    master, options = engine.spark_master, dict(engine.spark_options)
+    wanted = (master, *options.items())
+    if wanted in _SESSIONS:
+        return _SESSIONS[wanted]
+    end_sessions()
     builder: Any = SparkSession.builder
     here = _HERE if master.startswith("local") else {}
     try:
-        return _configured(builder.appName("pnn_gluon").master(master), {**_QUIET, **here, **dict(options)})
+        made = _configured(builder.appName("pnn_gluon").master(master), {**_QUIET, **here, **options})
     except (PySparkException, OSError) as error:
         raise PnnError(
             f"Spark at {master} does not start: {_first_line(error)}; it needs Java 17 or later (JAVA_HOME), and a "
             "master that engine.spark_master names"
         ) from error
+    return _SESSIONS.setdefault(wanted, made)
 
 
 def _configured(builder: Any, options: dict[str, str]) -> SparkSession:

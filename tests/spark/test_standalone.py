@@ -61,10 +61,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineConfig]:
     try:
         yield EngineConfig(kind="spark", memory_limit="300MB", spark_master=url, spark_options=options)
     finally:
-        from pyspark.sql import SparkSession
+        from pnn_gluon.warehouse.spark_engine import end_sessions
 
-        if (session := SparkSession.getActiveSession()) is not None:
-            session.stop()
+        end_sessions()
         for process in (*workers, master):
             process.terminate()
         for process in (*workers, master):
