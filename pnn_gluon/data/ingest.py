@@ -250,9 +250,7 @@ class _DayOfParts:
     def _keep(self, kept: ReadTogether, earlier: Earlier) -> None:
         """Count what an earlier reading read, with its rejects."""
         self._read.append(kept)
-        self._lines += kept.lines
-        self._headers += kept.headers
-        self._other_days += kept.other_days
+        self._count(kept)
         if earlier.rejects is not None:
             query = f"insert into rejects from {parquet(earlier.rejects)} where file in (select unnest($1::varchar[]))"
             self._connection.execute(query, [list(kept.files)])
@@ -263,10 +261,14 @@ class _DayOfParts:
 
     def _take(self, counts: Sequence[LineCounts], targets: Sequence[Targets]) -> None:
         """Add what was read, and gather the rejects."""
-        self._lines += sum(each.lines for each in counts)
-        self._headers += sum(each.headers for each in counts)
-        self._other_days += sum(each.other_days for each in counts)
+        for each in counts:
+            self._count(each)
         self._connection.execute(f"insert into rejects from {parquet([each.rejects for each in targets])}")
+
+    def _count(self, read: LineCounts | ReadTogether) -> None:
+        self._lines += read.lines
+        self._headers += read.headers
+        self._other_days += read.other_days
 
     def _logs(self, stream: Stream) -> list[Log]:
         source = self._raw.source.of_clicks if stream.kind == "clicks" else self._raw.source

@@ -111,12 +111,11 @@ class IngestPart:
 
 @dataclass(frozen=True)
 class LineCounts:
-    """What was read: lines but headers, headers, lines of other days, and the rows of each part file."""
+    """What was read: lines but headers, headers, lines of other days."""
 
     lines: int
     headers: int
     other_days: int
-    rows: tuple[int, ...] = ()
 
 
 def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
@@ -143,7 +142,7 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
         for piece in part.pieces:
             reader.read(part.stream, piece, write)
             files.end_of_file(reader.lines + reader.headers + reader.passed)
-    return LineCounts(reader.lines, reader.headers, reader.other_days, files.rows)
+    return LineCounts(reader.lines, reader.headers, reader.other_days)
 
 
 def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
@@ -271,13 +270,7 @@ class _PartFiles:
         self._path, self._schema, self._part_lines = path, schema, part_lines
         self._open = ExitStack()
         self._writer: TableWriter | None = None
-        self._part = self._before = 0
-        self._rows: list[int] = []
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """The rows of each file so far."""
-        return tuple(self._rows)
+        self._part = self._before = self._files = 0
 
     def end_of_file(self, lines: int) -> None:
         """From now on line 1 is the one after so many."""
@@ -297,14 +290,13 @@ class _PartFiles:
     def _write(self, part: int, table: Any) -> None:
         if part != self._part or self._writer is None:
             self._open.close()
-            path = part_path(self._path, len(self._rows))
+            path = part_path(self._path, self._files)
             self._writer = self._open.enter_context(
                 TableWriter(path, plain=("row_id",), rising=("line",), schema=self._schema)
             )
             self._part = part
-            self._rows.append(0)
+            self._files += 1
         write_table(self._writer, table)
-        self._rows[-1] += table.num_rows
 
     def __enter__(self) -> Self:
         return self

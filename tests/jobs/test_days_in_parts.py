@@ -101,15 +101,21 @@ def nodes(config: Config) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in partition(config, ROWS).parts(ROWS_FILE)}
 
 
-def test_a_late_file_leaves_the_parts_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def day_of_two_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Config, Path, list[str]]:
+    """A day that was read from two files, each by itself; their folder, and the lines of both."""
     monkeypatch.setattr("pnn_gluon.data.pieces.TOGETHER_BYTES", 10)
-    config = config_in(tmp_path / "small", threads=1)
-    folder = tmp_path / f"small/raw/logs/{TWO_DAYS[1]}"
-    (first,) = folder.iterdir()
+    config = config_in(folder / "small", threads=1)
+    raw = folder / f"small/raw/logs/{TWO_DAYS[1]}"
+    (first,) = raw.iterdir()
     lines = first.read_text().splitlines(keepends=True)
-    (folder / "more.tsv").write_text("".join(lines[:100]))
+    (raw / "more.tsv").write_text("".join(lines[:100]))
     first.write_text("".join(lines[100:]))
     build(config, [TWO_DAYS[1]], ["ingest"])
+    return config, raw, lines
+
+
+def test_a_late_file_leaves_the_parts_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, folder, lines = day_of_two_files(tmp_path, monkeypatch)
     before = nodes(config)
     (folder / "zlate.tsv").write_text("".join(lines[50:60]))
     assert build(config, [TWO_DAYS[1]], ["ingest"]) == ["done"]
@@ -120,14 +126,7 @@ def test_a_late_file_leaves_the_parts_of_the_others(tmp_path: Path, monkeypatch:
 
 
 def test_a_day_heals_whose_note_of_its_parts_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pnn_gluon.data.pieces.TOGETHER_BYTES", 10)
-    config = config_in(tmp_path / "small", threads=1)
-    folder = tmp_path / f"small/raw/logs/{TWO_DAYS[1]}"
-    (first,) = folder.iterdir()
-    lines = first.read_text().splitlines(keepends=True)
-    (folder / "more.tsv").write_text("".join(lines[:100]))
-    first.write_text("".join(lines[100:]))
-    build(config, [TWO_DAYS[1]], ["ingest"])
+    config, _, _ = day_of_two_files(tmp_path, monkeypatch)
     made = partition(config, ROWS)
     made.file(PARTS_FILE).write_text("[]")
     assert build(config, [TWO_DAYS[1]], ["ingest"]) == ["done"]
