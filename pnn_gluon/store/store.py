@@ -388,14 +388,20 @@ class Store:
         if not target.is_dir():
             move_folder(folder, target)
         if self.remote:
-            self._cache.use(target)
-            self.remote.upload(target, self.relative(table, day, run), files, afresh)
-            manifest = self._put_in_force(self.remote, manifest)
-            self._cache.make_room(0)
+            manifest = self._upload(self.remote, manifest, target, afresh)
         else:
             self._name_run(manifest, target)
         self.clear_failure(table, day)
         return manifest
+
+    def _upload(self, remote: Remote, manifest: Manifest, target: Path, afresh: bool) -> Manifest:
+        """Upload the files of a run, then its manifest; the one in force then."""
+        self._cache.use(target)
+        name = self.relative(manifest.table, manifest.day, manifest.run)
+        remote.upload(target, name, manifest.files, afresh)
+        in_force = self._put_in_force(remote, manifest)
+        self._cache.make_room(0)
+        return in_force
 
     def _name_run(self, manifest: Manifest, target: Path) -> None:
         """Write the manifest once the names above its run are on the disk, also those that a killed run made."""
