@@ -213,7 +213,7 @@ _OF_RECORDS = {"escape", "quoted_newlines", "comment", "encoding"}
 _OF_COLUMNS = {"delimiter", "quote", "header", "columns", "optional_columns"} | _OF_RECORDS
 """Options of the source that say how lines are cut into columns."""
 
-_READING = {"id_column", "time_column", "time_format", "time_zone", "missing"}
+_READING = {"id_column", "time_column", "time_format", "time_zone", "missing", "path_columns"}
 """Options of the source that say what the columns of logs and of click files mean."""
 
 
@@ -252,6 +252,8 @@ class ClickFilesConfig(Section):
     comment: Comment | None = None
     encoding: Encoding | None = None
     columns: tuple[Column, ...] | None = None
+    optional_columns: tuple[Column, ...] | None = None
+    path_columns: tuple[Column, ...] | None = None
     id_column: Column | None = None
     time_column: TimeColumns | None = None
     time_format: TimeForms | None = None
@@ -411,9 +413,10 @@ class SourceConfig(Section):
         shared = _READING | _OF_COLUMNS if alike else _READING
         read = {key: getattr(self, key) for key in sorted(self.model_fields_set & shared)} | own
         if (listed := own.get("columns")) is not None:
-            read.pop("optional_columns", None)
-            if "time_column" not in own and not set(self.time_columns) <= set(listed):
-                read.pop("time_column", None)
+            told = tuple(name for name in self.path_columns if name not in listed)
+            read = {**read, "optional_columns": (), "path_columns": told} | own
+            if not set(self.time_columns) <= {*listed, *read["path_columns"]}:
+                read = {key: value for key, value in read.items() if key in own or key != "time_column"}
         kind = own.get("kind", "delimited" if self.kind == "ipinyou_raw" else self.kind)
         try:
             return SourceConfig(**{**read, "kind": kind, "logs": self.clicks, "preset": self.preset or self.kind})
@@ -446,6 +449,11 @@ class SourceConfig(Section):
     def stored(self, column: str) -> str:
         """What a column is looked up by: keys of JSON as they are written, all other names in lower case."""
         return column if self.kind == "json" else column.lower()
+
+    @property
+    def known_columns(self) -> frozenset[str]:
+        """The columns that files and their paths are said to have, as `stored`; none where files say theirs."""
+        return frozenset(self.stored(column) for column in (*self.columns, *self.path_columns) if self.columns)
 
     def fault_of(self, column: str) -> str | None:
         """Why files of this kind have no such column; None if they may have it."""
@@ -1192,7 +1200,7 @@ class Config(Section):
         if self.source.clicks is None:
             return
         clicks = self.source.of_clicks
-        known = {clicks.stored(column) for column in clicks.columns}
+        known = clicks.known_columns
         for column in (clicks.id_column or "", *clicks.time_columns):
             if fault := clicks.fault_of(column):
                 raise ValueError(f"click_files: column {column!r}: {fault}")
@@ -1202,7 +1210,7 @@ class Config(Section):
     def _check_known(self, used: Mapping[str, str | None]) -> None:
         """Columns that are read are among those that the source lists, if it does."""
         source = self.source
-        known = {source.stored(column) for column in (*source.columns, *source.path_columns) if source.columns}
+        known = source.known_columns
         derived = {"hour_of_day", "weekday"} if self.source.time_column else set()
         for what, column in used.items() if known else ():
             if column and self.source.stored(column) not in known | derived:

@@ -24,6 +24,7 @@ import dataclasses
 import datetime
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,14 @@ from pnn_gluon.data.ingest_part import (
 )
 from pnn_gluon.data.log_files import Log, open_log
 from pnn_gluon.data.pieces import PART_LINES, Piece, plan
-from pnn_gluon.data.raw_files import copies, list_days_of_files
+from pnn_gluon.data.raw_files import (
+    COPY_BYTES,
+    NoRawFiles,
+    RawFile,
+    copies,
+    list_days_of_files,
+    list_raw_files,
+)
 from pnn_gluon.data.read_together import NOTHING, Earlier, ReadTogether, to_json
 from pnn_gluon.data.row_statement import Stream, attribution, row_schema, wanted_columns
 from pnn_gluon.days import plus
@@ -65,6 +73,7 @@ __all__ = ["IngestReport", "RawLines", "Targets", "ingest_logs", "ingest_request
 _SUMMED = ("lines", "headers", "other_days")
 _COMMONEST = 5
 _SHOWN_REASONS = 100
+_FOR_TWO_DAYS = ", or for two days; remove one of them, or deliver the clicks of each day"
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,7 @@ class _DayOfParts:
 
     def read_clicks(self, stream: Stream) -> None:
         """Read the click lines, which are few, here and at once."""
+        self._refuse_yesterdays(stream)
         pieces = tuple(Piece(log) for log in self._logs(stream))
         targets = Targets(self._folder / "clicks.parquet", self._folder / "click_rejects.parquet")
         raw = replace(self._raw, source=self._raw.source.of_clicks)
@@ -216,6 +226,17 @@ class _DayOfParts:
         counts = read_clicks(self._engine, part)
         self._take([counts], [targets])
         self._clicks, self._click_lines = targets.rows, counts.lines
+
+    def _refuse_yesterdays(self, stream: Stream) -> None:
+        """Refuse click files that are those of the day before; small ones may be equal by chance."""
+        if stream.archive:
+            return
+        with suppress(NoRawFiles):
+            before = list_raw_files(stream.patterns, plus(self._day, -1), self._raw.base)
+            today = list_raw_files(stream.patterns, self._day, self._raw.base)
+            for file, twin in copies((*before, *today)):
+                if file in today and twin in before and file.size >= COPY_BYTES:
+                    raise _delivered_twice(file, twin, _FOR_TWO_DAYS)
 
     def write_rows(self, stream: Stream, path: Path, earlier: Earlier) -> None:
         """Write the good lines into part files, in order; link those that an earlier reading made of the same files."""
@@ -276,7 +297,7 @@ class _DayOfParts:
         days = self._raw.source.click_days(self._day) if stream.kind == "clicks" else 0
         files = list_days_of_files(stream.patterns, self._day, days, self._raw.base)
         logs = [open_log(source, file, wanted) for file in files]
-        _refuse_copies(logs)
+        _refuse_copies(logs, _FOR_TWO_DAYS if stream.kind == "clicks" else "; remove one of them")
         return logs
 
     def _reject(self, table: Any) -> None:
@@ -396,13 +417,15 @@ class _DayOfParts:
                 writer.write(batch)
 
 
-def _refuse_copies(logs: list[Log]) -> None:
+def _refuse_copies(logs: list[Log], advice: str) -> None:
     by_name = {log.raw.name: log for log in logs}
     for file, twin in copies(log.raw for log in logs):
         if any(block.size for block in by_name[file.name].blocks()):
-            raise InputError(
-                f"{file.path}: holds the same bytes as {twin.name}: one file delivered twice; remove one of them"
-            )
+            raise _delivered_twice(file, twin, advice)
+
+
+def _delivered_twice(file: RawFile, twin: RawFile, advice: str) -> InputError:
+    return InputError(f"{file.path}: holds the same bytes as {twin.name}: one file delivered twice{advice}")
 
 
 def _rows_in(path: Path) -> int:

@@ -24,11 +24,13 @@ from pnn_gluon.store.filesystem import open_filesystem
 SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """Suffixes of compressed files, in either case; how a file is read is decided by its content."""
 
+COPY_BYTES = 4096
+"""Files of different folders or days may have the same bytes by chance if they are smaller."""
+
 _WILDCARD = re.compile(r"[*?\[]")
 _FOLDERS = "**"
 _READ = "plain or compressed with gzip, zstd or bz2"
 _CHUNK = 8 << 20
-_COPY_BYTES = 4096
 
 
 class NoRawFiles(InputError):
@@ -210,7 +212,7 @@ def copies(files: Iterable[RawFile]) -> list[tuple[RawFile, RawFile]]:
     sizes = Counter(file.size for file in listed)
     for file in listed:
         if sizes[file.size] > 1:
-            folder = "" if file.size >= _COPY_BYTES else file.name.rpartition("/")[0]
+            folder = "" if file.size >= COPY_BYTES else file.name.rpartition("/")[0]
             twin = seen.setdefault((folder, file.size, fingerprint(file)), file)
             found += [(file, twin)] if twin != file else []
     return found

@@ -13,7 +13,7 @@ from pnn_gluon.column_names import json_path
 from pnn_gluon.config import NAMED_TIMES, AnyField, Fields, SourceConfig, WeightsConfig, label_key, names_day
 from pnn_gluon.data.log_files import Log, RecordLog, Wanted
 from pnn_gluon.data.parquet_text import TIME_FORMAT, holds_separator
-from pnn_gluon.data.path_columns import path_value
+from pnn_gluon.data.path_columns import path_value, tells
 from pnn_gluon.time_zones import UTC
 from pnn_gluon.warehouse.duckdb_engine import literal, statement
 
@@ -107,8 +107,9 @@ def row_rules(source: SourceConfig, fields: Fields, stream: Stream, log: Log, da
     places = _places_in(log, wanted)
     prefix = "click line: " if stream.kind == "clicks" else ""
     columns = [_column(name, place, wanted, prefix) for name, place in places.items()]
-    told = {place: path_value(log.raw, name) for place, name in enumerate(wanted.path, len(log.columns) + 1)}
-    places |= dict(zip(wanted.path, told, strict=True))
+    by_path = [name for name in wanted.path if name not in wanted.optional or tells(log.raw, name)]
+    told = {place: path_value(log.raw, name) for place, name in enumerate(by_path, len(log.columns) + 1)}
+    places |= dict(zip(by_path, told, strict=True))
     read = [(field, _places(source, field, places)) for field in _fields(fields, stream)]
     numbers = {place: field.column for field, found in read if field.kind == "numeric" for place in found}
     return {

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pipelines import changed, pipeline
 
 from pnn_gluon.config import Config
-from pnn_gluon.data.ingest import IngestReport, RawLines, Targets, ingest_logs
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.data.ingest import IngestReport, RawLines, Targets, ingest_logs, ingest_requests
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.reading import Reading
 
@@ -152,6 +152,35 @@ def test_click_files_of_later_days_are_inputs_once_they_are_there(tmp_path: Path
     assert later.changed(reading.recorded) == ["raw/clicks/2026-11-03.csv"]
 
 
+@pytest.mark.parametrize("hours", [None, "24"])
+@pytest.mark.parametrize("clicks", ["clk/{day}.csv", "clk/{day}/a.csv"])
+def test_clicks_of_one_day_that_were_delivered_for_the_next_too_are_refused(
+    tmp_path: Path, clicks: str, hours: str | None
+) -> None:
+    given = SOURCE if hours else SOURCE.replace("attribution_hours = 24", "")
+    config = pipeline(tmp_path, changed(given, clicks=f'"{clicks}"'), FIELDS)
+    deliver(tmp_path, "imp/2026-11-02.csv", [f"{n},2026-11-02 13:00:00,A" for n in range(200)])
+    deliver(tmp_path, "imp/2026-11-03.csv", [f"{n},2026-11-03 13:00:00,A" for n in range(200, 400)])
+    for day in ("2026-11-02", "2026-11-03"):
+        deliver(tmp_path, clicks.format(day=day), [f"2026-11-02 13:00:05,{n}" for n in range(200)])
+    said = r"2026-11-03\S*: holds the same bytes as \S*2026-11-02\S*: one file delivered twice, or for two days"
+    with pytest.raises(InputError, match=said):
+        ingest(config, tmp_path, datetime.date(2026, 11, 3))
+    if hours:
+        with pytest.raises(InputError, match=said):
+            ingest(config, tmp_path)
+    else:
+        assert ingest(config, tmp_path).report.joined == 200
+
+
+def test_few_clicks_may_be_the_same_on_two_days(tmp_path: Path) -> None:
+    config = pipeline(tmp_path, SOURCE.replace("attribution_hours = 24", ""), FIELDS)
+    for day in ("2026-11-02", "2026-11-03"):
+        deliver(tmp_path, f"imp/{day}.csv", [f"a,{day} 13:00:00,A"])
+        deliver(tmp_path, f"clk/{day}.csv", ["2026-11-02 13:00:05,a"])
+    assert ingest(config, tmp_path, datetime.date(2026, 11, 3)).labels == {"A": 1}
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_labels_are_those_of_a_join_by_id_and_time(
@@ -192,6 +221,55 @@ def test_columns_that_logs_may_lack_are_not_those_of_click_files_with_columns_of
     assert ingest(pipeline(tmp_path, source, FIELDS), tmp_path).labels == {"A": 0, "B": 1}
 
 
+def test_click_files_may_lack_columns_of_their_own(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/2026-11-02.csv", ["a,2026-11-02 13:00:00,A", "b,2026-11-02 13:00:00,B"])
+    deliver(tmp_path, "clk/2026-11-02.csv", ["2026-11-02 13:00:05,b", "2026-11-02 13:00:05,a,tap"])
+    own = '{ columns = ["time", "id", "how"], optional_columns = ["how"] }'
+    read = ingest(pipeline(tmp_path, changed(SOURCE, click_files=own), FIELDS), tmp_path)
+    assert (read.labels, read.rejects) == ({"A": 1, "B": 1}, [])
+
+
+def test_folders_tell_the_time_of_clicks(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/2026-11-02.csv", ["a,2026-11-02 13:00:00,A", "b,2026-11-02 13:00:00,B"])
+    deliver(tmp_path, "clk/dt=2026-11-02/hour=12/a.csv", ["b"])
+    deliver(tmp_path, "clk/dt=2026-11-02/hour=14/a.csv", ["a"])
+    own = 'columns = ["id"], path_columns = ["dt", "hour"], time_column = ["dt", "hour"], time_format = "%Y-%m-%d %H"'
+    source = changed(SOURCE, clicks='"clk/dt={day}/*/*"', click_files=f"{{ {own} }}")
+    read = ingest(pipeline(tmp_path, source, FIELDS), tmp_path)
+    assert (read.labels, read.rejects) == ({"A": 1, "B": 0}, [(1, "click line: before its impression")])
+
+
+BY_FOLDER = changed(
+    SOURCE,
+    logs='"imp/dt={day}/*/*"',
+    columns='["id", "site"]',
+    path_columns='["dt", "hour"]',
+    time_column='["dt", "hour"]',
+    time_format='"%Y-%m-%d %H"',
+    click_files='{ columns = ["id"] }',
+)
+
+
+def test_click_files_lie_in_folders_as_those_of_logs_do(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/dt=2026-11-02/hour=13/a.csv", ["a,A", "b,B"])
+    deliver(tmp_path, "clk/dt=2026-11-02/hour=14/a.csv", ["a"])
+    deliver(tmp_path, "clk/dt=2026-11-02/hour=12/a.csv", ["b"])
+    read = ingest(pipeline(tmp_path, changed(BY_FOLDER, clicks='"clk/dt={day}/*/*"'), FIELDS), tmp_path)
+    assert (read.labels, read.rejects) == ({"A": 1, "B": 0}, [(1, "click line: before its impression")])
+
+
+def test_folders_that_click_files_and_requests_do_not_need_may_be_missing(tmp_path: Path) -> None:
+    deliver(tmp_path, "imp/dt=2026-11-02/hour=13/a.csv", ["a,A", "b,B"])
+    deliver(tmp_path, "clk/2026-11-02.csv", ["a"])
+    deliver(tmp_path, "req/2026-11-02.csv", ["c,C"])
+    source = changed(BY_FOLDER, requests='"req/{day}.csv"').replace("attribution_hours = 24\n", "")
+    config = pipeline(tmp_path, source, FIELDS)
+    assert ingest(config, tmp_path).labels == {"A": 1, "B": 0}
+    targets = Targets(tmp_path / "requests.parquet", tmp_path / "rejected.parquet")
+    raw = RawLines(config.source, config.fields, tmp_path)
+    assert ingest_requests(raw, config.engine, DAY, targets).rows == 1
+
+
 def test_hours_are_counted_over_a_change_of_the_clocks_many_days_later(tmp_path: Path) -> None:
     day = datetime.date(2026, 3, 23)  # in Berlin the clocks are put on six days later
     deliver(tmp_path, "imp/2026-03-23.csv", [f"{name},2026-03-23 12:00:00,{name}" for name in "ab"])
@@ -224,6 +302,8 @@ def test_after_a_day_of_23_hours_clicks_are_looked_for_a_day_further(tmp_path: P
         ({"click_files": '{ columns = ["id"] }'}, "`attribution_hours` needs the times of impressions and of clicks"),
         ({"click_files": '{ kind = "xml" }'}, r"source\.click_files\.kind"),
         ({"click_files": '{ quote = "," }'}, "`click_files`: `quote` and `delimiter` are both ','"),
+        ({"click_files": '{ columns = ["id", "time"], path_columns = ["id"] }'}, "'id' is in `columns`, too"),
+        ({"click_files": '{ optional_columns = ["id"] }'}, "`click_files`: `optional_columns`: 'id' is needed"),
         ({"click_files": '{ time_format = "soon" }'}, "`click_files`: `time_format`: no form 'soon'"),
         ({"attribution_hours": "0"}, r"source\.attribution_hours"),
     ],
