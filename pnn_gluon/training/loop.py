@@ -3,27 +3,25 @@
 import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Batch
 from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.ops import dense_precision, plain_operators, refuse_added_gradients
-from pnn_gluon.runtime import HybridBlock, Tensor, mx
-from pnn_gluon.training.adamw import catch_up_decay
+from pnn_gluon.runtime import HybridBlock, Tensor
 from pnn_gluon.training.averaging import MeanWeights
 from pnn_gluon.training.checkpoint import Checkpoints, RunState
 from pnn_gluon.training.devices import contexts, initialize
 from pnn_gluon.training.history import EpochRecord, is_best, steps_of
+from pnn_gluon.training.one_process import OneProcess
 from pnn_gluon.training.optimizer import make_trainer
 from pnn_gluon.training.options import TrainingOptions
-from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
 from pnn_gluon.training.schedule import learning_rate, needs_batch_count
 from pnn_gluon.training.step import TrainingStep, examples_of
 
@@ -41,6 +39,37 @@ class BatchSource(Protocol):
 
     def batches(self, epoch: int, start_batch: int) -> Generator[Batch, None, None]:
         """The batches of a pass from a number on: ids int32 (B, S), labels float32 (B,), weights (B,) or none."""
+
+
+class Place(Protocol):
+    """Where a network is trained, one process or a worker of a cluster: what the loop asks of it."""
+
+    def load(self, fingerprint: str) -> RunState | None:
+        """Go to where the newest checkpoint left off; None if there is none."""
+
+    def seed(self, number: int) -> None:
+        """Begin the random numbers of training (dropout) anew."""
+
+    def step(self, batch: Batch, rate: float, number: int) -> list[Tensor]:
+        """Take step `number` of the run, from 1, with a learning rate; loss sums of the batch, not yet computed."""
+
+    def gathered(self, loss: float) -> float:
+        """The sum of what all processes add up by themselves; 0 in all of them but one."""
+
+    def end_epoch(self) -> None:
+        """Do what waits for the end of an epoch."""
+
+    def judge(self, where: str) -> float | None:
+        """Value of the validation; None without. Raises PnnError if a parameter is not finite."""
+
+    def keep_best(self, epoch: int) -> None:
+        """Keep the parameters as the best so far."""
+
+    def save(self, state: RunState, where: str) -> None:
+        """Write a checkpoint, if any are kept. Raises PnnError if a parameter is not finite."""
+
+    def finish(self, best_epoch: int | None) -> None:
+        """Give the network the parameters of the best epoch, or the last."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +143,23 @@ def train(
     step = TrainingStep(net, trainer, places, options.clip_norm, options.loss)
     means = None if options.average_decay is None else MeanWeights(net, options.average_decay)
     checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir, means.values if means else {})
+    place = OneProcess(net, trainer, step, means, validate, checkpoints)
     with plain_operators() if options.device == "gpu" else nullcontext(), dense_precision(options.precision):
-        return _Run(net, source, options, trainer, step, means, validate, checkpoints, progress).result()
+        return run(place, source, options, progress)
 
 
-def _fingerprint(options: TrainingOptions, source: BatchSource) -> str:
+def run(
+    place: Place,
+    source: BatchSource,
+    options: TrainingOptions,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingResult:
+    """Train where a network is placed, see `train`; every process of a cluster runs this, on the same batches."""
+    return _Run(place, source, options, progress).result()
+
+
+def fingerprint_of(options: TrainingOptions, source: BatchSource) -> str:
+    """What the checkpoints of a run depend on."""
     return hashlib.sha256(f"{options!r} {source.fingerprint}".encode()).hexdigest()
 
 
@@ -126,35 +167,20 @@ def _fingerprint(options: TrainingOptions, source: BatchSource) -> str:
 class _Run:
     """One run in progress."""
 
-    net: HybridBlock
+    place: Place
     source: BatchSource
     options: TrainingOptions
-    trainer: Any
-    step: TrainingStep
-    means: MeanWeights | None
-    validate: Callable[[HybridBlock], float] | None
-    checkpoints: Checkpoints | None
     progress: Callable[[Progress], None] | None
 
     def __post_init__(self) -> None:
-        fingerprint = _fingerprint(self.options, self.source)
-        saved = self.checkpoints and self.checkpoints.load(self.net, self.trainer, fingerprint)
-        self.state = saved or RunState(fingerprint)
-        self.best = self._saved_best()
+        fingerprint = fingerprint_of(self.options, self.source)
+        self.state = self.place.load(fingerprint) or RunState(fingerprint)
         self.batch_count = self.source.batch_count if needs_batch_count(self.options) else None
-
-    def _saved_best(self) -> Values | None:
-        if self.checkpoints is None or self.state.best_epoch is None:
-            return None
-        return self.checkpoints.load_best(self.state.best_epoch)
 
     def result(self) -> TrainingResult:
         while not self.state.finished:
             self._finish_epoch()
-        if self.best is not None:
-            put_values(self.net, self.best)
-        elif self.means is not None:
-            self.means.give_to_network()
+        self.place.finish(self.state.best_epoch)
         history = tuple(self.state.history)
         best = history[-1].epoch if self.state.best_epoch is None else self.state.best_epoch
         return TrainingResult(history, best, steps_of(history), sum(record.examples for record in history))
@@ -167,9 +193,8 @@ class _Run:
                 self._save()
         if not state.examples:
             raise InputError("no training examples: every batch source needs at least one row")
-        catch_up_decay(self.trainer)
-        with self._judged_values():
-            self._judge()
+        self.place.end_epoch()
+        self._judge()
         state.epoch, state.batch, state.examples, state.loss_sum = state.epoch + 1, 0, 0, 0.0
         state.finished = state.epoch == self.options.epochs or self._out_of_patience()
         self._save()
@@ -177,28 +202,24 @@ class _Run:
     def _segment(self, batches: Iterator[Batch]) -> int:
         """Train up to the next checkpoint; the number of batches it took."""
         state, first = self.state, self.state.batch
-        mx.random.seed(_segment_seed(self.options, state.epoch, state.batch))
+        self.place.seed(_segment_seed(self.options, state.epoch, state.batch))
         running: list[Tensor] = []
         for batch in islice(batches, self.options.checkpoint_every):
-            losses = self._step(*batch)
+            losses = self._step(batch)
             self._add_losses(running)  # of the step before: this step is already being computed
             running = losses
             state.batch += 1
             state.examples += round(examples_of(*batch))
         self._add_losses(running)
         if state.batch > first:
+            state.loss_sum = self.place.gathered(state.loss_sum)
             self._report()
         return state.batch - first
 
-    def _step(
-        self, ids: NDArray[np.int32], label: NDArray[np.float32], weight: NDArray[np.float32] | None = None
-    ) -> list[Tensor]:
+    def _step(self, batch: Batch) -> list[Tensor]:
         state = self.state
-        self.trainer.set_learning_rate(learning_rate(self.options, state.history, state.batch, self.batch_count))
-        losses = self.step(ids, label, weight)
-        if self.means is not None:
-            self.means.add(steps_of(state.history) + state.batch + 1)
-        return losses
+        rate = learning_rate(self.options, state.history, state.batch, self.batch_count)
+        return self.place.step(batch, rate, steps_of(state.history) + state.batch + 1)
 
     def _add_losses(self, losses: list[Tensor]) -> None:
         total = math.fsum(float(loss.asscalar()) for loss in losses)
@@ -215,33 +236,24 @@ class _Run:
             mean = state.loss_sum / state.examples
             self.progress(Progress(state.epoch, state.batch, state.examples, mean))
 
-    def _judged_values(self) -> AbstractContextManager[None]:
-        """While an epoch is judged, the network has the values that would be kept of it."""
-        return nullcontext() if self.means is None else self.means.in_network()
-
     def _judge(self) -> None:
         """Record the epoch, and keep its parameters if it is the best so far."""
         state = self.state
-        check_finite(self.net, f"in epoch {state.epoch}")
-        value = None if self.validate is None else float(self.validate(self.net))
+        value = self.place.judge(f"in epoch {state.epoch}")
         if value is not None and not math.isfinite(value):
             raise PnnError(f"validation of epoch {state.epoch} gave {value}, expected a finite number")
         mean = state.loss_sum / state.examples
         state.history.append(EpochRecord(state.epoch, state.batch, state.examples, mean, value))
-        if value is None or not is_best(state.history):
-            return
-        state.best_epoch, self.best = state.epoch, take_values(self.net)
-        if self.checkpoints is not None:
-            self.checkpoints.save_best(state.epoch, self.best)
+        if value is not None and is_best(state.history):
+            state.best_epoch = state.epoch
+            self.place.keep_best(state.epoch)
 
     def _out_of_patience(self) -> bool:
         best = self.state.best_epoch
         return best is not None and self.state.epoch - 1 - best >= self.options.patience
 
     def _save(self) -> None:
-        if self.checkpoints is not None:
-            check_finite(self.net, f"in epoch {self.state.epoch}")
-            self.checkpoints.save(self.net, self.trainer, self.state)
+        self.place.save(self.state, f"in epoch {self.state.epoch}")
 
 
 def _segment_seed(options: TrainingOptions, epoch: int, batch: int) -> int:
