@@ -94,6 +94,18 @@ def hours_shown(day: datetime.date, name: str) -> list[int]:
     )
 
 
+def rules_of(day: datetime.date, name: str) -> str:
+    """By which rules a day of a zone is cut: its begin and its end, in UTC, and how its clocks go.
+
+    >>> rules_of(datetime.date(2026, 10, 25), "Europe/Berlin")
+    '2026-10-24T22:00:00Z +7200, 2026-10-25T01:00:00Z +3600, 2026-10-25T23:00:00Z'
+    """
+    start, end = start_of(day, name), start_of(day + datetime.timedelta(1), name)
+    moments = [start, *(change.at for change in clocks(day, name).changes if start < change.at < end)]
+    told = [f"{moment.isoformat()}Z {_ahead(moment, zone_of(name)):+}" for moment in moments]
+    return ", ".join([*told, f"{end.isoformat()}Z"])
+
+
 def clocks(day: datetime.date, name: str, days: int = 0) -> Clocks:
     """The clocks of a zone from four days before a day until four days after the one so many days later.
 

@@ -10,11 +10,15 @@ from pnn_gluon.pipeline.details import BundleDetails
 from pnn_gluon.pipeline.partition import Partition, open_partition
 from pnn_gluon.pipeline.tables import BUNDLES, SKIPS, D, Table
 from pnn_gluon.store.store import Store
+from pnn_gluon.time_zones import UTC, rules_of
 
 if TYPE_CHECKING:
     from pnn_gluon.data.raw_files import RawFile
 
 _SHOWN_DAYS = 10
+
+CLOCKS = "clocks"
+"""What the names of inputs begin with that are days of a time zone."""
 
 
 class Reading:
@@ -98,7 +102,8 @@ class Reading:
     def raw(self, kind: Literal["logs", "clicks", "requests"], day: datetime.date) -> "tuple[RawFile, ...]":
         """The raw files of a kind and day, of clicks those of the days after it that they may come on, too.
 
-        Each is an input by size and SHA-256.
+        Each is an input by size and SHA-256. In days of a time zone, so are the rules by which they are cut,
+        which another release of tzdata may change.
 
         Raises:
             ConfigError: when the configuration does not say where files of this kind lie.
@@ -106,7 +111,10 @@ class Reading:
         from pnn_gluon.data.known_digests import KnownDigests
         from pnn_gluon.data.raw_files import list_days_of_files
 
-        more = self.config.source.click_days(day) if kind == "clicks" else 0
+        source = self.config.source
+        more = source.click_days(day) if kind == "clicks" else 0
+        for each in (plus(day, number) for number in range(more + 1) if source.time_zone != UTC):
+            self.recorded[f"{CLOCKS}/{each}"] = rules_of(each, source.time_zone)
         files = list_days_of_files(self.config.patterns(kind), day, more, self.config.path.parent)
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read

@@ -9,7 +9,7 @@ from pnn_gluon.errors import DamagedError, PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.options import differences
 from pnn_gluon.pipeline.partition import kept_reason
-from pnn_gluon.pipeline.reading import Reading
+from pnn_gluon.pipeline.reading import CLOCKS, Reading
 from pnn_gluon.pipeline.step import Step
 from pnn_gluon.pipeline.steps import daily_steps, maker, nightly_steps
 from pnn_gluon.store.manifest import Manifest
@@ -128,11 +128,12 @@ def _changed_options(step: Step, manifest: Manifest, chosen: Mapping[str, Any]) 
 
 def _changed_input(key: str, reading: Reading, manifest: Manifest) -> str:
     """One input that is not what it was."""
+    outside = key.startswith(("raw/", f"{CLOCKS}/"))
     if key not in manifest.inputs:
-        return f"input: {key} is new" if key.startswith("raw/") else f"input: {key} was not read then"
+        return f"input: {key} is new" if outside else f"input: {key} was not read then"
     if key not in reading.recorded:
-        return f"input: {key} is gone" if key.startswith("raw/") else f"input: {key} is not read any more"
+        return f"input: {key} is gone" if outside else f"input: {key} is not read any more"
     then, now = manifest.inputs[key], reading.recorded[key]
     if then is None or now is None:
         return f"input: {key} {'has come' if then is None else 'is gone'}"
-    return f"input: {key} has changed" if key.startswith("raw/") else f"input: {key} was made again ({then} -> {now})"
+    return f"input: {key} has changed" if outside else f"input: {key} was made again ({then} -> {now})"

@@ -14,6 +14,7 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 
+from pnn_gluon.pipeline.reading import CLOCKS
 from pnn_gluon.pipeline.tables import CHECKS, PROFILE_FILE, ROWS
 from pnn_gluon.store.manifest import Manifest
 from pnn_gluon.tracking.lineage_columns import Columns, columns_of, raw_columns
@@ -26,7 +27,7 @@ def input_datasets(tracked: TrackedDay, manifest: Manifest) -> list[Any]:
     read: dict[str, dict[str, str]] = {}
     for key, run in manifest.inputs.items():
         name, _, part = key.removeprefix("raw/").partition("/")
-        if run is not None:
+        if run is not None and name != CLOCKS:
             read.setdefault(f"raw/{name}" if key.startswith("raw/") else name, {})[part] = run
     return [_dataset(tracked, name, parts, manifest) for name, parts in sorted(read.items())]
 

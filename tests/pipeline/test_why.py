@@ -1,6 +1,7 @@
 """Why a day is stale: its code, an option, an input, or something upstream."""
 
 import dataclasses
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -8,7 +9,9 @@ from jobs.commands import status
 from jobs.commands.rollback import roll_back
 from jobs.commands.status import print_why
 from jobs.running import run_step
+from pnn_gluon import time_zones
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.pipeline import steps
 from pnn_gluon.pipeline.states import State, day_states
@@ -60,6 +63,21 @@ def test_a_late_file_and_one_that_changed_are_named(old: Config) -> None:
     (reason,) = states(old)["ingest"].reasons
     assert "no raw file" in reason
     assert f"pnn-gluon skip-day --config {old.path} --day {DAY} --reason" in reason
+
+
+def test_days_are_stale_whose_clocks_an_update_of_the_zones_changed(
+    old: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = changed(old, "max_reject_share = 0.1", 'max_reject_share = 1.0\ntime_zone = "Europe/Berlin"')
+    for name in ("ingest", "score"):
+        run_step(step(name), config, DAY)
+    assert states(config)["ingest"].word == "done"
+    monkeypatch.setattr(time_zones, "zone_of", lambda name: ZoneInfo("Africa/Algiers"))  # as in Berlin, in winter
+    assert (states(config)["ingest"].word, states(config)["ingest"].reasons) == ("done", ())
+    monkeypatch.setattr(time_zones, "zone_of", lambda name: ZoneInfo("Africa/Cairo"))
+    assert states(config)["ingest"].reasons == (f"input: clocks/{DAY} has changed",)
+    assert f"input: clocks/{plus(DAY, 1)} has changed" in states(config)["score"].reasons
+    assert run_step(step("ingest"), config, DAY).status == "done"
 
 
 def test_code_and_options_are_both_told(old: Config, monkeypatch: pytest.MonkeyPatch) -> None:

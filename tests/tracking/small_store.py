@@ -60,8 +60,8 @@ def make_day(config: Config, day: datetime.date) -> None:
     _decide(config, day, bundle)
     ahead = str(plus(day, 1))
     scores = {"score_day": ahead, "model_day": str(FIRST), "map_day": str(FIRST), "rejects": 1, "lines": 31}
-    raw = f"raw/requests/{ahead}/part-0.tsv"
-    commit(config, "scores", day, scores, rows=30, inputs={raw: "9:ab"}, files={"scores.parquet": b"scores" * 5})
+    read = {f"raw/requests/{ahead}/part-0.tsv": "9:ab", f"clocks/{ahead}": f"{ahead}T00:00:00Z +0"}
+    commit(config, "scores", day, scores, rows=30, inputs=read, files={"scores.parquet": b"scores" * 5})
 
 
 def _make_data(config: Config, day: datetime.date) -> None:

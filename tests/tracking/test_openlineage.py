@@ -99,6 +99,7 @@ def test_every_step_of_a_day_starts_and_completes_with_what_it_read_and_made(
     assert nominal["nominalEndTime"] == "2026-11-03T00:00:00+00:00"
     tags = {tag["key"]: tag["value"] for tag in event["run"]["facets"]["tags"]["tags"]}
     assert (tags["mxnet"], tags["step_version"]) == ("1.9.1", "1")
+    assert len(complete(found, "score")["inputs"]) == 1  # the clocks of a zone are no dataset
 
 
 def test_a_step_starts_by_the_seconds_that_it_took_before_it_was_written(tracked: Config, catalogue: Webhook) -> None:
