@@ -96,6 +96,25 @@ def test_run_status_days_and_report_show_what_happened(pipeline: Config, tmp_pat
     assert str(last) in page.read_text()
 
 
+def test_run_makes_the_chosen_steps_in_one_process_without_mxnet(pipeline: Config) -> None:
+    """Data steps need no requests, and what they do not need is not loaded."""
+    text = pipeline.path.read_text()
+    pipeline.path.write_text("\n".join(line for line in text.splitlines() if not line.startswith("requests")))
+    program = "import sys; sys.modules['mxnet'] = None; from jobs.cli import main; main()"
+    words = ("run", "--steps", "encode, sample,count,ingest,feature_map", "--config", pipeline.path, "--day", FIRST)
+    command = [sys.executable, "-c", program, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    made = [json.loads(line)["step"] for line in done.stdout.splitlines()]
+    assert made == ["ingest", "sample", "count", "feature_map", "encode"]
+
+
+def test_run_refuses_a_step_that_no_day_has(pipeline: Config) -> None:
+    done = run("jobs.cli", "run", "--steps", "ingest,bake", "--config", pipeline.path, "--day", FIRST)
+    assert done.returncode == 2
+    assert "no step of a day bake; they are ingest, sample" in done.stderr
+
+
 def test_the_score_server_answers_queries(built: Config) -> None:
     build(built, DAYS[-1:], ("publish",), force=True)
     sql = "select count(*) as published from scores where day = '2026-11-06'"
