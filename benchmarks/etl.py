@@ -2,19 +2,24 @@
 
     python -m benchmarks.etl [--rows 2000000] [--work work/benchmark] [--rounds 3]
 
-Each step is a process of its own, `pnn-gluon step STEP --force` into an empty store, with 1 GB of engine memory and one
-thread: seconds from start to exit, rows of the log a second and a CPU second, and the most memory that its processes
-held at once.
+The data steps run twice, each time into an empty store, with 1 GB of engine memory and one thread: all in one process,
+`pnn-gluon run --steps ... --force`, which is `ours`, and each in a process of its own, `pnn-gluon step STEP --force`, as
+Airflow runs them. Seconds from start to exit, rows of the log a second and a CPU second, and the most memory that the
+processes held at once.
 Beside it, in the same rounds and on the same file, the peers, each from its own locked packages in a folder of its own,
 installed here and never by the product:
 
-    pandas     what DeepCTR's examples do: `read_csv`, a scikit-learn `LabelEncoder` for each column, an int32 matrix
-    polars     `etl_polars`: ids for values of 20 and more appearances, buckets of numbers, one Parquet file
-    fuxictr    `etl_fuxictr`: its `FeatureProcessor` with its Criteo example's fields, one Parquet file
+    polars        `etl_polars_day`: the same job by hand: rejects with reasons, row ids, shares, counts, a map, HDF5
+                  shards, every file hashed and synced
+    polars_cells  `etl_polars`: only cells to ids: for values of 20 and more appearances, buckets of numbers, one
+                  Parquet file
+    fuxictr       `etl_fuxictr`: its `FeatureProcessor` with its Criteo example's fields, one Parquet file
+    pandas        what DeepCTR's examples do: `read_csv`, a scikit-learn `LabelEncoder` for each column, an int32 matrix
 
-None of them sets bad lines aside, names rows, splits or samples them, or can go on with a second day; our steps do all
-that. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each peer, `null` where one could not be
-installed, with the reason in `absent`; medians of all steps; ratios, which are ours / peer.
+All but `polars` leave out what our steps do besides: they set no bad line aside, name no row, split and sample none; and
+none of them can go on with a second day. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each
+peer, `null` where one could not be installed, with the reason in `absent`; medians of all steps; ratios, which are
+ours / peer.
 
 Afterwards `pnn-gluon bench --config work/benchmark/etl/etl.toml` measures the feeder over the encoded shard against
 training on it.
@@ -42,8 +47,12 @@ from pnn_gluon.processor import processor_name
 DAY = datetime.date(2026, 11, 1)
 STEPS = ("ingest", "sample", "count", "feature_map", "encode")
 HERE = Path(__file__).parent
+ONE = "one process"
+EACH = "a process each"
+"""All the data steps in one process, and each in its own."""
 PEERS = {
-    "polars": ("polars==2.1.0",),
+    "polars": ("polars==2.1.0", "h5py==3.16.0"),
+    "polars_cells": ("polars==2.1.0", "h5py==3.16.0"),
     "fuxictr": ("-r", str(HERE / "fuxictr.lock")),
     "pandas": ("pandas==2.3.3", "scikit-learn==1.7.2"),
 }
@@ -110,8 +119,8 @@ def main(
 
 def told(used: dict[str, Usage], rows: int, absent: dict[str, str]) -> dict[str, Any]:
     """What the steps and the peers took, for a log of so many rows; without those that are absent."""
-    ours = _together([used[name] for name in STEPS])
-    steps = {**{name: used[name] for name in STEPS}, "all steps": ours}
+    ours = used[ONE]
+    steps = {**{name: used[name] for name in STEPS}, EACH: _together([used[name] for name in STEPS]), ONE: ours}
     peers = {name: used[name] for name in PEERS if name not in absent}
     rates = _rates({**steps, **peers}, rows)
     return {
@@ -120,7 +129,7 @@ def told(used: dict[str, Usage], rows: int, absent: dict[str, str]) -> dict[str,
         "steps": rates,
         "ratios": {name: _ratios(ours, peer) for name, peer in peers.items()},
         "absent": absent,
-        "ours": _summary(rates["all steps"]),
+        "ours": _summary(rates[ONE]),
         **{name: _summary(rates[name]) if name in peers else None for name in PEERS},
     }
 
@@ -130,7 +139,7 @@ def installed(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     pythons, absent = {}, {}
     for name, packages in PEERS.items():
         try:
-            pythons[name] = peer_python(folder / name, packages)
+            pythons[name] = peer_python(folder / name.partition("_")[0], packages)
         except (subprocess.CalledProcessError, OSError) as error:
             absent[name] = f"its packages could not be installed: {error}"
     return pythons, absent
@@ -148,17 +157,20 @@ def generate(folder: Path, rows: int) -> Path:
 
 
 def run_steps(folder: Path) -> dict[str, Usage]:
-    """Every step into an empty store: encode would take over the shards of the round before."""
+    """All steps in one process, then each in its own, into an empty store: encode would take over its earlier shards."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     options = ("--config", str(folder / "etl.toml"), "--day", str(DAY), "--force")
-    return {name: run([sys.executable, "-m", "jobs", "step", name, *options])[0] for name in STEPS}
+    together = run([sys.executable, "-m", "jobs", "run", "--steps", ",".join(STEPS), *options])[0]
+    shutil.rmtree(folder / "store")
+    return {ONE: together} | {name: run([sys.executable, "-m", "jobs", "step", name, *options])[0] for name in STEPS}
 
 
 def _run_peers(folder: Path, log: Path, peers: dict[str, Path]) -> dict[str, Usage]:
     """Each peer on the log; what it writes goes to the folder."""
     scripts = {
         "pandas": ["-c", PANDAS, str(log)],
-        "polars": [str(HERE / "etl_polars.py"), str(log), str(folder / "polars.parquet")],
+        "polars": [str(HERE / "etl_polars_day.py"), str(log), str(folder / "polars")],
+        "polars_cells": [str(HERE / "etl_polars.py"), str(log), str(folder / "polars.parquet")],
         "fuxictr": [str(HERE / "etl_fuxictr.py"), str(log), str(folder / "fuxictr")],
     }
     return {name: run([str(python), *scripts[name]])[0] for name, python in peers.items()}

@@ -1,4 +1,4 @@
-"""A Criteo-like log to ids with Polars, for `benchmarks.etl`: LOG OUTPUT.
+"""The cells of a Criteo-like log to ids with Polars, and nothing else, for `benchmarks.etl`: LOG OUTPUT.
 
 Values of 20 and more appearances get an id, the others share one, and so do missing ones; numbers go to the buckets
 floor(ln v) that ours have. One int32 column for each field is written, uncompressed.

@@ -29,15 +29,17 @@ def test_a_process_that_fails_is_told_with_its_words() -> None:
         run([sys.executable, "-c", "print('not so'); raise SystemExit(3)"])
 
 
-def test_rows_a_cpu_second_are_those_of_all_steps_and_an_absent_peer_is_null() -> None:
+def test_rows_a_cpu_second_are_those_of_one_process_and_an_absent_peer_is_null() -> None:
     used = {name: Usage(seconds=1.0, peak_mb=100.0 * place, cpu_seconds=2.0) for place, name in enumerate(etl.STEPS, 1)}
-    used |= {"polars": Usage(4.0, 250.0, 5.0), "pandas": Usage(2.0, 1000.0, 4.0)}
+    used |= {etl.ONE: Usage(5.0, 600.0, 8.0), "polars": Usage(4.0, 250.0, 5.0), "polars_cells": Usage(1.0, 200.0, 2.0)}
+    used |= {"pandas": Usage(2.0, 1000.0, 4.0)}
     found = etl.told(used, 1000, {"fuxictr": "why"})
-    assert found["ours"] == {"rows_per_cpu_second": 100, "peak_mb": 500}
+    assert found["ours"] == {"rows_per_cpu_second": 125, "peak_mb": 600}
+    assert found["steps"][etl.EACH]["rows_per_cpu_second"] == 100
     assert found["polars"] == {"rows_per_cpu_second": 200, "peak_mb": 250}
     assert found["pandas"] == {"rows_per_cpu_second": 250, "peak_mb": 1000}
     assert (found["fuxictr"], found["absent"]) == (None, {"fuxictr": "why"})
-    assert found["ratios"]["polars"] == {"seconds": 1.25, "cpu_seconds": 2.0, "peak_mb": 2.0}
+    assert found["ratios"]["polars"] == {"seconds": 1.25, "cpu_seconds": 1.6, "peak_mb": 2.4}
 
 
 def test_a_peer_whose_packages_are_not_to_be_had_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,5 +50,5 @@ def test_a_peer_whose_packages_are_not_to_be_had_is_absent(tmp_path: Path, monke
 
     monkeypatch.setattr(etl, "peer_python", install)
     pythons, absent = etl.installed(tmp_path)
-    assert sorted(pythons) == ["pandas", "polars"]
+    assert sorted(pythons) == ["pandas", "polars", "polars_cells"]
     assert "could not be installed" in absent["fuxictr"]
