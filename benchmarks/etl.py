@@ -2,10 +2,10 @@
 
     python -m benchmarks.etl [--rows 2000000] [--work work/benchmark] [--rounds 3]
 
-The data steps run twice, each time into an empty store, with 1 GB of engine memory and one thread: all in one process,
-`pnn-gluon run --steps ... --force`, which is `ours`, and each in a process of its own, `pnn-gluon step STEP --force`, as
-Airflow runs them. Seconds from start to exit, rows of the log a second and a CPU second, and the most memory that the
-processes held at once.
+The data steps run twice, each time into an empty store, with 1 GB of engine memory and one thread: all in one process
+(`ours`), `pnn-gluon run --steps ... --force`, and each in its own, `pnn-gluon step STEP --force`, as Airflow runs them.
+Seconds from start to exit, rows of the log a second and a CPU second, and the most memory that the processes held at
+once.
 Beside it, in the same rounds and on the same file, the peers, each from its own locked packages in a folder of its own,
 installed here and never by the product:
 
@@ -16,10 +16,9 @@ installed here and never by the product:
     fuxictr       `etl_fuxictr`: its `FeatureProcessor` with its Criteo example's fields, one Parquet file
     pandas        what DeepCTR's examples do: `read_csv`, a scikit-learn `LabelEncoder` for each column, an int32 matrix
 
-All but `polars` leave out what our steps do besides: they set no bad line aside, name no row, split and sample none; and
-none of them can go on with a second day. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each
-peer, `null` where one could not be installed, with the reason in `absent`; medians of all steps; ratios, which are
-ours / peer.
+All but `polars` leave out what our steps do besides: they set no bad line aside, and name, split and sample no row. None
+can go on with a second day. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each peer, `null`
+where one could not be installed, with the reason in `absent`; medians of all steps; ratios, which are ours / peer.
 
 Afterwards `pnn-gluon bench --config work/benchmark/etl/etl.toml` measures the feeder over the encoded shard against
 training on it.
@@ -111,10 +110,14 @@ def main(
     folder = work.resolve() / "etl"
     log = generate(folder, rows)
     peers, absent = installed(folder / "peers")
-    steps = _medians([run_steps(folder) | _run_peers(folder, log, peers) for _ in range(rounds)])
+    steps = _medians([_round(folder, log, peers) for _ in range(rounds)])
     figures = {"log_mb": round(log.stat().st_size / 1e6, 1), **told(steps, encoded_rows(folder), absent)}
     _show(figures)
     print(json.dumps(figures))
+
+
+def _round(folder: Path, log: Path, peers: dict[str, Path]) -> dict[str, Usage]:
+    return {ONE: run_steps(folder)} | run_each(folder) | _run_peers(folder, log, peers)
 
 
 def told(used: dict[str, Usage], rows: int, absent: dict[str, str]) -> dict[str, Any]:
@@ -156,13 +159,20 @@ def generate(folder: Path, rows: int) -> Path:
     return folder / "raw" / "logs" / str(DAY) / "part-0.tsv"
 
 
-def run_steps(folder: Path) -> dict[str, Usage]:
-    """All steps in one process, then each in its own, into an empty store: encode would take over its earlier shards."""
+def run_steps(folder: Path) -> Usage:
+    """All steps in one process, into an empty store: encode would take over the shards of the round before."""
     shutil.rmtree(folder / "store", ignore_errors=True)
-    options = ("--config", str(folder / "etl.toml"), "--day", str(DAY), "--force")
-    together = run([sys.executable, "-m", "jobs", "run", "--steps", ",".join(STEPS), *options])[0]
-    shutil.rmtree(folder / "store")
-    return {ONE: together} | {name: run([sys.executable, "-m", "jobs", "step", name, *options])[0] for name in STEPS}
+    return run([sys.executable, "-m", "jobs", "run", "--steps", ",".join(STEPS), *_options(folder)])[0]
+
+
+def run_each(folder: Path) -> dict[str, Usage]:
+    """Each step in its own process, into an empty store."""
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    return {name: run([sys.executable, "-m", "jobs", "step", name, *_options(folder)])[0] for name in STEPS}
+
+
+def _options(folder: Path) -> list[str]:
+    return ["--config", str(folder / "etl.toml"), "--day", str(DAY), "--force"]
 
 
 def _run_peers(folder: Path, log: Path, peers: dict[str, Path]) -> dict[str, Usage]:
