@@ -16,9 +16,9 @@ installed here and never by the product:
     fuxictr       `etl_fuxictr`: its `FeatureProcessor` with its Criteo example's fields, one Parquet file
     pandas        what DeepCTR's examples do: `read_csv`, a scikit-learn `LabelEncoder` for each column, an int32 matrix
 
-All but `polars` leave out what our steps do besides: they set no bad line aside, and name, split and sample no row. None
-can go on with a second day. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each peer, `null`
-where one could not be installed, with the reason in `absent`; medians of all steps; ratios, which are ours / peer.
+All but `polars` leave out what our steps do besides: they set no bad line aside, and name, split and sample no row.
+None can go on with a second day. Ends with one JSON line: rows a CPU second and peak MB of `ours` and of each peer,
+`null` where one could not be installed, with the reason in `absent`; medians of all steps; ratios: ours / peer.
 
 Afterwards `pnn-gluon bench --config work/benchmark/etl/etl.toml` measures the feeder over the encoded shard against
 training on it.
