@@ -273,8 +273,12 @@ def _sets(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
 def _look_up(words: Any, dictionary: Any, other: int) -> Ids:
     """The id of each of some distinct words; `other` for those the dictionary does not have.
 
-    The dictionary is sought in the words: that hashes only the words, however large it is.
+    The larger of both is sought in the smaller one, which alone is hashed.
     """
+    if len(dictionary) < len(words):
+        places = pc.index_in(words, value_set=dictionary["value"]).fill_null(len(dictionary)).to_numpy()
+        every: Ids = np.append(dictionary["id"].to_numpy(), np.int32(other))
+        return every[places]
     match = pc.index_in(dictionary["value"], value_set=words)
     known = pc.is_valid(match)
     ids: Ids = np.full(len(words), other, np.int32)
