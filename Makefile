@@ -6,7 +6,6 @@ LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --req
 CONFIG ?=
 PORT ?=
 EXECUTOR ?= local
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .PHONY: help demo quick test long faults mutants tidy sanitize bench lint types imports up down clean lock
 
@@ -33,9 +32,11 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/cpu.lock
 	@touch $@
 
-# The package itself, with its native operators, which are built anew when their sources change.
+# The package itself, with its native operators, which are built anew when their sources change, and its bytecode, without
+# which each command compiles all that it imports where PYTHONDONTWRITEBYTECODE is set.
 .venv/package.stamp: .venv/cpu.stamp pyproject.toml setup.py $(wildcard pnn_gluon/ops/csrc/* pnn_gluon/data/csrc/*)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q pnn_gluon jobs dags
 	@touch $@
 
 .venv/test.stamp: .venv/package.stamp requirements/test.lock
