@@ -30,7 +30,7 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
-from pnn_gluon.data.hdf5_writing import put_dataset, written_hdf5
+from pnn_gluon.data.hdf5_writing import Hdf5Writing, written_hdf5
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
@@ -330,30 +330,31 @@ class FeatureMap:
         """Write the map as HDF5; equal maps give equal bytes. The id of an entry is its position."""
         offsets, content = _text_parts(self.values)
         table = [{**dataclasses.asdict(field), "edges": None} for field in self.table]
-        with written_hdf5(path, libver=("v110", "v110"), track_order=False) as file:
+        with written_hdf5(path, libver=("v110", "v110"), track_order=False) as writing:
+            file = writing.file
             file.attrs["format_version"] = 1
             if self.fields_since is not None or self.last_day is not None or len(self.revived):
                 file.attrs["format_version"] = FORMAT_VERSION
             if self.last_day is not None:
                 file.attrs["expire_days"] = self.expire_days
-                _put(file, "last_day", self.last_day)
+                _put(writing, "last_day", self.last_day)
             if len(self.revived):
-                _put(file, "revived", self.revived)
+                _put(writing, "revived", self.revived)
             if self.fields_since is not None:
                 file.attrs["fields_since"] = self.fields_since.isoformat()
-                _put(file, "owners", np.array(self.owners, np.int16))
+                _put(writing, "owners", np.array(self.owners, np.int16))
             file.attrs["day"] = self.day.isoformat()
             file.attrs["parent_hash"] = self.parent_hash
             file.attrs["threshold"] = self.threshold
-            _put(file, "fields", np.frombuffer(json.dumps(table).encode(), np.uint8))
+            _put(writing, "fields", np.frombuffer(json.dumps(table).encode(), np.uint8))
             for field in self.table:
-                _put(file, f"edges/{field.name}", np.asarray(field.edges, np.float64))
-            _put(file, "value_offsets", offsets)
-            _put(file, "value_bytes", content)
-            _put(file, "field", self.field_of)
-            _put(file, "impressions", self.impressions)
-            _put(file, "clicks", self.clicks)
-            _put(file, "first_day", self.first_day)
+                _put(writing, f"edges/{field.name}", np.asarray(field.edges, np.float64))
+            _put(writing, "value_offsets", offsets)
+            _put(writing, "value_bytes", content)
+            _put(writing, "field", self.field_of)
+            _put(writing, "impressions", self.impressions)
+            _put(writing, "clicks", self.clicks)
+            _put(writing, "first_day", self.first_day)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -625,8 +626,8 @@ def _text_parts(values: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint
     return ends, empty if content is None else np.frombuffer(content, np.uint8, int(ends[-1]))
 
 
-def _put(file: Any, name: str, array: npt.NDArray[Any]) -> None:
-    put_dataset(file, name, array, track_times=False)
+def _put(writing: Hdf5Writing, name: str, array: npt.NDArray[Any]) -> None:
+    writing.put(name, array, track_times=False)
 
 
 def _check_format(file: Any, path: Path) -> None:

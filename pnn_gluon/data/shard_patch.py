@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
-from pnn_gluon.data.hdf5_writing import put_dataset, written_hdf5
+from pnn_gluon.data.hdf5_writing import written_hdf5
 from pnn_gluon.errors import InputError
 
 FORMAT = 1
@@ -65,11 +65,11 @@ class Patch(NamedTuple):
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        with written_hdf5(path) as file:
-            file.attrs.update({"day": self.day, "size": self.size, "format": FORMAT})
+        with written_hdf5(path) as writing:
+            writing.file.attrs.update({"day": self.day, "size": self.size, "format": FORMAT})
             for share, cells in self.cells.items():
                 for name, values in cells._asdict().items():
-                    put_dataset(file, f"{share}/{name}", values)
+                    writing.put(f"{share}/{name}", values)
 
     @classmethod
     def read(cls, path: Path) -> Self:

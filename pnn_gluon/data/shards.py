@@ -9,7 +9,7 @@ later map reads otherwise; whoever opens a shard reads it by that map.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
 from pnn_gluon.atomic import sync_file, sync_folder
-from pnn_gluon.data.hdf5_writing import disk_errors
+from pnn_gluon.data.hdf5_writing import Hdf5Writing, written_hdf5
 from pnn_gluon.data.shard_patch import Patch, patch_of
 from pnn_gluon.errors import InputError
 
@@ -82,12 +82,12 @@ class ShardWriter:
             for share in shares
         }
         self._filled = dict.fromkeys(shares, 0)
-        with disk_errors(path):
-            self._file: Any = h5py.File(self._partial, "w")
-            attributes = {"day": day, "slots": slots, "rate": float(rate), "size": size}
-            self._file.attrs.update({**attributes, "format": WEIGHTED_FORMAT if weighted else FORMAT})
-            for share in shares:
-                self._file.create_group(share)
+        self._open = ExitStack()
+        self._writing = self._open.enter_context(written_hdf5(self._partial))
+        attributes = {"day": day, "slots": slots, "rate": float(rate), "size": size}
+        self._writing.file.attrs.update({**attributes, "format": WEIGHTED_FORMAT if weighted else FORMAT})
+        for share in shares:
+            self._writing.file.create_group(share)
 
     def append(self, share: str, ids: Ids, label: NDArray[Any], weight: NDArray[Any] | None = None) -> None:
         """Add rows to a share: ids int32 (rows, S), labels 0 or 1 (rows,), and weights > 0 (rows,) or none."""
@@ -127,18 +127,15 @@ class ShardWriter:
 
     def _flush(self, share: str) -> None:
         count = self._filled[share]
-        with disk_errors(self._path):
-            _extend(self._file[share], {name: values[:count] for name, values in self._waiting[share].items()})
+        _extend(self._writing, share, {name: values[:count] for name, values in self._waiting[share].items()})
         self._filled[share] = 0
 
     def close(self) -> None:
         """Write what is waiting, sync the file to disk and give it its name."""
         for share in self._waiting:
-            if self._filled[share] or "ids" not in self._file[share]:
+            if self._filled[share] or "ids" not in self._writing.file[share]:
                 self._flush(share)
-        with disk_errors(self._path):
-            self._file.flush()
-            self._file.close()
+        self._open.close()
         sync_file(self._partial)
         self._partial.replace(self._path)
         sync_folder(self._path.parent)
@@ -152,24 +149,19 @@ class ShardWriter:
         if kind is None:
             self.close()
             return
-        with suppress(OSError, RuntimeError):  # what waits to be written goes with the file
-            self._file.close()
+        self._open.__exit__(kind, error, trace)
         self._partial.unlink()
 
 
-def _extend(group: Any, columns: Mapping[str, NDArray[Any]]) -> None:
-    rows = len(columns["ids"])
+def _extend(writing: Hdf5Writing, share: str, columns: Mapping[str, NDArray[Any]]) -> None:
+    group, rows = writing.file[share], len(columns["ids"])
     if "ids" not in group:
         chunk = max(1, min(CHUNK_ROWS, rows))
         for name, values in columns.items():
             width = values.shape[1:]
             group.create_dataset(name, (0, *width), values.dtype, maxshape=(None, *width), chunks=(chunk, *width))
-    start = group["ids"].shape[0]
     for name, values in columns.items():
-        dataset = group[name]
-        dataset.resize(start + rows, axis=0)
-        dataset[start:] = values
-        dataset.flush()
+        writing.extend(group[name], values)
 
 
 def first_bad_row(ids: Ids, label: NDArray[Any], size: int) -> int | None:

@@ -25,7 +25,19 @@ DATA_STEPS = ("ingest", "sample", "count", "feature_map", "encode")
 """Those before the training, which make a day in a second."""
 
 ROWS = 300
+FIELDS = """
+fields = [
+    { name = "i1", kind = "numeric", bucketing = "log_square" },
+    { name = "i2", kind = "numeric", bucketing = "log_square" },
+    { name = "c1" },
+    { name = "c2" },
+    { name = "c3" },
+]
+"""
+"""Some of the log's: a file has a write for each column, and all of them go wrong alike."""
+
 LENIENT = {
+    "[store]": FIELDS + "[store]",
     "min_impressions = 5": "min_impressions = 2",
     "min_auc = 0.4": "min_auc = 0.0",
     "pcoc_low = 0.2": "pcoc_low = 0.01",

@@ -38,12 +38,12 @@ def test_faults_at_some_calls_of_a_data_step_lose_and_double_nothing(
     assert_harmless(warm, data_day, step, some(every, SAMPLE, seed=DATA_STEPS.index(step)))
 
 
+@pytest.mark.parametrize("mode", ["I/O error", "no space"])
 @pytest.mark.parametrize(("step", "file"), [("feature_map", ".h5"), ("encode", ".h5.partial")])
-def test_no_error_of_the_disk_is_lost_in_hdf5(
-    warm: Warm, data_day: ChangedDay, step: str, file: str, tmp_path: Path
+def test_no_error_of_the_disk_is_lost_in_hdf5_or_ends_the_process(
+    warm: Warm, data_day: ChangedDay, step: str, file: str, mode: Mode, tmp_path: Path
 ) -> None:
-    every = points(warm, data_day, step, ("I/O error",), tmp_path / "log", file)
-    assert_harmless(warm, data_day, step, every[-6:-2])  # without the syncs at the end
+    assert_harmless(warm, data_day, step, points(warm, data_day, step, (mode,), tmp_path / "log", file))
 
 
 @pytest.mark.long
