@@ -6,7 +6,7 @@ With edges e_0 < e_1 < ... < e_(m-1) there are m + 1 buckets; bucket b holds e_(
 
 import math
 from decimal import Decimal, localcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import duckdb
 import numpy as np
@@ -94,11 +94,13 @@ def _rising(values: npt.NDArray[np.float64]) -> Edges:
     return tuple(float(value) for value in np.unique(values + 0.0))
 
 
+@cache
 def _log_edges() -> Edges:
     """Buckets: v < 0, v = 0, 0 < v < e^-20, then floor(ln v)."""
     return (0.0, math.nextafter(0, 1), *(_exp(Decimal(k)) for k in LOG_POWERS))
 
 
+@cache
 def _log_square_edges() -> Edges:
     """The rule of the winners of Criteo's 2014 contest: floor(v) for v <= 2, else floor(ln(v)^2).
 

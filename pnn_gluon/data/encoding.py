@@ -277,8 +277,8 @@ def _look_up(words: Any, dictionary: Any, other: int) -> Ids:
     """
     if len(dictionary) < len(words):
         places = pc.index_in(words, value_set=dictionary["value"]).fill_null(len(dictionary)).to_numpy()
-        every: Ids = np.append(dictionary["id"].to_numpy(), np.int32(other))
-        return every[places]
+        found: Ids = np.append(dictionary["id"].to_numpy(), np.int32(other))[places]
+        return found
     match = pc.index_in(dictionary["value"], value_set=words)
     known = pc.is_valid(match)
     ids: Ids = np.full(len(words), other, np.int32)

@@ -329,7 +329,7 @@ class FeatureMap:
     def save(self, path: Path) -> None:
         """Write the map as HDF5; equal maps give equal bytes. The id of an entry is its position."""
         offsets, content = _text_parts(self.values)
-        table = [{**dataclasses.asdict(field), "edges": None} for field in self.table]
+        table = [dataclasses.asdict(dataclasses.replace(field, edges=())) | {"edges": None} for field in self.table]
         with written_hdf5(path, libver=("v110", "v110"), track_order=False) as writing:
             file = writing.file
             file.attrs["format_version"] = 1

@@ -200,11 +200,15 @@ class LineReader:
     def read(self, stream: Stream, piece: Piece, sink: Callable[[Any], None]) -> None:
         """Give the good lines of a piece to `sink`, as tables of typed rows."""
         rules = (self._raw.source, self._raw.fields, stream, piece.log, self._day)
-        query, cutter = rows_statement(*rules), row_cutter(*rules, self._connection)
+        cutter = row_cutter(*rules, self._connection)
+        query = None if cutter else rows_statement(*rules)
         self.headers += piece.log.headers if piece.span.first == 1 else 0
         for block in piece.blocks():
-            cut = cutter.typed(block) if cutter and isinstance(block, TextBlock) else None
-            sink(self._good_lines(block, query, piece.log) if cut is None else self._taken(cut))
+            if (cut := cutter.typed(block) if cutter and isinstance(block, TextBlock) else None) is not None:
+                sink(self._taken(cut))
+                continue
+            query = query or rows_statement(*rules)
+            sink(self._good_lines(block, query, piece.log))
 
     def _taken(self, cut: CutLines) -> Any:
         """The typed rows of a block that native code cut; its bad lines go to the rejects."""

@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,9 @@ NOT_UTF8 = "not valid UTF-8"
 HOLDS_NUL = "holds a NUL byte"
 TOO_LONG = f"longer than {MAX_LINE_BYTES >> 20} MiB"
 _NEWLINE, _RETURN = 10, 13
+
+WholeLines: TypeAlias = bytes | memoryview
+"""Lines with their newlines, perhaps a view of what was read."""
 
 Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]
@@ -117,22 +120,29 @@ def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks cut at newlines; of a line that is too long, no more is kept than shows that it is."""
+def _whole_lines(chunks: Iterator[bytes]) -> Iterator[WholeLines]:
+    """The chunks cut at newlines; of a line that is too long, no more is kept than shows that it is.
+
+    Only a line of several chunks is copied.
+    """
     rest = b""
     for data in chunks:
         end = data.rfind(b"\n") + 1
         if end:
-            yield rest + data[:end]
+            start = data.find(b"\n") + 1 if rest else 0
+            if rest:
+                yield rest + data[:start]
+            if start < end:
+                yield memoryview(data)[start:end]
             rest = b""
         rest = (rest + data[end:])[: MAX_LINE_BYTES + 2]  # a return at the end may belong to the line end
     if rest:
         yield rest + b"\n"
 
 
-def _pieces(chunks: Iterator[bytes], most_bytes: int) -> Iterator[tuple[bytes, int]]:
+def _pieces(chunks: Iterator[WholeLines], most_bytes: int) -> Iterator[tuple[bytes, int]]:
     """Whole lines put together and cut after every `BLOCK_LINES`, with their number."""
-    waiting: list[bytes] = []
+    waiting: list[WholeLines] = []
     lines = size = 0
     for data in chunks:
         for part, count in _cut(data, BLOCK_LINES - lines):
@@ -145,7 +155,7 @@ def _pieces(chunks: Iterator[bytes], most_bytes: int) -> Iterator[tuple[bytes, i
         yield b"".join(waiting), lines
 
 
-def _cut(data: bytes, lines: int) -> Iterator[tuple[bytes, int]]:
+def _cut(data: WholeLines, lines: int) -> Iterator[tuple[WholeLines, int]]:
     """Whole lines as a first part of at most so many, and further ones of at most `BLOCK_LINES`."""
     newlines = np.frombuffer(data, np.uint8) == _NEWLINE
     count = int(np.count_nonzero(newlines))

@@ -117,10 +117,10 @@ def list_days_of_files(patterns: str | Sequence[str], day: datetime.date, more: 
 
 def fingerprint(raw_file: RawFile) -> str:
     """SHA-256 of the file as stored, in hexadecimal."""
-    digest = hashlib.sha256()
+    digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     with open_stored(raw_file) as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
+        while size := stream.readinto(chunk):
+            digest.update(chunk[:size])
     return digest.hexdigest()
 
 
