@@ -69,6 +69,7 @@ def day_report(day: str, parts: Parts, matured_pcoc: float | None = None) -> Day
         notes=_notes(parts),
         checks=() if check is None else check.details.findings,
         judged=_judged(gate),
+        weighted=rows.details.impressions is not None,
     )
 
 
@@ -121,6 +122,7 @@ def day_document(pipeline: str, day: str, parts: Parts, earlier: Sequence[Parts]
         measures={} if gate is None else gate.details.measures,
         history=learning_history(model),
         **_explained(parts),
+        fields=list(_fields(day, parts)),
         volumes=list(_volumes(parts)),
         rejects={} if (rows := parts(ROWS)) is None else rows.details.reasons,
         scores=_scores(parts),
@@ -157,6 +159,20 @@ def _in_trend(parts: Parts) -> DayReport | None:
         intervals=details.intervals or {},
         judged=_judged(parts(GATES)),
     )
+
+
+def _fields(day: str, parts: Parts) -> Iterator[Mapping[str, Any]]:
+    """What each field holds, as far as it was looked at."""
+    rows, check, shards = parts(ROWS), parts(CHECKS), parts(SHARDS)
+    if rows is None or check is None or not check.details.fields:  # earlier releases told nothing of fields
+        return
+    count = rows.rows if rows.details.impressions is None else rows.details.impressions
+    of_day = shards is not None and shards.kept is None and max(shards.details.samples, default="") == day
+    other = (shards.details.other or {}) if shards is not None and of_day else {}
+    for name, told in check.details.fields.items():
+        numbers = {key: told.get(key) for key in ("distinct", "least", "greatest", "mean")}
+        missing = told["missing"] / count if count else None
+        yield {"field": name, "missing": missing, "other": other.get(name), **numbers}
 
 
 def _volumes(parts: Parts) -> Iterator[Volume]:

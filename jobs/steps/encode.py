@@ -15,7 +15,7 @@ from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import SHARDS_BEFORE
 from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
-from pnn_gluon.store.parts import part_path
+from pnn_gluon.store.parts import part_path, parts_in
 from pnn_gluon.store.store import link_file
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,18 @@ def build(inputs: Inputs, folder: Path) -> Built:
         samples={str(day): sample.partition.run for day, sample in samples.items()},
         rows={str(day): rows[str(day)] for day in samples},
         rate=_rate(inputs, samples),
+        other=_other(inputs, folder, max(samples)) if samples else None,
     )
     return Built(sum(sum(share.values()) for share in rows.values()), details)
+
+
+def _other(inputs: Inputs, folder: Path, day: datetime.date) -> dict[str, float] | None:
+    """By field the share of *other* on a day, from the shards in the folder."""
+    from pnn_gluon.data.encode_part import load_map
+    from pnn_gluon.data.other_values import other_shares
+
+    feature_map = load_map(inputs[Need(MAPS)].file(MAP_FILE))
+    return other_shares(feature_map, parts_in(folder / _shard(day))) or None
 
 
 def _take_over(inputs: Inputs, folder: Path) -> Rows:

@@ -145,12 +145,17 @@ class CompactionDetails(MapDetails):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardDetails(Details):
-    """The map and, by day, the sample that the shards were made from; rows by day and share."""
+    """The map and, by day, the sample that the shards were made from; rows by day and share.
+
+    `other` has, by field, the share of the impressions of the newest day that the map reads as *other*; none where that
+    day has no rows.
+    """
 
     map: str
     samples: Mapping[str, str]
     rows: Mapping[str, Mapping[str, int]]
     rate: float
+    other: Mapping[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -182,8 +182,8 @@ STEPS: tuple[Step, ...] = (
         mend="A day of the window is missing: run it, or declare its outage by `pnn-gluon skip-day`.",
         inputs=(Need(MAPS), LabelledOver("training.window_days"), Saved(SHARDS), SHARDS_BEFORE),
         options=("training.window_days", "sampling.negative_rate"),
-        version=3,
-        stands=(1, 2),
+        version=4,
+        stands=(1, 2, 3),
     ),
     Step(
         "evaluate",
@@ -281,8 +281,8 @@ STEPS: tuple[Step, ...] = (
             *(Before(table, "report.trend_days") for table in (EVALUATIONS, GATES)),
         ),
         options=("report",),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "reevaluate",

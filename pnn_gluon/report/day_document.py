@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pnn_gluon.report.day_report import COMPARED, METRIC_FORMATS, DayReport, interval_text, metric_text
+from pnn_gluon.report.day_report import COMPARED, METRIC_FORMATS, DayReport, interval_text, metric_formats, metric_text
 
 HEADLINE = ("auc", "normalized_entropy", "log_loss", "pcoc", "ece", "rows", "positives")
 """The numbers that stand at the top of a page."""
@@ -51,6 +51,8 @@ class DayDocument:
         measures: What else the gate looked at.
         history: The epochs, or trees, of the candidate's training.
         explanation: See `pnn_gluon.explaining`; None where there is none, with `unexplained` for why.
+        fields: What the rows hold in each field: `field`, shares that are `missing` or `other`, how many values are
+            `distinct`, `least`, `greatest` and `mean` of numbers, as far as these are known.
         volumes: How many rows each step had.
         rejects: Lines that were set aside, by reason.
         scores: What went out: score_day, model_day, state, rows, rejects; None where nothing did.
@@ -70,6 +72,7 @@ class DayDocument:
     history: Sequence[Mapping[str, Any]] = ()
     explanation: Mapping[str, Any] | None = None
     unexplained: str = ""
+    fields: Sequence[Mapping[str, Any]] = ()
     volumes: Sequence[Volume] = ()
     rejects: Mapping[str, int] = dataclasses.field(default_factory=dict)
     scores: Mapping[str, Any] | None = None
@@ -87,7 +90,7 @@ class DayDocument:
 
     def headline(self) -> list[dict[str, str]]:
         """The numbers at the top, in words: heading, value, interval, the day before, and what is wrong with it."""
-        remarks, before = self.report.remarks(), self.before
+        remarks, before, formats = self.report.remarks(), self.before, metric_formats(self.report.weighted)
         return [
             {
                 "heading": heading,
@@ -96,7 +99,7 @@ class DayDocument:
                 "before": "" if before is None else metric_text(before.summary.get(name), form),
                 "remark": remarks.get(name, ""),
             }
-            for name, (heading, form) in ((name, METRIC_FORMATS[name]) for name in HEADLINE)
+            for name, (heading, form) in ((name, formats[name]) for name in HEADLINE)
         ]
 
     def compared(self) -> list[dict[str, str]]:

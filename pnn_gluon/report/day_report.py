@@ -20,6 +20,17 @@ METRIC_FORMATS: Mapping[str, tuple[str, str]] = {
 }
 """Columns of a day: key of the summary, heading and number format."""
 
+
+def metric_formats(weighted: bool) -> Mapping[str, tuple[str, str]]:
+    """`METRIC_FORMATS` by the headings of a day, or of days; rows that have weights are counted by their impressions.
+
+    >>> metric_formats(True)["new_rows"]
+    ('New impressions', ',d')
+    """
+    counted = {"rows": "Impressions", "new_rows": "New impressions"} if weighted else {}
+    return {name: (counted.get(name, heading), form) for name, (heading, form) in METRIC_FORMATS.items()}
+
+
 COMPARED = ("served_auc", "log_loss", "normalized_entropy", "pcoc", "ece")
 """The numbers of candidate and champion that stand beside each other, on the rows of the gate."""
 
@@ -32,7 +43,8 @@ class DayReport:
 
     The summary is that of `ClickMetrics`, with new_rows and new_pcoc: rows with values that the model had not seen.
     `intervals` has the 95 % bounds, low and high, of its numbers by name. `judged` has the numbers of the candidate and
-    of the champion, by these words, on the gate's rows, as far as there are such.
+    of the champion, by these words, on the gate's rows, as far as there are such. With `weighted` rows are counted by
+    their impressions.
     """
 
     day: str
@@ -45,6 +57,7 @@ class DayReport:
     checks: Sequence[Mapping[str, Any]] = ()  # findings about the day's data, the worst first
     intervals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     judged: Mapping[str, Mapping[str, float | int | None]] = field(default_factory=dict)
+    weighted: bool = False
 
     def remarks(self) -> dict[str, str]:
         """What is wrong with its numbers, by their names."""

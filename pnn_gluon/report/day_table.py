@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pnn_gluon.report.day_report import METRIC_FORMATS, DayReport, metric_text
+from pnn_gluon.report.day_report import DayReport, metric_formats, metric_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,7 +13,7 @@ _GATE_STYLES = {"accepted": "green", "approved": "green", "refused": "red", "rej
 
 
 def render_day_table(days: Sequence[DayReport]) -> "Table":
-    """Day, model day, the numbers of `METRIC_FORMATS`, the gate's word, reasons, notes, checks; no text is markup.
+    """Day, model day, the numbers of `metric_formats`, the gate's word, reasons, notes, checks; no text is markup.
 
     Below a number stand the bounds of its interval, where it has one.
     """
@@ -24,11 +24,12 @@ def render_day_table(days: Sequence[DayReport]) -> "Table":
     table = Table(caption=caption, caption_justify="left")
     table.add_column("Day", no_wrap=True)
     table.add_column("Model of", no_wrap=True)
-    for heading, _ in METRIC_FORMATS.values():
+    formats = metric_formats(any(day.weighted for day in days))
+    for heading, _ in formats.values():
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("Gate")
     for day in days:
-        numbers = [_number(day, name, form) for name, (_, form) in METRIC_FORMATS.items()]
+        numbers = [_number(day, name, form) for name, (_, form) in formats.items()]
         word = Text(day.gate or "–", style=_GATE_STYLES.get(day.gate, ""))
         checks = [f"check: {finding['words']}" for finding in day.checks]
         gate = Text("\n").join([word, *map(Text, (*day.reasons, *day.notes, *checks))])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pnn_gluon.report.day_document import DayDocument
-from pnn_gluon.report.day_report import EN_DASH, METRIC_FORMATS, metric_text
+from pnn_gluon.report.day_report import EN_DASH, metric_formats, metric_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ def difference(then: DayDocument, now: DayDocument) -> Difference:
 
 
 def _numbers(then: DayDocument, now: DayDocument) -> Iterator[Row]:
-    for name, (heading, form) in METRIC_FORMATS.items():
+    for name, (heading, form) in metric_formats(now.report.weighted).items():
         values = [metric_text(each.report.summary.get(name), form) for each in (then, now)]
         yield Row(heading, *values)
     volumes = [{f"{each.step}: {each.what}": each.rows for each in page.volumes} for page in (then, now)]

@@ -15,7 +15,7 @@ from pnn_gluon.report.charts import (
     trend_charts,
 )
 from pnn_gluon.report.day_document import DayDocument
-from pnn_gluon.report.day_report import METRIC_FORMATS, DayReport, interval_text, metric_text
+from pnn_gluon.report.day_report import DayReport, interval_text, metric_formats, metric_text
 from pnn_gluon.report.difference import Difference
 from pnn_gluon.report.strongest_pairs import strongest_pairs
 
@@ -34,12 +34,13 @@ def render_index(title: str, days: Sequence[DayReport], links: Mapping[str, str]
         links: By day the address of its own page.
     """
     last = days[-1] if days else None
+    formats = metric_formats(any(day.weighted for day in days))
     return _render(
         "index.html.j2",
         title=title,
         days=days,
         links=links,
-        formats={name: form for name, form in METRIC_FORMATS.items() if _told(days, name)},
+        formats={name: form for name, form in formats.items() if _told(days, name)},
         trend=_safe(trend_charts(days)),
         judged=_safe(judged_charts(days)),
         reliability=_safe([reliability_chart(last.reliability)])[0] if last and last.reliability else "",

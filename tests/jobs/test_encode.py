@@ -1,5 +1,6 @@
 """Shards are taken over when nothing they depend on changed, and never when told to redo or when damaged."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_a_longer_window_takes_the_shards_it_has_over(built: Config, caplog: pyt
     built.path.write_text(built.path.read_text().replace("window_days = 2", "window_days = 3"))
     longer = load_config(built.path)
     assert len(run(longer, caplog)) == 2
+
+
+def test_the_page_of_a_day_tells_what_the_map_reads_as_other(built: Config) -> None:
+    store = open_store(built)
+    run_step(step("check"), built, DAYS[2])
+    run_step(step("report"), built, DAYS[2])
+    shards, report = (store.manifest(table, DAYS[2]) for table in ("shards", "reports"))
+    assert shards is not None
+    assert report is not None
+    other = shards.details["other"]
+    assert all(0 <= share <= 1 for share in other.values())
+    assert max(other.values()) > 0
+    shown = json.loads(store.content(report, "report.json"))["fields"]
+    assert {each["field"]: each["other"] for each in shown} == other
 
 
 def test_force_takes_nothing_over(built: Config, caplog: pytest.LogCaptureFixture) -> None:

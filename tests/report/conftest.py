@@ -99,6 +99,10 @@ def document() -> DayDocument:
             "layers_missing": None,
             "history": [],
         },
+        fields=[
+            _field("c1", missing=0.125, other=0.0625, distinct=4321),
+            _field("n1", least=-1.5, greatest=7.25, mean=0.375),
+        ],
         volumes=[Volume(step="ingest", what="lines", rows=1010)],
         rejects={"label": 10},
         scores={"score_day": "2026-11-04", "model_day": "2026-11-01", "state": "fallback", "rows": 500, "rejects": 0},
@@ -119,3 +123,8 @@ def document() -> DayDocument:
 def _slice(by: str, value: str, **changes: Any) -> dict[str, Any]:
     numbers = {"rows": 100, "clicks": 8, "click_rate": 0.08, "mean_probability": 0.09, "log_loss": 0.2, "auc": 0.7}
     return {"by": by, "value": value, **numbers, "low": 1.2, "high": 1.6, "p": 0.001, **changes}
+
+
+def _field(name: str, **told: float) -> dict[str, Any]:
+    keys = ("missing", "other", "distinct", "least", "greatest", "mean")
+    return {"field": name, **dict.fromkeys(keys), **told}

@@ -37,6 +37,10 @@ SAID = (
     "dense0",
     "0.0456",
     "Gradients of the log loss on 800 of the rows, as of one batch of training.",
+    "0.1250",
+    "0.0625",
+    "4,321",
+    "7.25",
     "rejected: label",
     "1,010",
     "abc123",
@@ -56,6 +60,14 @@ def test_candidate_and_champion_stand_beside_each_other(document: DayDocument) -
     assert {"heading": "PCOC", "candidate": "1.200", "champion": "1.000"} in document.compared()
     texts = Page(render_day("T", document)).texts
     assert texts[texts.index("Champion") :].index("1.000") > texts[texts.index("Champion") :].index("1.200")
+
+
+def test_rows_with_weights_are_counted_as_impressions(document: DayDocument) -> None:
+    weighted = dataclasses.replace(document, report=dataclasses.replace(document.report, weighted=True))
+    texts = Page(render_day("T", weighted)).texts
+    assert texts.count("Impressions") == 4  # at the top, of bins, and of slices twice
+    assert "The model of 2026-11-01 on the impressions of 2026-11-03" in texts
+    assert "Impressions" not in Page(render_day("T", document)).texts
 
 
 def test_only_slices_that_were_found_stand_on_top(document: DayDocument) -> None:
