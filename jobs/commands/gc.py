@@ -1,5 +1,6 @@
 """Old runs that nothing names any more: shown, and removed where that is asked for."""
 
+import contextlib
 import datetime
 import json
 from collections import Counter
@@ -33,9 +34,10 @@ def command(
     """Show the old runs that no manifest and no champion names, and with --delete remove them."""
     given = load_config(config)
     store, kept = open_store(given), datetime.timedelta(hours=hours or given.store.old_run_hours)
-    found = old_runs(store, datetime.datetime.now(datetime.UTC) - kept)
-    _show(found)
-    gone = [each for each in found if delete and store.remove_run(each.run)]
+    with store.collecting() if delete else contextlib.nullcontext():
+        found = old_runs(store, datetime.datetime.now(datetime.UTC) - kept)
+        _show(found)
+        gone = [each for each in found if delete and store.remove_run(each.run)]
     if found and not delete:
         console().print("nothing was removed; --delete removes them", soft_wrap=True)
     told = {"runs": len(found), "bytes": _size(found), "removed": len(gone), "freed": _size(gone)}

@@ -22,6 +22,7 @@ from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.cache import Cache
 from pnn_gluon.store.discarded import DISCARDED, LOCAL_STATE, discard
+from pnn_gluon.store.lease import lease
 from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
 from pnn_gluon.store.objects import ChangedSince, Version
 from pnn_gluon.store.remote import Remote
@@ -125,6 +126,16 @@ class Store:
     def runs(self, table: str) -> list[Run]:
         """Every run of a table, by day and name, whether a manifest names it or not."""
         return self.remote.runs(table) if self.remote else local_runs(self.local, table)
+
+    @contextlib.contextmanager
+    def collecting(self) -> Generator[None, None, None]:
+        """Keep all others away that remove old runs, also those on other machines of an object store.
+
+        Raises:
+            InputError: another is at it.
+        """
+        with self.lock("gc"), lease(self.remote, self.root, "gc.lock") if self.remote else contextlib.nullcontext():
+            yield
 
     def remove_run(self, run: Run) -> bool:
         """Remove a run that is not in force; False where it is by now, or its day is being made on this machine."""
