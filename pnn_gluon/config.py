@@ -237,7 +237,8 @@ def _check_pattern(key: str, pattern: str) -> None:
     for form in re.findall(r"\{(.*?)\}", pattern):
         if form not in DAY_FORMS:
             allowed = ", ".join(f"{{{name}}}" for name in DAY_FORMS)
-            raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}")
+            several = "; several patterns are a list" if "," in form else ""
+            raise ValueError(f"`{key}`: no {{{form}}}{_suggest(form, DAY_FORMS)}; a day is one of {allowed}{several}")
 
 
 class ClickFilesConfig(Section):

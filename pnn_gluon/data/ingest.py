@@ -57,6 +57,7 @@ from pnn_gluon.data.raw_files import (
     list_raw_files,
 )
 from pnn_gluon.data.read_together import NOTHING, Earlier, ReadTogether, to_json
+from pnn_gluon.data.reject_advice import advice_on
 from pnn_gluon.data.row_statement import Stream, attribution, row_schema, wanted_columns
 from pnn_gluon.days import plus
 from pnn_gluon.errors import ConfigError, InputError
@@ -480,10 +481,11 @@ def _refuse_bad_day(
 ) -> None:
     said = "; ".join(f"{reason} ({count:,}, such as {where})" for reason, count, where in examples[:_COMMONEST])
     if report.rejects > source.max_reject_share * report.lines:
+        advice = advice_on(source, [reason for reason, _, _ in examples[:_COMMONEST]])
         raise InputError(
             f"{stream.kind} of {day}: {report.rejects:,} of {report.lines:,} lines are rejects, more than "
             f"source.max_reject_share = {source.max_reject_share:g} allows: {said}; "
-            f"correct [source] or the files, or allow more{_outage_advice(stream)}"
+            f"correct [source]{advice} or the files, or allow more{_outage_advice(stream)}"
         )
     ids = report.rows - (report.halves or 0) + (report.conflicts if source.on_repeat == "reject" else 0)
     if report.conflicts > source.max_conflict_share * ids:

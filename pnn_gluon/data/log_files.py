@@ -18,6 +18,7 @@ from pnn_gluon.data.file_content import START_BYTES, content_of
 from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
 from pnn_gluon.data.orc_file import OrcFile
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
+from pnn_gluon.data.path_columns import tells
 from pnn_gluon.data.raw_files import RawFile, open_stored
 from pnn_gluon.data.records import RecordForm, first_record, read_records
 from pnn_gluon.errors import InputError
@@ -398,9 +399,19 @@ def _check_columns(raw: RawFile, found: Sequence[str], wanted: Wanted) -> None:
     }
     said = "; ".join(f"{what}: {', '.join(map(repr, names))}" for what, names in differences.items() if names)
     if said:
+        advice = "".join(_advice_on(raw, found, name) for name in differences["missing"])
         raise InputError(
-            f"{raw.path}: its columns are not those of [source] and [[fields]]: {said}; correct `columns`, or the file"
+            f"{raw.path}: its columns are not those of [source] and [[fields]]: {said}; correct `columns`, or the "
+            f"file{advice}"
         )
+
+
+def _advice_on(raw: RawFile, found: Sequence[str], missing: str) -> str:
+    """Where a column may be that is not among those of the file."""
+    if tells(raw, missing):
+        return f"; a folder is called {missing}=..., which `path_columns` reads"
+    outer, dot, _ = missing.partition(".")
+    return f"; parts of {outer!r} are not read, write them as columns" if dot and outer in found else ""
 
 
 def split_quoted(text: str, delimiter: str, quote: str) -> list[str]:

@@ -88,9 +88,11 @@ def list_raw_files(patterns: str | Sequence[str], day: datetime.date, base: Path
         wanted = [day_path(part, day) for part in parts]
         matched = dict(_matches(filesystem, root, wanted))
         if not matched:
+            folders = bool(_matches(filesystem, root, [*wanted, "*"]))
             raise NoRawFiles(
                 f"{pattern}: no raw file for {day}; looked for {folder}/{'/'.join(wanted)}; "
-                "deliver the day's files, or correct the path under [source]"
+                + ("folders are called so: end the pattern in /*, or " if folders else "")
+                + "deliver the day's files, or correct the path under [source]"
             )
         found |= matched
     files = tuple(
