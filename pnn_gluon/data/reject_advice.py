@@ -19,7 +19,9 @@ _KNOWN = (
     _Advice(".*holds a NUL byte", "encoding", 'source.encoding where they are in "utf-16"'),
     _Advice("quotes do not match", "quoted_newlines", "source.quoted_newlines where values hold line ends"),
     _Advice(
-        "[0-9]+ columns, expected [0-9]+", "comment", "source.optional_columns or comment where lines lack columns"
+        "[0-9]+ columns, expected [0-9]+",
+        "comment",
+        "source.columns where a column is new, optional_columns where lines may lack some, or comment",
     ),
     _Advice(".*: expected 1 or 0", "quote", "source.label, or source.quote where values stand in quotes"),
     _Advice(".*: not seconds since 1970", "", 'source.time_format = "epoch_ms" where these are milliseconds', False),

@@ -41,7 +41,7 @@ def deliver(folder: Path, content: bytes, name: str = "a.csv") -> None:
         (f"1,caf\u00e9,{TIME}\n".encode("cp1252"), {}, 'source.encoding where they are in another, such as "cp1252"'),
         (f"1,a,{TIME}\n".encode("utf-16"), {}, 'source.encoding where they are in "utf-16"'),
         (f'1,"a\nb",{TIME}\n'.encode(), {"quote": "'\"'"}, "source.quoted_newlines where values hold line ends"),
-        (b"#Version: 1.0\n", {}, "source.optional_columns or comment where lines lack columns"),
+        (b"#Version: 1.0\n", {}, "source.columns where a column is new, optional_columns where"),
         (f'"1","a",{TIME}\n'.encode(), {}, "source.label, or source.quote where values stand in quotes"),
         (b"1,a,1793620800123\n", {"time_format": '"epoch"'}, 'source.time_format = "epoch_ms" where these are'),
         (b"1,a,2026-11-01 23:30:00\n", {}, "source.time_zone where days are not those of UTC"),
