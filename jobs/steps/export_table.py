@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jobs.score_server import score_server
-from jobs.steps.publish import table_of
+from jobs.steps.publish import scores_in
 from pnn_gluon.days import parse_day
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.pipeline.details import ExportDetails
@@ -33,7 +33,7 @@ class ExportTable:
             why=details.why or details.override or "",
             at_least=self._at_least(run),
         )
-        rows = table_of(scores, details.model_day, details.map_day)
+        rows = scores_in(scores, details.model_day, details.map_day)
         with score_server(self._inputs.config) as uri:
             force = self._inputs.force
             return publish_scores(uri, self.name, self._inputs.day, rows, made_from, take_over=force).sequence

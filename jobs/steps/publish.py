@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted; the score table may hold what this store does not know of: publish the day again"
 """What `status` says of a publication that was killed."""
+
+
+SCORED = ["row_id", "logit", "probability"]
+"""The columns of scores that the score table has."""
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
     if scores.kept is not None:
         return kept(f"no scores: {scores.kept}")
     told, before = scores.details, _before(inputs[Saved(PUBLISHED)], scores)
-    score_day, scored = parse_day(told.score_day), table_of(scores.file(SCORES_FILE), told.model_day, told.map_day)
+    score_day, scored = parse_day(told.score_day), scores_in(scores.file(SCORES_FILE), told.model_day, told.map_day)
     made_from = MadeFrom(
         scores.run,
         f"{inputs.config.name} in {inputs.config.store_root}",
@@ -80,17 +84,23 @@ def _by_hand(told: ScoreDetails) -> str:
     return "" if told.override is None else signed(told.override, (told.decided or {}).get("by"))
 
 
-def table_of(path: Path, model_day: str, map_day: str) -> "pa.Table":
-    """The scores of a file with the columns that are the same in every row."""
+def scores_in(path: Path, model_day: str, map_day: str) -> "pa.RecordBatchReader":
+    """The scores of a file, read batch by batch, with the columns that are the same in every row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        scored = file.read()
-    for name, text in (("model_day", model_day), ("map_day", map_day)):
-        day = pa.scalar(parse_day(text), pa.date32())
-        scored = scored.append_column(name, pa.repeat(day, scored.num_rows))
-    return scored
+    days = {name: pa.scalar(parse_day(text)) for name, text in (("model_day", model_day), ("map_day", map_day))}
+    schema = pa.schema([pq.read_schema(path).field(name) for name in SCORED])
+    for name, day in days.items():
+        schema = schema.append(pa.field(name, day.type))
+
+    def batches() -> "Iterator[pa.RecordBatch]":
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # what is read ahead stays in memory until the end
+            for batch in file.iter_batches(columns=SCORED, use_threads=False):
+                added = [pa.repeat(day, batch.num_rows) for day in days.values()]
+                yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 class _Before(NamedTuple):

@@ -73,6 +73,22 @@ def test_published_rows_come_back_exactly_from_table_and_reader(uri: str) -> Non
     assert published_days(uri, "scores") == [DAY, NEXT]
 
 
+def test_rows_are_at_the_server_before_the_next_ones_are_read(uri: str) -> None:
+    publish_scores(uri, "scores", DAY, scores(0, 1))
+    table = scores(6000, 1)
+    there = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in table.to_batches(max_chunksize=2000):
+            there.append(ask(uri, "select pg_relation_size('scores_20260105')")[0][0])
+            yield batch
+
+    publish_scores(uri, "scores", DAY, pa.RecordBatchReader.from_batches(table.schema, batches()))
+    assert there[0] == 0
+    assert there[0] < there[1] < there[2]
+    assert content(uri, DAY) == expected(table, DAY)
+
+
 def test_publishing_a_day_again_replaces_it_and_no_other(uri: str) -> None:
     other = scores(10, 3)
     publish_scores(uri, "scores", NEXT, other)
