@@ -28,7 +28,11 @@ def codec_of(name: str) -> str:
 
 
 def as_utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """The chunks in UTF-8; what is not valid becomes a byte that is not valid there either, and keeps to its line."""
+    """The chunks in UTF-8; what is not valid becomes a byte that is not valid there either, and keeps to its line.
+
+    Raises:
+        UnicodeError: the encoding begins with a mark of the order of bytes, and the chunks do not.
+    """
     decoder = codecs.getincrementaldecoder(encoding)(_INVALID)
     for chunk in chunks:
         yield decoder.decode(chunk).encode("utf-8", "surrogateescape")

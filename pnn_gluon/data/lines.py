@@ -79,7 +79,8 @@ def read_lines(
     are longer than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
 
     Raises:
-        InputError: the file can't be opened, or its compression is damaged or cut off.
+        InputError: the file can't be opened, its compression is damaged or cut off, or it lacks the mark with which
+            its encoding begins.
     """
     for data, first in read_pieces(raw_file, block_bytes, span, encoding):
         yield line_block(data, first)
@@ -102,11 +103,22 @@ def read_pieces(
     """
     first = span.first
     chunks = _chunks(raw_file, block_bytes, span)
-    chunks = chunks if encoding == "utf-8" else as_utf8(chunks, encoding)
+    chunks = chunks if encoding == "utf-8" else _decoded(raw_file, chunks, encoding)
     whole = _whole_lines(chunks if span.start else _without_mark(chunks))
     for piece, lines in _pieces(whole, together * block_bytes):
         yield piece, first
         first += lines
+
+
+def _decoded(raw_file: RawFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """The chunks in UTF-8."""
+    try:
+        yield from as_utf8(chunks, encoding)
+    except UnicodeError as error:
+        raise InputError(
+            f"{raw_file.path}: cannot be read as {encoding}: {error}; deliver it so, or correct `encoding` under "
+            "[source], such as utf-16-le or utf-16-be for a file without a mark"
+        ) from error
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -36,6 +36,9 @@ TableKind: TypeAlias = Literal["parquet", "orc"]
 _WIDE, _WIDE_COLUMNS = 2, 64
 """A line of more columns than 2 times the expected ones and 64 is set aside before it is taken apart."""
 _CELLS = pa.list_(pa.string())
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What Arrow raises at a file that it cannot read; the last for a name of a column that is not UTF-8."""
+
 _NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTED)
 
 
@@ -243,11 +246,16 @@ class ParquetLog:
                 columns = {there: self._text_of(batch, name, stored[there]) for name, there in used.items()}
                 yield self._block(columns, batch.num_rows, first)
                 first += batch.num_rows
+            if first - 1 != file.metadata.num_rows:
+                raise InputError(
+                    f"{self.raw.path}: damaged: {first - 1:,} rows, and it tells of {file.metadata.num_rows:,}; "
+                    "deliver it again"
+                )
 
     def _batches(self, file: Any, names: list[str]) -> Iterator[Any]:
         try:
             yield from file.iter_batches(PARQUET_ROWS, columns=names)
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             fixed = [name for name in names if pa.types.is_fixed_size_list(file.schema_arrow.field(name).type)]
             advice = (
                 f"deliver it again, or write {', '.join(fixed)} as lists of any size" if fixed else "deliver it again"
@@ -359,9 +367,12 @@ def _record_log(source: SourceConfig, raw: RawFile, wanted: Wanted, records: Rec
 
 
 def _open_table(raw: RawFile, kind: TableKind) -> Any:
+    stored = open_stored(raw)
     try:
-        return OrcFile(open_stored(raw)) if kind == "orc" else pq.ParquetFile(open_stored(raw))
-    except (pa.ArrowInvalid, OSError) as error:
+        file = OrcFile(stored) if kind == "orc" else pq.ParquetFile(stored, page_checksum_verification=True)
+        _ = file.schema_arrow.names
+        return file
+    except _UNREADABLE as error:
         name = "ORC" if kind == "orc" else "Parquet"
         raise InputError(
             f"{raw.path}: not a whole {name} file: {_said(raw, name) or error}; deliver it again"
@@ -416,6 +427,8 @@ def _advice_on(raw: RawFile, found: Sequence[str], missing: str) -> str:
 
 def split_quoted(text: str, delimiter: str, quote: str) -> list[str]:
     """The columns of a line with quotes; none at all when its quotes don't match."""
+    if "\r" in text:  # which csv takes for the end of the line
+        return RecordForm(delimiter, quote).split(text).cells or []
     csv.field_size_limit(MAX_LINE_BYTES)
     try:
         return next(csv.reader([text], delimiter=delimiter, quotechar=quote, strict=True), [])

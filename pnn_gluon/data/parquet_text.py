@@ -55,6 +55,8 @@ def as_text(column: Any, where: str, separator: str) -> ColumnText:
         return _joined(column, where, separator)
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return _decoded(column)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _decoded(column.cast(pa.string()))  # files may call bytes text that are none, and Arrow takes their word
     try:
         return ColumnText(column.cast(pa.string()))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
@@ -94,10 +96,11 @@ def _fault(rows: npt.NDArray[np.bool_], reason: str) -> tuple[tuple[Any, str], .
 
 def _decoded(column: Any) -> ColumnText:
     """Bytes as UTF-8; what is none is written with backslashes, and a fault."""
+    stored = column.cast(pa.binary())
     try:
-        return ColumnText(column.cast(pa.binary()).cast(pa.string()))
+        return ColumnText(stored.cast(pa.string()))
     except pa.ArrowInvalid:
-        values = column.to_pylist()
+        values = stored.to_pylist()
     texts = [None if value is None else value.decode("utf-8", "backslashreplace") for value in values]
     wrong = [text is not None and text.encode() != value for value, text in zip(values, texts, strict=True)]
     return ColumnText(pa.array(texts, pa.string()), _fault(np.array(wrong, bool), NOT_UTF8))

@@ -122,8 +122,8 @@ STEPS: tuple[Step, ...] = (
         mend="Too many rejects: the message names the reasons. Files that are lost: `pnn-gluon skip-day`.",
         inputs=(RawLogs(), Saved(ROWS)),
         options=("source", "fields"),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "sample",

@@ -696,6 +696,38 @@ def test_bytes_of_a_parquet_column_that_are_no_text_are_one_reject(tmp_path: Pat
     assert rejects == [(2, "x: not valid UTF-8")]
 
 
+def test_text_of_a_parquet_column_that_is_none_is_one_reject(tmp_path: Path) -> None:
+    """Other writers may call bytes text, and Arrow takes their word."""
+    stored = pa.array([b"ok", b"caf\xe9", None])
+    text = pa.Array.from_buffers(pa.string(), len(stored), stored.buffers())
+    for column in (text, text.dictionary_encode(), pa.ListArray.from_arrays([0, 1, 2, 3], text)):
+        values, rejects = parquet_rows(tmp_path, column, "multi")
+        assert values == ["ok", None]
+        assert rejects == [(2, "x: not valid UTF-8")]
+
+
+def test_a_value_of_a_parquet_page_that_was_changed_is_seen_by_its_checksum(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, {"label": [0], "x": ["site"]})
+    table = pq.read_table(path)
+    pq.write_table(
+        table, path, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
+    assert path.read_bytes().count(b"site") == 1
+    path.write_bytes(path.read_bytes().replace(b"site", b"sight"[:4]))
+    with pytest.raises(InputError, match=r"a\.parquet: .*CRC"):
+        ingest(pipeline(tmp_path, ROWS, 'fields = [{ name = "x" }]'))
+
+
+def test_a_parquet_file_with_fewer_rows_than_it_tells_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parquet(tmp_path, {"label": [0] * 5, "x": ["a"] * 5})
+    batches = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **k: (b.slice(1) for b in batches(*a, **k)))
+    with pytest.raises(InputError, match=r"a\.parquet: damaged: 4 rows, and it tells of 5; deliver it again"):
+        ingest(pipeline(tmp_path, ROWS, 'fields = [{ name = "x" }]'))
+
+
 def test_float_ids_that_are_not_exact_are_rejects_and_float_numbers_are_not(tmp_path: Path) -> None:
     column = pa.array([2.0**53 - 1, 2.0**53, 0.1, float("nan")])
     values, rejects = parquet_rows(tmp_path, column)

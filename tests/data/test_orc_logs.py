@@ -1,5 +1,6 @@
 """Logs as ORC files: the rows of the same table in Parquet."""
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,17 @@ def test_what_is_no_orc_file_is_named(tmp_path: Path) -> None:
     (folder / "a").write_bytes((folder / "a").read_bytes()[:-10])
     with pytest.raises(InputError, match="not a whole ORC file"):
         ingest(tmp_path, SOURCE)
+
+
+def test_damaged_bytes_of_an_orc_file_are_other_values_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "logs/2026-11-02/a"
+    path.parent.mkdir(parents=True)
+    orc.write_table(table(300), path, compression="zstd")
+    whole = path.read_bytes()
+    for at in range(8, len(whole), 97):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            ingest(tmp_path, SOURCE)
 
 
 def test_avro_is_named_where_lines_are_expected(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pnn_gluon.data.pieces import plan
 from pnn_gluon.data.raw_files import list_raw_files
 from pnn_gluon.data.records import RECORD_LINES, RecordForm, read_records
 from pnn_gluon.data.row_statement import Stream, wanted_columns
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.text_encoding import as_utf8, codec_of
 
 DAY = datetime.date(2026, 11, 2)
@@ -66,6 +66,14 @@ def test_without_the_option_a_line_with_open_quotes_is_a_reject(tmp_path: Path) 
     _, rows, rejects = ingest(tmp_path, b'1,"two\nlines",a\n0,plain,b\n')
     assert rows == [(3, "plain", "b")]
     assert rejects == [(1, "quotes do not match", '1,"two'), (2, "2 columns, expected 3", 'lines",a')]
+
+
+@pytest.mark.parametrize("more", [{}, NEWLINES])
+def test_a_return_within_a_line_belongs_to_its_value_also_beside_quotes(tmp_path: Path, more: dict[str, str]) -> None:
+    data = b'1,a\rb,c\n0,"d\r,e",f\rg\r\n1,h"i\r,j\r\n'
+    _, rows, rejects = ingest(tmp_path, data, **more)
+    assert rows == [(1, "a\rb", "c"), (2, "d\r,e", "f\rg"), (3, 'h"i\r', "j")]
+    assert rejects == []
 
 
 def test_a_quote_that_nothing_closes_spoils_its_line_alone(tmp_path: Path) -> None:
@@ -136,6 +144,12 @@ def test_bytes_that_an_encoding_does_not_have_spoil_their_line_alone(tmp_path: P
     _, rows, rejects = ingest(tmp_path, data, encoding='"cp1252"')
     assert [line for line, *_ in rows] == [1, 3]
     assert [(line, reason) for line, reason, _ in rejects] == [(2, "not valid cp1252")]
+
+
+@pytest.mark.parametrize("header", ["true", "false"])
+def test_an_encoding_whose_mark_a_file_lacks_is_told_with_the_file(tmp_path: Path, header: str) -> None:
+    with pytest.raises(InputError, match=r"a\.csv: cannot be read as utf-16: .*utf-16-le"):
+        ingest(tmp_path, "label,site,ad\n1,a,b\n".encode("utf-16-le"), encoding='"utf-16"', header=header)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["utf-16", "utf-32", "gb18030"]), st.data())
