@@ -30,8 +30,9 @@ from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.config import AnyField, EngineConfig, Fields, MultiField, NumericField
 from pnn_gluon.data.bucketing import UNREADABLE, Edges, fit_quantiles, rule_edges
 from pnn_gluon.data.counting import merge_counts
+from pnn_gluon.data.hdf5_reading import refuse_large
 from pnn_gluon.data.hdf5_writing import Hdf5Writing, written_hdf5
-from pnn_gluon.errors import InputError
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.store.parts import Files
 from pnn_gluon.warehouse.duckdb_engine import connect, statement
 
@@ -361,13 +362,16 @@ class FeatureMap:
         """Read a map written by `save`.
 
         Raises:
-            InputError: no such file, or not a feature map of this format.
+            InputError: no such file, not a feature map of this format, or its arrays do not fit each other.
         """
         try:
             with h5py.File(path, "r") as file:
                 _check_format(file, path)
-                return cls._read(file)
-        except (OSError, KeyError) as error:
+                refuse_large(file, path)
+                found = cls._read(file)
+            _check_arrays(found)
+            return found
+        except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError, ConfigError) as error:
             raise InputError(f"{path}: expected a feature map (HDF5): {error}; build that day's map again") from error
 
     @classmethod
@@ -375,6 +379,7 @@ class FeatureMap:
         table = json.loads(file["fields"][:].tobytes())
         fields = [MapField(**{**entry, "edges": tuple(file[f"edges/{entry['name']}"][:].tolist())}) for entry in table]
         offsets, content = file["value_offsets"][:], file["value_bytes"][:]
+        _check_offsets(offsets, content)
         since = file.attrs.get("fields_since")
         owners = range(len(fields)) if since is None else file["owners"][:].tolist()
         return cls(
@@ -628,6 +633,43 @@ def _text_parts(values: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint
 
 def _put(writing: Hdf5Writing, name: str, array: npt.NDArray[Any]) -> None:
     writing.put(name, array, track_times=False)
+
+
+def _check_offsets(offsets: npt.NDArray[Any], content: npt.NDArray[Any]) -> None:
+    """See that offsets are those of texts in the content: Arrow reads wherever they point to."""
+    if offsets.dtype != np.int64 or content.dtype != np.uint8 or offsets.ndim != 1 or content.ndim != 1:
+        raise ValueError(f"texts of the types {offsets.dtype} and {content.dtype}")
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(content) or (np.diff(offsets) < 0).any():
+        raise ValueError("offsets that are not those of its texts")
+
+
+def _check_arrays(found: FeatureMap) -> None:
+    """See that every id has all that belongs to it, and a field.
+
+    Raises:
+        ValueError: saying what does not fit.
+    """
+    kinds = {"field_of": "i2", "impressions": "i8", "clicks": "i8", "first_day": "i4", "last_day": "i4"}
+    for name, kind in kinds.items():
+        array = getattr(found, name)
+        if array is not None and (array.dtype != kind or array.shape != (len(found.values),)):
+            raise ValueError(f"{name}: {array.dtype} {array.shape}, expected {kind} ({len(found.values)},)")
+    found.values.validate(full=True)
+    numbers, counts = np.unique(found.field_of[1:], return_counts=True)
+    if found.field_of[:1].tolist() != [-1] or numbers.tolist() != list(range(len(found.table))) or (counts < 2).any():
+        raise ValueError(
+            f"ids of the fields {numbers.tolist()[:20]}, expected two and more of each of {len(found.table)}"
+        )
+    if any(found.field_of[first : first + 2].tolist() != [number] * 2 for number, first in enumerate(found._missing)):
+        raise ValueError("fields whose ids *missing* and *other* are not side by side")
+    if found.revived.dtype != np.int32 or ((found.revived < 1) | (found.revived >= found.size)).any():
+        raise ValueError("revived ids that are none of the map")
+    for field in found.table:
+        if field.kind not in {"categorical", "numeric", "multi"} or not isinstance(field.separator, str):
+            raise ValueError(f"field {field.name!r} of the kind {field.kind!r}")
+        if not np.isfinite(field.edges).all() or (np.diff(field.edges) <= 0).any():
+            raise ValueError(f"field {field.name!r}: edges that do not rise")
+    _ = found.layout
 
 
 def _check_format(file: Any, path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
+from pnn_gluon.data.hdf5_reading import refuse_large
 from pnn_gluon.data.hdf5_writing import written_hdf5
 from pnn_gluon.errors import InputError
 
@@ -49,6 +50,23 @@ class Cells(NamedTuple):
         order = np.lexsort((slot, row))
         return cls(row[order], slot[order], ids[order])
 
+    def check(self, rows: int, slots: int, size: int) -> None:
+        """See that the cells are of so many rows and slots, and their ids below the size.
+
+        Raises:
+            ValueError: they are not.
+        """
+        kinds = ", ".join(str(values.dtype) for values in (self.row, self.slot, self.id))
+        if kinds != "int64, int32, int32":
+            raise ValueError(f"a patch of the types {kinds}")
+        if self.row.ndim != 1 or not self.row.shape == self.slot.shape == self.id.shape:
+            raise ValueError(f"a patch of {self.row.shape} rows, {self.slot.shape} slots and {self.id.shape} ids")
+        for values, limit in ((self.row, rows), (self.slot, slots), (self.id, size)):
+            if len(values) and not (values.min() >= 0 and values.max() < limit):
+                raise ValueError(f"a patch of cells from {values.min()} to {values.max()}, expected 0 to {limit - 1}")
+        if (np.diff(self.row) < 0).any():
+            raise ValueError("a patch whose rows do not rise")
+
     def put(self, ids: Ids, first: int) -> Ids:
         """Rows first <= row < first + B of the shard (B, S) by the grown map."""
         here = slice(*np.searchsorted(self.row, (first, first + len(ids))))
@@ -80,12 +98,13 @@ class Patch(NamedTuple):
         """
         try:
             with h5py.File(path, "r") as file:
+                refuse_large(file, path)
                 if (found := int(file.attrs["format"])) > FORMAT:
                     raise InputError(f"{path}: a patch of format {found}, written by a newer release: install that")
                 return cls(
                     str(file.attrs["day"]), int(file.attrs["size"]), {share: _cells(file[share]) for share in file}
                 )
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(f"{path}: cannot be read as a patch of a shard ({error}); encode the day again") from error
 
 

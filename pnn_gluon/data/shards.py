@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
 from pnn_gluon.atomic import sync_file, sync_folder
+from pnn_gluon.data.hdf5_reading import refuse_large
 from pnn_gluon.data.hdf5_writing import Hdf5Writing, written_hdf5
 from pnn_gluon.data.shard_patch import Patch, patch_of
 from pnn_gluon.errors import InputError
@@ -201,21 +202,44 @@ class Shard:
             self._file: Any = h5py.File(path, "r")
         except OSError as error:
             raise InputError(f"{path}: cannot be read as an encoded shard ({error}); encode the day again") from error
-        missing = {"day", "slots", "rate", "size"} - set(self._file.attrs)
-        if missing:
+        try:
+            self._read_attributes()
+            self._check_arrays()
+        except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
             self._file.close()
-            raise InputError(f"{path}: not an encoded shard, it lacks the attributes {', '.join(sorted(missing))}")
+            raise InputError(f"{path}: not an encoded shard ({error}); encode the day again") from error
+        except InputError:
+            self._file.close()
+            raise
+
+    def _read_attributes(self) -> None:
         attributes = self._file.attrs
+        missing = {"day", "slots", "rate", "size"} - set(attributes)
+        if missing:
+            raise InputError(f"{self.path}: not an encoded shard, it lacks the attributes {', '.join(sorted(missing))}")
         if (found := int(attributes.get("format", FORMAT))) > WEIGHTED_FORMAT:
-            self._file.close()
-            raise InputError(f"{path}: a shard of format {found}, written by a newer release than this: install that")
+            raise InputError(
+                f"{self.path}: a shard of format {found}, written by a newer release than this: install that"
+            )
         self.day, self.slots = str(attributes["day"]), int(attributes["slots"])
         self.rate, self.own_size = float(attributes["rate"]), int(attributes["size"])
         self.size = self.patch.size if self.patch else self.own_size
         self.weighted = found == WEIGHTED_FORMAT
         if self.patch is not None and self.patch.day != self.day:
-            self._file.close()
-            raise InputError(f"{path}: of {self.day}, but its patch is of {self.patch.day}; encode the day again")
+            raise InputError(f"{self.path}: of {self.day}, but its patch is of {self.patch.day}; encode the day again")
+
+    def _check_arrays(self) -> None:
+        """See that all columns of a share have its rows, and that the patch is about these."""
+        refuse_large(self._file, self.path)
+        kinds = {"ids": ("i4", (self.slots,)), "label": ("u1", ())} | ({"weight": ("u4", ())} if self.weighted else {})
+        for share in self.shares:
+            rows = len(self._file[share]["label"])
+            for name, (kind, width) in kinds.items():
+                found = self._file[share][name]
+                if found.dtype != kind or found.shape != (rows, *width):
+                    raise ValueError(f"{share}: {name} {found.dtype} {found.shape}, expected {kind} {(rows, *width)}")
+            if self.patch is not None and share in self.patch.cells:
+                self.patch.cells[share].check(rows, self.slots, self.size)
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -269,6 +293,6 @@ def open_shard(path: Path) -> Shard:
     """Open a shard to read.
 
     Raises:
-        InputError: the file is missing, is not HDF5, or lacks the attributes of a shard.
+        InputError: the file is missing, is not HDF5, or lacks the attributes or arrays of a shard.
     """
     return Shard(path)

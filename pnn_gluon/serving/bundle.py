@@ -23,7 +23,7 @@ from pnn_gluon.data.encoding import encode_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.sampled_rows import RawRows
-from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.errors import DamagedError, InputError, PnnError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.evaluation.segments import Calibration, RowSegments, calibration_from_dict
 from pnn_gluon.file_hash import sha256_of
@@ -73,7 +73,7 @@ class BundleCard:
         try:
             card = cls(**json.loads((folder / CARD).read_text()))
             whole = card.checksum in {None, _checksum(card)}
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{folder}: not a bundle ({error})") from error
         if card.format != FORMAT:
             raise InputError(
@@ -89,8 +89,11 @@ class BundleCard:
         Raises:
             DamagedError: naming the first that is not the file the bundle was made with.
         """
-        parameters = family_of(self.model["name"]).parameters_file()
-        known = {MAP: self.map_sha256, parameters: self.parameters_sha256, **self.files}
+        try:
+            parameters = family_of(self.model["name"]).parameters_file()
+            known = {MAP: self.map_sha256, parameters: self.parameters_sha256, **self.files}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{folder / CARD}: names no model and files ({error}); {REMEDY}") from error
         for name, expected in known.items():
             path = folder / name
             if not path.is_file() or sha256_of(path) != expected:
@@ -150,9 +153,15 @@ class Bundle:
         try:
             calibrator = calibration_from_dict(json.loads((folder / CALIBRATOR).read_text()))
             feature_map = FeatureMap.load(folder / MAP)
+            if not 0 < card.rate <= 1:
+                raise ValueError(f"a rate of {card.rate}, expected more than 0 and at most 1")
+            if card.model["size"] != feature_map.size:
+                raise ValueError(f"a model of {card.model['size']} ids, and a map of {feature_map.size:,}")
             scorer = family_of(card.model["name"]).load(folder, card.model, feature_map.layout, precision)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
             raise InputError(f"{folder}: not a bundle this release can load ({error}); {REMEDY}") from error
+        except PnnError as error:
+            raise error if str(folder) in str(error) else type(error)(f"{folder}: {error}") from error
         return cls(card, feature_map, scorer, calibrator, precision)
 
     @property

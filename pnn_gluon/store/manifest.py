@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from pnn_gluon.days import parse_day
@@ -22,11 +22,18 @@ CHECKSUM = "checksum"
 
 @dataclasses.dataclass(frozen=True)
 class StoredFile:
-    """A file of a run: its name inside the run folder, size in bytes and SHA-256."""
+    """A file of a run: its name inside the run folder, size in bytes and SHA-256.
+
+    Raises:
+        ValueError: its name leads out of the folder.
+    """
 
     name: str
     size: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        refuse_outside(self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +92,43 @@ class Manifest:
             fields["day"] = parse_day(fields["day"])
             fields["files"] = tuple(StoredFile(**file) for file in fields["files"])
             manifest = cls(**fields)
+            _check_types(manifest)
             run = content_run(manifest.files, manifest.rows, manifest.details)
-        except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
             raise DamagedError(f"not a partition manifest ({error})") from error
         if run != manifest.run:
             raise DamagedError(f"files, rows and details are of run {run}, not of run {manifest.run}")
         return manifest
+
+
+_KINDS = {"rows": int, "inputs": dict, "config": str, "made_by": dict, "details": dict, "version": int}
+
+
+def _check_types(manifest: Manifest) -> None:
+    """See that values are of their types, which a manifest without a checksum does not tell otherwise.
+
+    Raises:
+        TypeError: naming the first that is not.
+    """
+    values = [(name, getattr(manifest, name), kind) for name, kind in _KINDS.items()]
+    values += [("options", {} if manifest.options is None else manifest.options, dict)]
+    values += [(f"the run of {name}", run or "", str) for name, run in manifest.inputs.items()]
+    for file in manifest.files:
+        values += [(f"the size of {file.name}", file.size, int), (f"the hash of {file.name}", file.sha256, str)]
+    for name, value, kind in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}: expected {kind.__name__}, received {value!r}")
+
+
+def refuse_outside(name: str) -> None:
+    """See that the name of a file leads to a place within its folder.
+
+    Raises:
+        ValueError: it does not.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in name:
+        raise ValueError(f"a file of the name {name!r} is in no folder of a run")
 
 
 def _checksum(fields: Mapping[str, Any]) -> str:

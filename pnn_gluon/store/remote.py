@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from pnn_gluon.errors import DamagedError
 from pnn_gluon.store.bucket_url import is_bucket
-from pnn_gluon.store.manifest import StoredFile
+from pnn_gluon.store.manifest import StoredFile, refuse_outside
 from pnn_gluon.store.objects import Objects, Version, block_size
 from pnn_gluon.store.runs import Run, RunFile, runs_of
 from pnn_gluon.temporary import temporary_folder
@@ -122,6 +122,7 @@ class Remote:
             whole = temporary / "run"
             whole.mkdir()
             for file, expected in hashes.items():
+                _refuse_outside(name, file)
                 self._bring(f"{name}/{file}", whole / file, expected)
             try:
                 whole.rename(folder)
@@ -168,3 +169,11 @@ def _as_described(source: BinaryIO, file: StoredFile) -> Iterator[bytes]:
         yield block
     if digest.hexdigest() != file.sha256:
         raise OSError(f"{source.name}: changed while it was uploaded, or cannot be read rightly; run again")
+
+
+def _refuse_outside(run: str, file: str) -> None:
+    """Whoever can write to an object store says what the objects are called: none may lead out of the cache."""
+    try:
+        refuse_outside(file)
+    except ValueError as error:
+        raise DamagedError(f"{run}: {error}") from error

@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, des
 from pnn_gluon.store.objects import ChangedSince, Version
 from pnn_gluon.store.remote import Remote
 from pnn_gluon.store.runs import Run, local_runs
+
+_NAME = re.compile(r"\w+", re.ASCII)
+"""Of tables and runs, which are folders of the store."""
 
 
 def _manifest_name(table: str, day: datetime.date) -> str:
@@ -206,9 +210,11 @@ class Store:
         Only the manifest in force knows the files of its run; a bundle that it no longer names is checked by its card.
 
         Raises:
-            InputError: when the run is not there.
+            InputError: when the run is not there, or there can be none of these names.
             DamagedError: when it is in force, and a file is not what was written.
         """
+        if not (_NAME.fullmatch(table) and _NAME.fullmatch(run)):
+            raise InputError(f"{self.root}: no run can be called {run!r} of table {table!r}; what names it is damaged")
         manifest = self.manifest(table, day)
         if manifest is not None and manifest.run == run:
             return self.folder(manifest)

@@ -15,7 +15,14 @@ from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import InputError
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
-from pnn_gluon.training.parameters import Values, named_parameters, put_values, read_values, save_values
+from pnn_gluon.training.parameters import (
+    Values,
+    named_parameters,
+    put_values,
+    read_values,
+    refuse_other_shapes,
+    save_values,
+)
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -95,6 +102,7 @@ def restore_exported(net: HybridBlock, folder: Path, context: Any = None) -> Hyb
         InputError: the file cannot be read, or is not of this model.
     """
     values = exported_values(net, folder)
+    refuse_other_shapes(net, values, str(folder))  # before memory is taken for those of the network
     net.collect_params().setattr("grad_req", "null")
     for parameter in net.collect_params().values():  # zeros at first: large tables take long to draw
         parameter.initialize(init=mx.init.Zero(), ctx=context or mx.cpu())

@@ -38,12 +38,21 @@ def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "gi
     if parameters.keys() != values.keys():
         odd = sorted(parameters.keys() ^ values.keys())
         raise InputError(f"{source}: not the parameters of this model; these are only in one of the two: {odd}")
+    refuse_other_shapes(net, values, source)
     for name, parameter in parameters.items():
-        if tuple(values[name].shape) != tuple(parameter.shape):
-            raise InputError(
-                f"{source}: {name} has the shape {tuple(values[name].shape)}, the model {tuple(parameter.shape)}"
-            )
         set_value(parameter, values[name])
+
+
+def refuse_other_shapes(net: HybridBlock, values: Mapping[str, Tensor], source: str) -> None:
+    """See that values have the shapes of a network's parameters, as far as these are known.
+
+    Raises:
+        InputError: one has another; the message names `source`.
+    """
+    for name, parameter in named_parameters(net).items():
+        found, expected = tuple(values[name].shape), tuple(parameter.shape)
+        if len(found) != len(expected) or any(0 < one != other for one, other in zip(expected, found, strict=True)):
+            raise InputError(f"{source}: {name} has the shape {found}, the model {expected}")
 
 
 def set_value(parameter: Any, value: Tensor) -> None:

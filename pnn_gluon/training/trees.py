@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.blocks.layout import FieldLayout
-from pnn_gluon.errors import ConfigError
+from pnn_gluon.errors import ConfigError, InputError
 from pnn_gluon.models.declared import resolved_options
 from pnn_gluon.processor import processor_features
 from pnn_gluon.section import Section
@@ -80,12 +80,17 @@ class Trees:
     def load(
         self, folder: Path, model: Mapping[str, Any], layout: FieldLayout, precision: PrecisionName = "auto"
     ) -> Scorer:
-        """The trees in a folder, which know their fields themselves; a precision is refused."""
+        """The trees in a folder, whose fields must be those of the layout; a precision is refused."""
         from pnn_gluon.models.gbdt import GBDT
 
         if precision != "auto":
             raise ConfigError(f"precision {precision!r} has no effect on model {model['name']!r}: leave it out")
-        return GBDT.load(folder)
+        trees = GBDT.load(folder)
+        if trees.numbers.layout != layout:
+            raise InputError(
+                f"{folder}: trees of the fields {trees.numbers.layout}, expected {layout}; train them again"
+            )
+        return trees
 
     def last_bits(self, model: str, precision: PrecisionName = "auto") -> dict[str, str]:
         """XGBoost and the processor, which the trees depend on as well."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pnn_gluon.errors import DamagedError
+from pnn_gluon.errors import DamagedError, InputError
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.pipeline.steps import mending_command
 from pnn_gluon.store.manifest import CHECKSUM, Manifest
@@ -131,4 +131,58 @@ def test_a_manifest_of_a_newer_release_is_told_as_such(store: Store) -> None:
     del fields[CHECKSUM]
     manifest_file(store).write_text(json.dumps({**fields, "format": 3}))
     with pytest.raises(DamagedError, match="of format 3, written by a newer release"):
+        store.manifest("rows", DAY)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "part/../../x", ""])
+def test_no_file_of_a_manifest_lies_outside_of_its_run(store: Store, name: str) -> None:
+    made = make(store, "one")
+    fields = json.loads(made.to_json())
+    del fields[CHECKSUM]
+    fields["files"][0]["name"] = name
+    manifest_file(store).write_text(json.dumps(fields))
+    with pytest.raises(DamagedError, match=r"ds=2026-11-02\.json: not a partition manifest \(a file of the name"):
+        store.manifest("rows", DAY)
+
+
+def test_an_object_with_a_path_out_of_its_run_is_not_brought_into_the_cache(tmp_path: Path) -> None:
+    root = f"memory://{uuid.uuid4().hex}/store"
+    store = Store(root, cache=tmp_path / "cache")
+    made = make(store, "one")
+    assert store.remote is not None
+    with pytest.raises(DamagedError, match=r"a file of the name '\.\./\.\./\.\./x' is in no folder of a run"):
+        store.remote.download(Store.relative("rows", DAY, made.run), {"../../../x": None}, tmp_path / "cache/run")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize(("table", "run"), [("../rows", "0" * 16), ("rows", "../../x"), ("rows", "")])
+def test_a_pointer_out_of_the_store_names_no_run(store: Store, table: str, run: str) -> None:
+    with pytest.raises(InputError, match="what names it is damaged"):
+        store.run_folder(table, DAY, run)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("inputs", "x"), ("details", 5), ("inputs", {"rows/1": 5}), ("made_by", []), ("options", "x")]
+)
+def test_a_manifest_with_a_value_of_another_type_is_refused(store: Store, field: str, value: object) -> None:
+    fields = json.loads(make(store, "one").to_json())
+    del fields[CHECKSUM]
+    manifest_file(store).write_text(json.dumps({**fields, field: value}))
+    with pytest.raises(DamagedError, match=r"ds=2026-11-02\.json: "):
+        store.manifest("rows", DAY)
+
+
+def test_a_file_whose_size_is_no_number_is_refused(store: Store) -> None:
+    fields = json.loads(make(store, "one").to_json())
+    del fields[CHECKSUM]
+    fields["files"][0]["size"] = "3"
+    manifest_file(store).write_text(json.dumps(fields))
+    with pytest.raises(DamagedError, match=r"the size of part/a\.txt: expected int, received '3'"):
+        store.manifest("rows", DAY)
+
+
+def test_a_manifest_nested_without_end_is_refused(store: Store) -> None:
+    make(store, "one")
+    manifest_file(store).write_text("[" * 100_000)
+    with pytest.raises(DamagedError, match=r"ds=2026-11-02\.json: not a partition manifest"):
         store.manifest("rows", DAY)
