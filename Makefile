@@ -7,7 +7,7 @@ CONFIG ?=
 PORT ?=
 EXECUTOR ?= local
 
-.PHONY: help demo quick test long faults mutants tidy sanitize bench lint types imports up down clean lock
+.PHONY: help demo quick test long faults fuzz mutants tidy sanitize bench lint types imports up down clean lock
 
 help:
 	@echo "make demo    generate logs, run the daily DAG for some days, show the result"
@@ -15,9 +15,10 @@ help:
 	@echo "make test    lint, types, import contract, tests"
 	@echo "make long    tests that take half a minute or more each (ten minutes)"
 	@echo "make faults  every step of a day killed, failed or cut off from power at every call that changes its store (hours)"
+	@echo "make fuzz    odd and damaged inputs of everything that is read, for SECONDS=600"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make tidy    clang-tidy over the native library (five minutes)"
-	@echo "make sanitize  native library by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
+	@echo "make sanitize  native libraries by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
 	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1 for every pipeline in conf/   (CONFIG=folder or file, PORT=8080)"
 	@echo "             EXECUTOR=celery: with a message server and two workers"
@@ -79,6 +80,11 @@ long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp .venv/spark.stamp
 # What was tried and found is printed, a line for each step and kind of fault. STEPS="ingest and kill" for some.
 faults: .venv/test.stamp
 	$(BIN)/python -m pytest tests/faults -m long -n 0 -s $(if $(STEPS),-k "$(STEPS)")
+
+# A finding is printed with its seed and made small. SECONDS=3600, TARGETS="lines json" for some, SEED=1 for the same again.
+SECONDS ?= 600
+fuzz: .venv/test.stamp
+	$(BIN)/python -m tests.fuzz.search --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
 # Needs no package of .venv changed: the tool lies beside. MODULES="pnn_gluon/... ..." for some of tests/mutants.toml.
 MUTMUT := mutmut==3.8.1 coverage==7.17.5 textual==8.2.8 mdit-py-plugins==0.7.0

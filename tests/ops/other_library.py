@@ -1,8 +1,14 @@
-"""A plugin of pytest: the tests run with the native library that the environment names instead of the installed one."""
+"""A plugin of pytest: the tests run with the native libraries that the environment names, not the installed ones."""
 
 import os
 from pathlib import Path
 
-import pnn_gluon.ops
+if operators := os.environ.get("PNN_GLUON_TEST_LIBRARY"):
+    import pnn_gluon.ops
 
-pnn_gluon.ops.LIBRARY = Path(os.environ["PNN_GLUON_TEST_LIBRARY"])
+    pnn_gluon.ops.LIBRARY = Path(operators)
+
+if cutter := os.environ.get("PNN_GLUON_TEST_CUTTER"):
+    from pnn_gluon.data import cutter_library
+
+    cutter_library.LIBRARY = Path(cutter)

@@ -1,4 +1,7 @@
-"""Builds the native library with every compiler at every level, and with sanitizers, and runs its tests on each.
+"""Builds the native libraries with every compiler at every level, and with sanitizers, and runs their tests on each.
+
+The operators all so; the cutter of log lines with sanitizers, for the tests that compare it with SQL and for the lines
+of the fuzzer.
 
 `python -m tests.ops.sanitize [FILTER]` from the root of a checkout, or `make sanitize`; FILTER is a part of the names
 of the builds to take. It prints a table and ends with status 1 if something failed; logs lie in work/sanitize.
@@ -11,16 +14,21 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-SOURCES = sorted(Path("pnn_gluon/ops/csrc").glob("*.cc"))
+SOURCES = {"operators": Path("pnn_gluon/ops/csrc"), "cutter": Path("pnn_gluon/data/csrc")}
+VARIABLES = {"operators": "PNN_GLUON_TEST_LIBRARY", "cutter": "PNN_GLUON_TEST_CUTTER"}
+"""What names a library to `other_library.py`."""
+
 FOLDER = Path("work/sanitize")
 FLAGS = ["-std=gnu++17", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 FLAGS += ["-Wno-psabi", "-Wno-unknown-pragmas"]
 SANITIZED = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
 QUICK = ["tests/ops/test_dense.py", "tests/ops/test_layer_norm.py", "tests/ops/test_pair_network_operator.py"]
 QUICK += ["tests/ops/test_embedding_operator.py", "tests/ops/test_optimizers.py", "tests/ops/test_inner_products.py"]
+CUTTER = ("tests/data/test_row_cutter.py", "tests/fuzz/test_fuzz.py::test_what_is_read_is_right_or_refused[lines]")
 IN_CHILDREN = "threads or instruction_set or asked_for or tile_configuration or trial or library"
 """Tests that start processes of their own, which take the installed library, or that look at no library."""
 
@@ -33,12 +41,19 @@ class Build:
     flags: tuple[str, ...]
     tests: tuple[str, ...]
     sanitized: bool = False
+    library: Literal["operators", "cutter"] = "operators"
 
     @property
     def name(self) -> str:
-        """Compiler and flags in one word."""
+        """Compiler and flags in one word, with the library if it is the cutter."""
         kind = "sanitizers" if self.sanitized else "".join(self.flags)
-        return f"{self.compiler}{'-' if self.sanitized else ''}{kind}"
+        named = f"{self.compiler}{'-' if self.sanitized else ''}{kind}"
+        return named if self.library == "operators" else f"{named}-{self.library}"
+
+    @property
+    def instruction_sets(self) -> tuple[str, ...]:
+        """Those that the tests are run under; those of the cutter go through all by themselves."""
+        return ("emulated_tiles", "baseline") if self.library == "operators" else ("all",)
 
 
 def builds() -> list[Build]:
@@ -49,7 +64,8 @@ def builds() -> list[Build]:
             ("g++", "clang++"), ("-O0", "-O1", "-O2", "-O3"), ((), ("-fno-strict-aliasing",))
         )
     ]
-    return [Build(c, tuple(SANITIZED), ("tests/ops",), sanitized=True) for c in ("g++", "clang++")] + plain
+    sanitized = [Build(c, tuple(SANITIZED), ("tests/ops",), sanitized=True) for c in ("g++", "clang++")]
+    return sanitized + [replace(each, tests=CUTTER, library="cutter") for each in sanitized] + plain
 
 
 def compiled(build: Build) -> Path:
@@ -71,7 +87,7 @@ def compiled(build: Build) -> Path:
         return to
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, SOURCES))
+        objects = list(pool.map(compile_one, sorted(SOURCES[build.library].glob("*.cc"))))
     sanitizers = [flag for flag in build.flags if flag.startswith("-fsanitize")]
     if sanitizers and build.compiler == "clang++":
         sanitizers.append("-shared-libasan")
@@ -82,7 +98,7 @@ def compiled(build: Build) -> Path:
 
 def environment(build: Build, library: Path) -> dict[str, str]:
     """Where the tests find the library, and what a sanitizer needs beneath a Python that was built without it."""
-    found = {"PNN_GLUON_TEST_LIBRARY": str(library), "XDG_CACHE_HOME": str((FOLDER / "cache").resolve())}
+    found = {VARIABLES[build.library]: str(library), "XDG_CACHE_HOME": str((FOLDER / "cache").resolve())}
     if build.sanitized:
         runtime = "libasan.so" if build.compiler == "g++" else "libclang_rt.asan-x86_64.so"
         # The library of C++ too, or the sanitizer finds no __cxa_throw when MXNet throws.
@@ -91,6 +107,7 @@ def environment(build: Build, library: Path) -> dict[str, str]:
         found["LD_PRELOAD"] = " ".join(paths)
         log = f"log_path={library.parent / 'report'}"  # pytest captures what a dying process writes
         found["ASAN_OPTIONS"] = f"detect_leaks=0:handle_segv=0:{log}"
+        found["PYTHONMALLOC"] = "malloc"  # else Python's small objects lie side by side in memory that is all its own
         found["UBSAN_OPTIONS"] = f"print_stacktrace=1:{log}"
     return {**os.environ, "PYTHONPATH": f"{os.getcwd()}:{Path(__file__).parent}", **found}
 
@@ -98,8 +115,9 @@ def environment(build: Build, library: Path) -> dict[str, str]:
 def tested(build: Build, library: Path, isa: str) -> str:
     """Run the tests under an instruction set; the last line that pytest prints."""
     command = [sys.executable, "-m", "pytest", "-p", "other_library", "-p", "no:cacheprovider"]
-    command += [*build.tests, "-k", f"not ({IN_CHILDREN})"]
-    environ = {**environment(build, library), "PNN_GLUON_ISA": isa, "PNN_GLUON_PRECISION": "auto"}
+    command += [*build.tests, *(["-k", f"not ({IN_CHILDREN})"] if build.library == "operators" else [])]
+    environ = {**environment(build, library), "PNN_GLUON_PRECISION": "auto"}
+    environ |= {"PNN_GLUON_ISA": isa} if isa != "all" else {}
     if isa == "emulated_tiles":
         environ["PNN_GLUON_PRECISION"] = "x3"
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
@@ -126,7 +144,7 @@ def main() -> int:
             failed = True
             print(f"| {build.name} | none | {time.monotonic() - begin:.0f} | not built: {error} |", flush=True)
             continue
-        for isa in ("emulated_tiles", "baseline"):
+        for isa in build.instruction_sets:
             begin = time.monotonic()
             result = tested(build, library, isa)
             failed |= "failed" in result or "passed" not in result
