@@ -77,9 +77,10 @@ long: .venv/test.stamp .venv/celery.stamp .venv/tracking.stamp .venv/spark.stamp
 	$(BIN)/python -m pytest tests/tracking tests/spark -n 0
 	$(BIN)/python -m pytest -m long -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/faults
 
-# What was tried and found is printed, a line for each step and kind of fault. STEPS="ingest and kill" for some.
+# What was tried and found is printed, a line for each step and kind of fault. STEPS="ingest and kill" for some,
+# EVERY=4 for a fourth of the calls.
 faults: .venv/test.stamp
-	$(BIN)/python -m pytest tests/faults -m long -n 0 -s $(if $(STEPS),-k "$(STEPS)")
+	FAULTS_EVERY=$(or $(EVERY),1) $(BIN)/python -m pytest tests/faults -m long -n 0 -s $(if $(STEPS),-k "$(STEPS)")
 
 # A finding is printed with its seed and made small. SECONDS=3600, TARGETS="lines json" for some, SEED=1 for the same again.
 SECONDS ?= 600

@@ -44,3 +44,9 @@ def data_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay
 def whole_day(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
     """A changed day with all of its steps."""
     return changed_day(tmp_path_factory.mktemp("whole"), warm, STEPS)
+
+
+@pytest.fixture(scope="session")
+def day_of_workers(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> ChangedDay:
+    """A changed day whose files are taken in by two processes."""
+    return changed_day(tmp_path_factory.mktemp("workers"), warm, ["ingest"], threads=2)

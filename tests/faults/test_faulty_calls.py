@@ -1,8 +1,9 @@
 """Killed or failed at any call that changes the store, a step leaves the old day or the new one, and then makes it.
 
-`make test` tries a sample, `make faults` every call of every step (hours).
+`make test` tries a sample, `make faults` every call of every step, or with EVERY=k every k-th.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.faults.warm_process import MODES, Fault, Mode, Warm
 
 FAULTS: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "count")
 SAMPLE = 4
+EVERY = int(os.environ.get("FAULTS_EVERY", "1"))
 KINDS = ("lost", "doubled", "wrong read", "untold")
 
 
@@ -43,7 +45,8 @@ def test_faults_at_some_calls_of_a_data_step_lose_and_double_nothing(
 def test_no_error_of_the_disk_is_lost_in_hdf5_or_ends_the_process(
     warm: Warm, data_day: ChangedDay, step: str, file: str, mode: Mode, tmp_path: Path
 ) -> None:
-    assert_harmless(warm, data_day, step, points(warm, data_day, step, (mode,), tmp_path / "log", file))
+    every = points(warm, data_day, step, (mode,), tmp_path / "log", file)
+    assert_harmless(warm, data_day, step, every[3 : 3 + SAMPLE])  # from its first writes on
 
 
 @pytest.mark.long
@@ -52,4 +55,13 @@ def test_no_error_of_the_disk_is_lost_in_hdf5_or_ends_the_process(
 def test_faults_at_every_call_of_a_step_lose_and_double_nothing(
     warm: Warm, whole_day: ChangedDay, step: str, mode: Mode, tmp_path: Path
 ) -> None:
-    assert_harmless(warm, whole_day, step, points(warm, whole_day, step, (mode,), tmp_path / "log"))
+    assert_harmless(warm, whole_day, step, points(warm, whole_day, step, (mode,), tmp_path / "log")[::EVERY])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", FAULTS)
+def test_faults_in_worker_processes_lose_and_double_nothing(
+    warm: Warm, day_of_workers: ChangedDay, mode: Mode, tmp_path: Path
+) -> None:
+    faults = points(warm, day_of_workers, "ingest", (mode,), tmp_path / "log", "rows.parquet")
+    assert_harmless(warm, day_of_workers, "ingest", some(faults, SAMPLE, seed=1))

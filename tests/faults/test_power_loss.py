@@ -41,7 +41,7 @@ class PowerCuts:
         self._before, self._old = Disk.of(day.store), self._manifest(day.store)
         content = self._before.content(day.store)
         log, self._calls = folder / "log", list[Call]()
-        for fault in [Fault("kill after", kill, str(log))] * bool(kill) + [Fault(log=str(log))]:
+        for fault in [Fault("kill", kill, str(log))] * bool(kill) + [Fault(log=str(log))]:
             end = warm.run(day.config.path, step, DAY, fault)
             assert end.status == "done" or end.signal == signal.SIGKILL, end
             self._calls += read_log(log, day.store)

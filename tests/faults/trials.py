@@ -12,8 +12,6 @@ from tests.faults.changed_day import DAY, ChangedDay
 from tests.faults.warm_process import End, Fault, Mode, Warm
 from tests.jobs.small_pipeline import tree
 
-KILLS: tuple[Mode, ...] = ("kill before", "kill after")
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -51,8 +49,12 @@ def points(
 
 
 def _can_happen(mode: Mode, kind: str) -> bool:
-    """Whether a call of this kind can go wrong in this way: a removal needs no room, and only a write can be short."""
-    return {"short write": kind == "write", "no space": kind not in {"unlink", "fsync"}}.get(mode, True)
+    """Whether a call of this kind can go wrong in this way, and is not as good as another.
+
+    A removal needs no room, and only a write can be short; a kill after a sync finds the files as one before it.
+    """
+    changes = kind != "fsync"
+    return {"short write": kind == "write", "no space": changes and kind != "unlink", "kill": changes}.get(mode, True)
 
 
 def some(faults: list[Fault], number: int, seed: int) -> list[Fault]:
@@ -73,7 +75,7 @@ def tried(warm: Warm, day: ChangedDay, step: str, fault: Fault) -> tuple[End, li
 
 
 def _untold(day: ChangedDay, step: str, fault: Fault, end: End) -> Iterator[str]:
-    if end.signal is not None and not (fault.mode in KILLS and end.signal == 9):
+    if end.signal is not None and not (fault.mode == "kill" and end.signal == 9):
         yield f"ended by signal {end.signal}"
     if end.error is not None and not end.told:
         yield end.error

@@ -20,16 +20,9 @@ from typing import Any, Literal, TypeAlias
 
 from pnn_gluon.errors import PnnError
 
-Mode: TypeAlias = Literal["count", "kill before", "kill after", "no space", "I/O error", "short write"]
-MODES: dict[Mode, int] = {
-    "count": 0,
-    "kill before": 1,
-    "kill after": 2,
-    "no space": 3,
-    "I/O error": 4,
-    "short write": 5,
-}
-"""The modes of shim.c, which has the same numbers."""
+Mode: TypeAlias = Literal["count", "kill", "no space", "I/O error", "short write"]
+MODES: dict[Mode, int] = {"count": 0, "kill": 1, "no space": 2, "I/O error": 3, "short write": 4}
+"""The modes of shim.c, which has the same numbers. A kill is right after a call, which is right before the next."""
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
@@ -103,7 +96,7 @@ def _serve() -> None:
 
 
 def _load_everything() -> None:
-    """What steps import when they run; nothing of it may start a thread, which a fork would lack."""
+    """What steps load when they run, MXNet above all; nothing of it may start a thread, which a fork would lack."""
     import jobs.steps
     import pnn_gluon.data
 
@@ -111,8 +104,9 @@ def _load_everything() -> None:
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):  # the native library is no module
                 importlib.import_module(f"{package.__name__}.{module.name}")
-    for name in ("pnn_gluon.serving.bundle", "pnn_gluon.training.loop", "pnn_gluon.training.export"):
+    for name in ("pnn_gluon.ops", "pnn_gluon.serving.bundle", "pnn_gluon.training.loop", "pnn_gluon.training.export"):
         importlib.import_module(name)
+    sys.modules["pnn_gluon.ops"].library_state()  # loads the native library; MXNet then makes its functions anew
 
 
 def _in_a_fork(request: dict[str, Any]) -> End:
@@ -133,11 +127,16 @@ def _in_a_fork(request: dict[str, Any]) -> End:
 def _faulty(request: dict[str, Any]) -> End:
     """Run a step with the shim armed for the folder of the store."""
     from pnn_gluon.config import load_config
+    from pnn_gluon.data import pieces
 
+    pieces.TOGETHER_BYTES = 0  # a worker for each file, were it ever so small
     shim, fault = ctypes.CDLL(None), Fault(**request["fault"])
     config = load_config(Path(request["config"]))
     log = fault.log.encode() if fault.log else None
-    shim.faults_arm(str(config.store_root).encode(), ctypes.c_long(fault.call), MODES[fault.mode], log)
+    shared = f"{config.store_root}.plan"
+    for path in (shared, *([fault.log] if fault.log else [])):
+        Path(path).unlink(missing_ok=True)
+    shim.faults_arm(str(config.store_root).encode(), ctypes.c_long(fault.call), MODES[fault.mode], log, shared.encode())
     end = _ended(config, request["step"], datetime.date.fromisoformat(request["day"]))
     shim.faults_disarm()
     return dataclasses.replace(end, calls=shim.faults_calls(), fired=shim.faults_fired())
