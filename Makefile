@@ -59,6 +59,11 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/spark.lock
 	@touch $@
 
+# `export-onnx` and `score-table --engine onnxruntime`; what `make test` installs has them already.
+.venv/onnx.stamp: .venv/package.stamp requirements/onnx.lock
+	@$(LOCKED) --no-build-isolation -r requirements/onnx.lock
+	@touch $@
+
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 
@@ -133,7 +138,8 @@ LOCK := uv pip compile --quiet --generate-hashes --no-annotate --python-version 
 	--no-emit-find-links --custom-compile-command "make lock" setup.cfg
 lock:
 	$(LOCK) --extra cpu --extra all --output-file requirements/cpu.lock
-	$(LOCK) --extra cpu --extra all --extra test --constraint requirements/cpu.lock --output-file requirements/test.lock
+	$(LOCK) --extra cpu --extra all --extra onnx --extra test --constraint requirements/cpu.lock \
+		--output-file requirements/test.lock
 	$(LOCK) --extra cu112 --extra all --constraint requirements/cpu.lock --output-file requirements/cu112.lock
 	$(LOCK) --extra cpu --extra serve --constraint requirements/cpu.lock --output-file requirements/serve.lock
 	$(LOCK) --extra cpu --extra all --extra celery --no-strip-extras --constraint requirements/cpu.lock \
@@ -142,3 +148,4 @@ lock:
 		--output-file requirements/tracking.lock
 	$(LOCK) --extra cpu --extra all --extra spark --constraint requirements/cpu.lock \
 		--output-file requirements/spark.lock
+	$(LOCK) --extra cpu --extra serve --extra onnx --constraint requirements/test.lock --output-file requirements/onnx.lock

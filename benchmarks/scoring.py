@@ -1,11 +1,13 @@
 """Rows a second of scoring one network: our bundle beside PyTorch and ONNX Runtime, in the same run.
 
-    python -m benchmarks.scoring --variants f32,x3,bf16,plain,torch_f32,torch_bf16,onnxruntime,score_table
+    python -m benchmarks.scoring --variants f32,x3,bf16,plain,onnx,torch_f32,torch_bf16,onnxruntime,score_table
 
 f32, x3 and bf16 are our native operators with dense layers in that precision (PNN_GLUON_PRECISION), plain is the
-exported graph. The torch variants run the network of `benchmarks.torch_step` in inference mode, with and without
-bfloat16 autocast; onnxruntime runs what PyTorch exports of it. All score the same encoded batches, with the same values
-where parameters correspond (ipnn): the table then says how far logits are from those of the first variant.
+exported graph, onnx the same graph as `export-onnx` writes it, run by ONNX Runtime in our own environment: the engines
+native, plain and onnxruntime of score-table. The torch variants run the network of `benchmarks.torch_step` in inference
+mode, with and without bfloat16 autocast; onnxruntime runs what PyTorch exports of it. All score the same encoded
+batches, with the same values where parameters correspond (ipnn): the table then says how far logits are from those of
+the first variant. Our own variants, alone, take any network.
 score_table is `pnn-gluon score-table` as a whole process, from raw Parquet to Parquet, start included.
 
 Every variant is a process of its own that waits while another one computes; rounds go through the variants in turn.
@@ -41,13 +43,14 @@ OURS = {
     "x3": {"PNN_GLUON_OPERATORS": "native", "PNN_GLUON_PRECISION": "x3"},
     "bf16": {"PNN_GLUON_OPERATORS": "native", "PNN_GLUON_PRECISION": "bf16"},
     "plain": {"PNN_GLUON_OPERATORS": "plain"},
+    "onnx": {},
 }
 PEERS = ("torch_f32", "torch_bf16", "onnxruntime")
 VARIANTS = (*OURS, *PEERS, "score_table")
 
 
 def main(
-    model: Annotated[str, typer.Option(help="A model of benchmarks.torch_step.")] = "ipnn",
+    model: Annotated[str, typer.Option(help="A network; with peers, one of benchmarks.torch_step.")] = "ipnn",
     variants: Annotated[str, typer.Option(help=f"Of {', '.join(VARIANTS)}.")] = ",".join(VARIANTS),
     rows: Annotated[int, typer.Option(help="Rows of a batch; ours pads to multiples of 4096.", min=1)] = 8192,
     table_rows: Annotated[int, typer.Option(help="Rows of the raw table.", min=1)] = 200_000,
@@ -93,7 +96,8 @@ def _command(name: str, settings: dict[str, Any], work: Path) -> tuple[list[str]
     threads = {"OMP_NUM_THREADS": str(settings["threads"])}
     if name in OURS:
         start = [sys.executable, "-W", "ignore", "-m", "benchmarks.our_scoring"]
-        return [*start, json.dumps(settings)], threads | OURS[name]
+        engine = {"engine": "onnxruntime" if name == "onnx" else "native"}
+        return [*start, json.dumps(settings | engine)], threads | OURS[name]
     packages = [word for lock in ("peers.lock", "onnx.lock") for word in ("-r", str(HERE / lock))]
     python = peer_python(work / "peers", packages)
     return [str(python), str(HERE / "peer_scoring.py"), json.dumps(settings | {"peer": name})], threads

@@ -35,6 +35,7 @@ COMMANDS = (
     "export",
     "query",
     "score-table",
+    "export-onnx",
     "explain",
     "fit",
     "compare",

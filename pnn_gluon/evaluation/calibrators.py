@@ -115,7 +115,7 @@ class BetaCalibration:
         """a ln q - b ln(1 - q) + shift and the lines beyond it, any shape."""
         x = on_grid(corrected_logit)
         inside = np.clip(x, self.low, self.high)
-        below, above = self._slopes()
+        below, above = self.slopes()
         result: Floats = self._curve(inside) + np.where(x < self.low, below, above) * (x - inside)
         return result
 
@@ -124,7 +124,7 @@ class BetaCalibration:
         result: Floats = self.a * rising + self.b * steepening + self.shift
         return result
 
-    def _slopes(self) -> tuple[float, float]:
+    def slopes(self) -> tuple[float, float]:
         """Of the lines below and above the fitted logits."""
         ends = np.array([self.low, self.high])
         slope = self.a * sigmoid(-ends) + self.b * sigmoid(ends)

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,10 +27,10 @@ from pnn_gluon.errors import DamagedError, InputError, PnnError
 from pnn_gluon.evaluation.calibration import correct_sampling
 from pnn_gluon.evaluation.segments import Calibration, RowSegments, calibration_from_dict
 from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.serving.engine import NATIVE, Engine
 from pnn_gluon.serving.row_segments import row_segments
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.family import Scorer
-from pnn_gluon.training.options import PrecisionName
 
 FORMAT = 1
 MAP = "map.h5"
@@ -135,39 +135,28 @@ class Bundle:
         feature_map: FeatureMap,
         scorer: Scorer,
         calibrator: Calibration,
-        precision: PrecisionName = "auto",
+        engine: Engine = NATIVE,
     ) -> None:
         self.card, self.feature_map, self.scorer, self.calibrator = card, feature_map, scorer, calibrator
-        self._precision = precision
+        self._engine = engine
 
     @classmethod
-    def load(cls, folder: Path, precision: PrecisionName = "auto") -> Self:
+    def load(cls, folder: Path, engine: Engine = NATIVE) -> Self:
         """Read a bundle and check that its files are the ones its card names.
 
         Args:
             folder: Where it is.
-            precision: How dense layers multiply, see `pnn_gluon.ops.PRECISIONS`.
+            engine: What computes its logits.
         """
-        card = BundleCard.read(folder)
-        card.verify(folder)
-        try:
-            calibrator = calibration_from_dict(json.loads((folder / CALIBRATOR).read_text()))
-            feature_map = FeatureMap.load(folder / MAP)
-            if not 0 < card.rate <= 1:
-                raise ValueError(f"a rate of {card.rate}, expected more than 0 and at most 1")
-            if card.model["size"] != feature_map.size:
-                raise ValueError(f"a model of {card.model['size']} ids, and a map of {feature_map.size:,}")
-            scorer = family_of(card.model["name"]).load(folder, card.model, feature_map.layout, precision)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-            raise InputError(f"{folder}: not a bundle this release can load ({error}); {REMEDY}") from error
-        except PnnError as error:
-            raise error if str(folder) in str(error) else type(error)(f"{folder}: {error}") from error
-        return cls(card, feature_map, scorer, calibrator, precision)
+        card, feature_map, calibrator = read_bundle(folder)
+        with _loading(folder):
+            scorer = engine.load(folder, card.model, feature_map.layout)
+        return cls(card, feature_map, scorer, calibrator, engine)
 
     @property
     def last_bits(self) -> dict[str, str]:
         """What the last bits of a score depend on besides bundle and row."""
-        return family_of(self.card.model["name"]).last_bits(self.card.model["name"], self._precision)
+        return self._engine.last_bits(self.card.model["name"])
 
     def logits(self, ids: Ids) -> NDArray[np.float32]:
         """Raw logits (B,) of encoded rows (B, S)."""
@@ -211,6 +200,31 @@ class Bundle:
         """The id *other* of each slot's field (S,)."""
         widths = self.feature_map.layout.widths
         return np.repeat([self.feature_map.other_id(field) for field in range(len(widths))], widths).astype(np.int32)
+
+
+def read_bundle(folder: Path) -> tuple[BundleCard, FeatureMap, Calibration]:
+    """What a bundle has besides its model, after a check that all its files are the ones its card names."""
+    card = BundleCard.read(folder)
+    card.verify(folder)
+    with _loading(folder):
+        calibrator = calibration_from_dict(json.loads((folder / CALIBRATOR).read_text()))
+        feature_map = FeatureMap.load(folder / MAP)
+        if not 0 < card.rate <= 1:
+            raise ValueError(f"a rate of {card.rate}, expected more than 0 and at most 1")
+        if card.model["size"] != feature_map.size:
+            raise ValueError(f"a model of {card.model['size']} ids, and a map of {feature_map.size:,}")
+    return card, feature_map, calibrator
+
+
+@contextmanager
+def _loading(folder: Path) -> Generator[None, None, None]:
+    """Say of what follows from a file of another release, or another hand, which bundle it is in."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+        raise InputError(f"{folder}: not a bundle this release can load ({error}); {REMEDY}") from error
+    except PnnError as error:
+        raise error if str(folder) in str(error) else type(error)(f"{folder}: {error}") from error
 
 
 def write_bundle(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.evaluation.segments import Calibration, Segments
 from pnn_gluon.file_hash import sha256_of
-from pnn_gluon.serving.bundle import MAP, Bundle, read_history, write_bundle
+from pnn_gluon.serving.bundle import MAP, read_bundle, read_history, write_bundle
 from pnn_gluon.training.families import family_of
 
 
@@ -26,16 +26,16 @@ def compact_bundle(source: Path, folder: Path, compact: FeatureMap, kept: NDArra
         InputError: the bundle is damaged.
         ConfigError: models of its family cannot be compacted, or its model is not there.
     """
-    bundle = Bundle.load(source)
-    family, model = family_of(bundle.card.model["name"]), bundle.card.model
+    card, _, calibrator = read_bundle(source)
+    family, model = family_of(card.model["name"]), card.model
     family.take_rows(source, folder, model, compact.layout, kept)
     card = dataclasses.replace(
-        bundle.card,
+        card,
         model={**model, "size": compact.size},
         map_sha256=sha256_of(folder / MAP),
         parameters_sha256=sha256_of(folder / family.parameters_file()),
     )
-    write_bundle(folder, card, _moved(bundle.calibrator, kept), read_history(source))
+    write_bundle(folder, card, _moved(calibrator, kept), read_history(source))
 
 
 def _moved(calibration: Calibration, kept: NDArray[np.int64]) -> Calibration:

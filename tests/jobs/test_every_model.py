@@ -12,6 +12,8 @@ from pnn_gluon.days import plus
 from pnn_gluon.models.declared import declared, declared_models
 from pnn_gluon.ops import PRECISION, native_operators, plain_operators
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.portable.export import export_onnx
+from pnn_gluon.portable.score import Scorer
 from pnn_gluon.serving.bundle import Bundle, BundleCard
 from pnn_gluon.store.store import Store
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -102,6 +104,8 @@ def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str, monke
     assert ((probability > 0) & (probability < 1)).all()
     assert probability.std() > 0.05
     check_native_and_plain_scores(store.folder(bundle), rows_of(store), model)
+    if model != "gbdt":
+        check_exported_scores(store.folder(bundle), rows_of(store), encoded / f"onnx-{model}")
 
 
 def rows_of(store: Store) -> Path:
@@ -119,6 +123,17 @@ def check_native_and_plain_scores(bundle: Path, rows: Path, model: str) -> None:
     if model != "gbdt":
         assert plainly_served["operators"] == "plain"
         assert (served["operators"] != "plain") == native_operators()
+
+
+def check_exported_scores(bundle: Path, rows: Path, folder: Path) -> None:
+    """What `export-onnx` writes scores raw rows as the bundle does; a probability is that of the logit beside it."""
+    export_onnx(bundle, folder)
+    logit, probability = Scorer(folder)(pq.read_table(rows))
+    with connect(EngineConfig()) as connection:
+        batches = list((loaded := Bundle.load(bundle)).score(connection, rows))
+    np.testing.assert_allclose(logit, np.concatenate([batch.logit for batch in batches]), rtol=1e-5, atol=1e-5)
+    expected = loaded.probability(logit, np.concatenate([batch.ids for batch in batches]))
+    np.testing.assert_allclose(probability, expected, rtol=1e-12)
 
 
 def logits_of(bundle: Path, rows: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -67,6 +67,7 @@ def test_every_command_tells_its_options_with_serve_alone() -> None:
         (("up", "--config", "conf/demo.toml"), "airflow", "airflow"),
         (("up", "--executor", "celery", "--config", "conf/demo.toml"), "celery", "celery"),
         (("compare", "a.json", "b.json"), "scipy", "experiments"),
+        (("export-onnx", "bundle", "folder"), "onnx", "onnx"),
         (("study", "batch-bias", "--quick"), "matplotlib", "experiments"),
         (("step", "ingest", "--config", "conf/demo.toml", "--day", "2026-11-01"), "pyarrow", "serve"),
         (("track", "--config", "conf/demo.toml", "--day", "2026-11-01", "--mlflow", "a.db"), "mlflow", "tracking"),

@@ -25,6 +25,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.serving.bundle import Bundle, BundleCard
+from pnn_gluon.serving.engine import NativeEngine
 from tests.jobs.small_pipeline import DAILY, DAYS, build, write_raw
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_model"
@@ -53,6 +54,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pnn_gluon.serving.bundle import Bundle
+from pnn_gluon.serving.engine import NativeEngine
 np.save(sys.argv[3], Bundle.load(Path(sys.argv[1])).logits(np.load(sys.argv[2])))
 assert "bottleneck" not in sys.modules
 """
@@ -80,7 +82,7 @@ def test_the_example_is_trained_gated_and_scored_and_serves_without_its_module(e
     np.testing.assert_allclose(logits, _by_hand(bundle, ids), rtol=1e-4, atol=1e-5)
     assert Bundle.load(bundle).last_bits["operators"] == "plain"
     with pytest.raises(ConfigError, match="precision 'bf16' has no effect on model 'bottleneck:Bottleneck'"):
-        Bundle.load(bundle, "bf16")
+        Bundle.load(bundle, NativeEngine("bf16"))
 
 
 def _by_hand(bundle: Path, ids: np.ndarray) -> np.ndarray:
