@@ -204,11 +204,12 @@ class LineReader:
         query = None if cutter else rows_statement(*rules)
         self.headers += piece.log.headers if piece.span.first == 1 else 0
         for block in piece.blocks():
-            if (cut := cutter.typed(block) if cutter and isinstance(block, TextBlock) else None) is not None:
+            cut = cutter.typed(block) if cutter and isinstance(block, TextBlock) else None
+            if cut is not None:
                 sink(self._taken(cut))
-                continue
-            query = query or rows_statement(*rules)
-            sink(self._good_lines(block, query, piece.log))
+            else:
+                query = query or rows_statement(*rules)
+                sink(self._good_lines(block, query, piece.log))
 
     def _taken(self, cut: CutLines) -> Any:
         """The typed rows of a block that native code cut; its bad lines go to the rejects."""
