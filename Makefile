@@ -14,7 +14,7 @@ help:
 	@echo "make quick   lint, and the tests of evaluation, store and top modules (tests/test_*.py), no MXNet: a minute"
 	@echo "make test    lint, types, import contract, tests"
 	@echo "make long    tests that take half a minute or more each (ten minutes)"
-	@echo "make faults  every step of a day killed, failed or cut off from power at every call that changes its store (hours)"
+	@echo "make faults  every step of a day killed, failed or cut off from power at every call that changes its store (hours; EVERY=4: a fourth)"
 	@echo "make fuzz    odd and damaged inputs of everything that is read, for SECONDS=600"
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make tidy    clang-tidy over the native library (five minutes)"

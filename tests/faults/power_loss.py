@@ -91,7 +91,7 @@ class Disk:
             self._change({path: None, other: source})
         elif kind == "link" and source is not None:
             self._change({other: source})
-        elif kind == "write" and source is not None:
+        elif kind in {"write", "resize", "flush"} and source is not None:
             self.dirty.add(source)
         elif kind == "fsync" and source is not None:
             self._sync(source)

@@ -234,7 +234,7 @@ size_t fwrite(const void* bytes, size_t size, size_t count, FILE* file) {
 // What waits in a stream reaches its file here. It is lost with an error.
 static enum verdict of_waiting(FILE* file) {
   int waits = armed && file && __fwritable(file) && __fpending(file);
-  enum verdict verdict = waits ? of_descriptor("write", fileno(file), 0) : GO_ON;
+  enum verdict verdict = waits ? of_descriptor("flush", fileno(file), 0) : GO_ON;
   if (verdict == FAIL) __fpurge(file);
   return verdict;
 }
@@ -260,7 +260,7 @@ int fclose(FILE* file) {
 
 int fsync(int fd) { DONE(of_descriptor("fsync", fd, 0), int, 0); }
 int fdatasync(int fd) { return fsync(fd); }
-int ftruncate(int fd, off_t size) { DONE(of_descriptor("write", fd, 0), int, syscall(SYS_ftruncate, fd, size)); }
+int ftruncate(int fd, off_t size) { DONE(of_descriptor("resize", fd, 0), int, syscall(SYS_ftruncate, fd, size)); }
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 
 static int is_new(int folder, const char* path) {
