@@ -101,7 +101,7 @@ mutants: .venv/test.stamp
 sanitize: .venv/test.stamp
 	@$(BIN)/python -m tests.ops.sanitize
 
-bench: .venv/package.stamp
+bench: .venv/package.stamp .venv/onnx.stamp
 	@$(BIN)/python -m benchmarks.all
 
 lint: .venv/test.stamp

@@ -3,7 +3,7 @@
     python -m benchmarks.all [--quick] [--only growth,etl] [--output docs/benchmarks.md]
 
 A command that fails is said so in the document, with its last lines; the others go on. The document is written anew
-after each command. Benchmarks of quality (generated_days, movielens_days, model_table, coverage)
+after each command. Benchmarks of quality (generated_days, movielens_days, model_table, coverage, onnx_parity)
 are not among them.
 """
 
