@@ -41,7 +41,7 @@ def _slice_channel(call: Call) -> list[str]:
 
 
 def _transpose(call: Call) -> str:
-    return call.graph.add("Transpose", call.inputs[0], perm=call.attributes["axes"])
+    return call.graph.add("Transpose", call.inputs[0], perm=call.given("axes"))
 
 
 def _tile(call: Call) -> str:
@@ -53,7 +53,7 @@ def _tile(call: Call) -> str:
 
 def _repeat(call: Call) -> str:
     """Each number of an axis several times, one beside the other."""
-    repeats, axis = call.attributes["repeats"], call.attributes["axis"]
+    repeats, axis = call.attributes["repeats"], call.given("axis")
     before, after = call.kinds[0].dims, call.made[0].dims
     if before[axis] == 1:
         return call.graph.widen(call.inputs[0], [repeats if place == axis else 1 for place in range(len(before))])
@@ -75,7 +75,7 @@ def _broadcast_like(call: Call) -> str:
 
 def _arange_like(call: Call) -> str:
     call.expect(start=0.0, step=1.0, repeat=1)
-    axis = call.attributes["axis"]
+    axis = call.given("axis")
     count = call.graph.add("Shape", call.inputs[0], start=axis, end=axis + 1)
     first, step = (call.graph.scalar(number, np.int64) for number in (0, 1))
     numbers = call.graph.add("Range", first, call.graph.add("Squeeze", count), step)
@@ -91,7 +91,7 @@ def _gather_nd(call: Call) -> str:
 
 def _topk(call: Call) -> str:
     call.expect(ret_typ="indices", is_ascend=False)
-    axis, count = call.attributes["axis"], call.graph.integers(call.attributes["k"])
+    axis, count = call.attributes.get("axis", -1), call.graph.integers(call.attributes.get("k", 1))
     _, places = call.graph.add_many("TopK", 2, call.inputs[0], count, axis=axis)
     return call.graph.cast(places, call.made[0].dtype)
 

@@ -40,6 +40,12 @@ class Call(NamedTuple):
             raise self.refused(f"two dimensions of {tuple(dims)} depend on the number of rows")
         return tuple(-1 if size is None else size for size in dims)
 
+    def given(self, name: str) -> Any:
+        """An attribute that has to be given: its default has no ONNX form here."""
+        if self.attributes.get(name) is None:
+            raise self.refused(f"no {name} is given")
+        return self.attributes[name]
+
     def expect(self, **attributes: Any) -> None:
         """Raise ConfigError unless these attributes, where they are given at all, have these values."""
         for name, value in attributes.items():

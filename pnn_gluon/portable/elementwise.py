@@ -12,6 +12,11 @@ def _alias(call: Call) -> str:
     return call.inputs[0]
 
 
+def _dropout(call: Call) -> str:
+    call.expect(mode="training")
+    return call.inputs[0]
+
+
 def _unary(op: str, call: Call) -> str:
     return call.graph.add(op, *call.inputs)
 
@@ -78,12 +83,15 @@ def _activation(call: Call) -> str:
 
 
 def _leaky_relu(call: Call) -> str:
+    call.given("act_type")
     call.expect(act_type="elu")
-    return call.graph.add("Elu", call.inputs[0], alpha=float(call.attributes["slope"]))
+    return call.graph.add("Elu", call.inputs[0], alpha=float(call.given("slope")))
 
 
 ELEMENTWISE: Mapping[str, Convert] = {
-    **dict.fromkeys(("BlockGrad", "Dropout", "_copy"), _alias),
+    "BlockGrad": _alias,
+    "_copy": _alias,
+    "Dropout": _dropout,
     "relu": partial(_unary, "Relu"),
     "sigmoid": partial(_unary, "Sigmoid"),
     "tanh": partial(_unary, "Tanh"),

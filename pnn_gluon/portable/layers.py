@@ -25,15 +25,17 @@ def _fully_connected(call: Call) -> str:
 
 
 def _convolution(call: Call) -> str:
-    call.expect(layout=("NCW", "NCHW", "NCDHW")[len(call.attributes["kernel"]) - 1])
+    kernel = call.attributes["kernel"]
+    call.expect(layout=("NCW", "NCHW", "NCDHW")[len(kernel) - 1])
+    ones, zeros = (1,) * len(kernel), (0,) * len(kernel)
     return call.graph.add(
         "Conv",
         *call.inputs,
-        kernel_shape=call.attributes["kernel"],
-        pads=call.attributes["pad"] * 2,
-        strides=call.attributes["stride"],
-        dilations=call.attributes["dilate"],
-        group=call.attributes["num_group"],
+        kernel_shape=kernel,
+        pads=call.attributes.get("pad", zeros) * 2,
+        strides=call.attributes.get("stride", ones),
+        dilations=call.attributes.get("dilate", ones),
+        group=call.attributes.get("num_group", 1),
     )
 
 
@@ -69,12 +71,14 @@ def _transposed(call: Call, name: str, rank: int) -> str:
 
 
 def _reduced(op: str, call: Call) -> str:
-    axis = call.attributes["axis"]
+    call.expect(exclude=False)
+    axis = call.given("axis")
     axes = call.graph.integers(*(axis if isinstance(axis, tuple) else (axis,)))
     return call.graph.add(op, call.inputs[0], axes, keepdims=int(call.attributes.get("keepdims", False)))
 
 
 def _softmax(op: str, call: Call) -> str:
+    call.expect(use_length=False)
     temperature = call.attributes.get("temperature") or 1.0
     x = call.inputs[0]
     if temperature != 1:
@@ -83,6 +87,7 @@ def _softmax(op: str, call: Call) -> str:
 
 
 def _pooling(call: Call) -> str:
+    call.given("global_pool")
     call.expect(pool_type="max", global_pool=True)
     axes = call.graph.integers(*range(2, len(call.kinds[0].dims)))
     return call.graph.add("ReduceMax", call.inputs[0], axes)
