@@ -377,14 +377,17 @@ class LabelledOver(Input[Mapping[datetime.date, Labelled]]):
         """Read every day of it.
 
         Raises:
-            InputError: with the command that makes a day that is missing.
+            InputError: with the command that makes a day that is missing, or does not tell its rate.
         """
         late = reading.config.calibration.maturity_days
         found = {}
         for day in _labelled_days(reading, self.window):
             table: Table[Any] = MATURED if late else SAMPLES
             partition = reading.need(table, plus(day, late))
-            found[day] = Labelled(partition, float(partition.manifest.details["rate"]))
+            if (rate := partition.details.rate) is None:
+                mend = reading.store.mend(table.name, partition.day)
+                raise InputError(f"{table.name} of {partition.day}: its manifest has no rate; rerun: {mend}")
+            found[day] = Labelled(partition, rate)
         return found
 
     @property

@@ -34,7 +34,7 @@ class RoomForIds(Input["MapRoom"]):
         from pnn_gluon.data.map_room import MapRoom, ids_after
 
         before, counts = known[self.parent], known[self.counts].values()
-        values = sum(each.manifest.details.get("values", 0) for each in counts)
+        values = sum(each.details.values for each in counts)
         ids = ids_after(before.rows if before else 0, values, reading.config.fields)
         bound = MapRoom(WIDEST * len(reading.config.fields))
         if not bound.near(ids):

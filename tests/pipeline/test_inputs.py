@@ -27,12 +27,14 @@ from pnn_gluon.pipeline.inputs import (
     When,
 )
 from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.room_for_ids import RoomForIds
 from pnn_gluon.pipeline.step import Built, Step, kept
 from pnn_gluon.pipeline.tables import BUNDLES, CHAMPIONS, COUNTS, MAPS, MATURED, MODELS, ROWS, SAMPLES, SHARDS, Table
 from pnn_gluon.pipeline.work import Inputs
 
 FIRST = datetime.date(2026, 11, 1)
 DAYS = [plus(FIRST, number) for number in range(4)]
+SAMPLED = dict.fromkeys(("rows", "train", "calibrate", "gate", "positives", "dropped"), 1)
 LATE = "[calibration]\nmaturity_days = 1\n"
 
 
@@ -121,13 +123,38 @@ def test_labelled_rows_are_those_of_the_newest_matured_days_with_their_rates(
     config = configured(tmp_path, f"{more}[training]\nwindow_days = 2\n")
     late = config.calibration.maturity_days
     for number, day in enumerate(DAYS):
-        put(config, table, day, rate=(number + 1) / 8)
+        put(config, table, day, **SAMPLED, day=str(plus(day, -late)), rate=(number + 1) / 8)
     found = read(config, DAYS[3], LabelledOver("training.window_days"))
     assert list(found) == [plus(DAYS[2], -late), plus(DAYS[3], -late)]
     assert [each.partition.day for each in found.values()] == DAYS[2:]
     assert [each.rate for each in found.values()] == [3 / 8, 4 / 8]
     if late:
         assert read(config, FIRST, LabelledOver("training.window_days")) == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "table", "rate", "told"),
+    [
+        ("", SAMPLES, ["half"], r"cannot be read \(rate: .*received \['half'\]\)"),
+        (LATE, MATURED, "half", r"cannot be read \(rate: .*received 'half'\)"),
+        (LATE, MATURED, None, "has no rate"),
+    ],
+)
+def test_a_rate_of_another_type_names_the_command_that_mends_it(
+    tmp_path: Path, more: str, table: Table[Any], rate: Any, told: str
+) -> None:
+    config = configured(tmp_path, more)
+    put(config, table, *DAYS[:2], **SAMPLED, day=str(FIRST), rate=rate)
+    with pytest.raises(InputError, match=f"{table.name} of .*{told}.*; rerun: pnn-gluon"):
+        read(config, DAYS[1], LabelledOver("training.window_days"))
+
+
+def test_numbers_of_values_of_another_type_name_the_command_that_mends_them(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    put(config, COUNTS, FIRST, values="many", fields={})
+    parent, counts = Parent(MAPS), Over(COUNTS, "feature_map.window_days")
+    with pytest.raises(InputError, match=r"counts of .*cannot be read \(values: .*'many'\); rerun: pnn-gluon"):
+        read(config, FIRST, parent, counts, RoomForIds(parent, counts))
 
 
 def test_what_saves_work_is_of_the_day_or_of_the_matured_one_and_may_be_damaged(tmp_path: Path) -> None:
