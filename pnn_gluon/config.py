@@ -47,6 +47,7 @@ from pnn_gluon.text_encoding import codec_of
 from pnn_gluon.time_zones import UTC, hours_behind, start_of, zone_of
 from pnn_gluon.training.families import family_of
 from pnn_gluon.training.options import (
+    DISTRIBUTED,
     BatchSize,
     FittingOptions,
     PretrainEpochs,
@@ -666,8 +667,9 @@ class TrainingConfig(FittingOptions):
     `warm_start_from`: the model in force, or yesterday's, even one that the gate refused.
     `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
     options is, for so many epochs, and the model starts from its tables. `unseen_share`: the share of rows in
-    which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. Whether the options of the library go
-    together is checked by `TrainingOptions`.
+    which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. `workers`: with a `kvstore` of many
+    processes, how many a batch is divided over. Whether the options of the library go together is checked by
+    `TrainingOptions`.
     """
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
@@ -678,6 +680,12 @@ class TrainingConfig(FittingOptions):
     batch_size: BatchSize = 1000
     validation: Literal["held_out", "last_day", "none"] = "held_out"
     seed: Seed = 1
+    workers: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @property
+    def distributed(self) -> bool:
+        """Whether parameters lie on servers."""
+        return self.kvstore in DISTRIBUTED
 
     @property
     def options(self) -> TrainingOptions:
@@ -696,6 +704,14 @@ class TrainingConfig(FittingOptions):
             raise ValueError("schedule = 'plateau' has no effect with validation = 'none'")
         if self.validation == "none" and "patience" in self.model_fields_set:
             raise ValueError("`patience` has no effect with validation = 'none'")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_have_servers(self) -> Self:
+        if self.workers > 1 and not self.distributed:
+            raise ValueError(f"`workers` has no effect with kvstore = {self.kvstore!r}: take 'dist_sync'")
+        if self.pretrain_epochs and self.distributed:
+            raise ValueError(f"pretrain_epochs has no effect with kvstore = {self.kvstore!r}: leave it out")
         return self
 
     @model_validator(mode="after")
@@ -1012,14 +1028,43 @@ class WorkersConfig(Section):
     gpus: Mapping[str, Annotated[int, Field(ge=0, le=16)]] = {}
 
 
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?$")]
+
+
+class ClusterConfig(Section):
+    """Where the processes of training run with `training.kvstore` dist_sync or dist_device_sync.
+
+    Without hosts all run on this machine and are reached from nowhere else; else workers and servers take turns over
+    their hosts, which are reached by ssh, and `address` is that of this machine as they see it. `stall_seconds` is how
+    long a process waits for the others before it ends the run.
+    """
+
+    servers: Annotated[int, Field(ge=1, le=1000)] = 1
+    worker_hosts: tuple[Host, ...] = ()
+    server_hosts: tuple[Host, ...] = ()
+    address: Host | None = None
+    stall_seconds: Annotated[float, Field(ge=5, le=86_400)] = 300.0
+
+    @model_validator(mode="after")
+    def _hosts_find_this_machine(self) -> Self:
+        given = bool(self.worker_hosts), bool(self.server_hosts), self.address is not None
+        if any(given) and not all(given):
+            raise ValueError("worker_hosts, server_hosts and address go together: give all three or none")
+        return self
+
+
 class EngineConfig(Section):
-    """What runs the part functions of a day, and the limits of the SQL engine in process (DuckDB) that they use."""
+    """What runs the part functions of a day, and the limits of the SQL engine in process (DuckDB) that they use.
+
+    `cluster` is where training runs that is divided over many processes.
+    """
 
     kind: Literal["local", "spark"] = "local"
     spark_master: str = "local[*]"
     spark_options: Mapping[Annotated[str, Field(pattern=r"^spark\.[A-Za-z0-9._]+$")], str] = {}
     memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "1GB"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    cluster: ClusterConfig = ClusterConfig()
 
     @property
     def parallel(self) -> bool:
@@ -1119,6 +1164,12 @@ class Config(Section):
         self._check_days_of_fields()
         self._check_checked_fields(names)
         self._check_columns()
+        return self
+
+    @model_validator(mode="after")
+    def _a_cluster_trains(self) -> Self:
+        if self.engine.cluster.model_fields_set and not self.training.distributed:
+            raise ValueError("[engine.cluster] has no effect without training.kvstore = 'dist_sync'")
         return self
 
     @model_validator(mode="after")

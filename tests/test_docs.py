@@ -10,6 +10,7 @@ from jobs import document
 from pnn_gluon.config import (
     CalibrationConfig,
     ChecksConfig,
+    ClusterConfig,
     Config,
     EngineConfig,
     FeatureMapConfig,
@@ -36,6 +37,7 @@ SECTIONS = {
     "feature_map": FeatureMapConfig,
     "calibration": CalibrationConfig,
     "engine": EngineConfig,
+    "engine.cluster": ClusterConfig,
 }
 TABLES = {
     ("configuration.md", "key", "Source"): SourceConfig,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobs.steps.train_by_many import train_by_many
 from jobs.steps.training_split import CHUNK, split, unseen
 from jobs.steps.warm_start import Start, warm_start_of
 from pnn_gluon.pipeline.details import ModelDetails
@@ -49,14 +50,17 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
         _start_warm(inputs, net, start, feature_map)
     elif config.training.pretrain_epochs:
         pretraining = _pretrain(inputs, net, feature_map, feeder)
-    result = train(
-        net,
-        feeder,
-        config.training.options,
-        validate=_validation(inputs),
-        checkpoint_dir=inputs.scratch() / "training",
-        progress=_progress(inputs),
-    )
+    if config.training.distributed:
+        result = train_by_many(inputs, net, chosen, feature_map)
+    else:
+        result = train(
+            net,
+            feeder,
+            config.training.options,
+            validate=_validation(inputs),
+            checkpoint_dir=inputs.scratch() / "training",
+            progress=_progress(inputs),
+        )
     if few := few_steps(result.steps):
         log.info("train %s: %s", inputs.day, few)
     FAMILY.save(net, folder, feature_map.layout.slots)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,21 @@ class Checkpoints:
 
     def save(self, net: HybridBlock, trainer: Any, state: RunState) -> None:
         """Write a whole checkpoint, then remove what it replaces."""
+
+        def fill(partial: Path) -> None:
+            save_values(partial / "net.params", take_values(net))
+            if self._means:
+                save_values(partial / "means.params", self._means)
+            state.updates = save_states(trainer, partial / "optimizer.params")
+
+        self.commit(state, fill)
+
+    def commit(self, state: RunState, fill: Callable[[Path], None]) -> None:
+        """Let `fill` write the files of a checkpoint into a folder, and make it one; then remove what it replaces."""
         partial = self._folder / f"{_PARTIAL}-checkpoint"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        save_values(partial / "net.params", take_values(net))
-        if self._means:
-            save_values(partial / "means.params", self._means)
-        state.updates = save_states(trainer, partial / "optimizer.params")
+        fill(partial)
         (partial / STATE).write_text(_written(state, self._hashes(partial, state)))
         for path in (*partial.iterdir(), partial):
             sync_file(path)
@@ -94,20 +103,29 @@ class Checkpoints:
             ConfigError: the checkpoint is of a run with other options or data.
             InputError: it does not fit the network.
         """
-        found = self._newest()
+        found = self.newest(fingerprint)
         if found is None:
             return None
         newest, state = found
-        if state.fingerprint != fingerprint:
-            raise ConfigError(
-                f"{newest} is a checkpoint of a run with other training options or data: "
-                f"remove {self._folder} to start anew, or restore the options"
-            )
         put_values(net, read_values(newest / "net.params"), str(newest / "net.params"))
         load_states(trainer, newest / "optimizer.params", state.updates)
         if self._means:
             self._restore_means(newest / "means.params")
         return state
+
+    def newest(self, fingerprint: str) -> tuple[Path, RunState] | None:
+        """The newest checkpoint and its state; None if there is none.
+
+        Raises:
+            ConfigError: it is of a run with other options or data.
+        """
+        found = self._newest()
+        if found is not None and found[1].fingerprint != fingerprint:
+            raise ConfigError(
+                f"{found[0]} is a checkpoint of a run with other training options or data: "
+                f"remove {self._folder} to start anew, or restore the options"
+            )
+        return found
 
     def _restore_means(self, path: Path) -> None:
         saved = read_values(path)
@@ -123,18 +141,22 @@ class Checkpoints:
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:06d}.params"
 
+    def best_prefix(self, epoch: int) -> str:
+        """How the names of the files begin that hold the values of the best epoch, where there are several."""
+        return str(self._best(epoch)).removesuffix("params")
+
     def _hashes(self, folder: Path, state: RunState) -> dict[str, str]:
         """SHA-256 of every file that a checkpoint needs, by name."""
         paths = sorted(folder.glob("*.params"))
         if state.best_epoch is not None:
-            paths.append(self._best(state.best_epoch))
+            paths += sorted(self._folder.glob(f"best-{state.best_epoch:06d}.*params"))
         return {path.name: sha256_of(path) for path in paths}
 
     def _newest(self) -> tuple[Path, RunState] | None:
         """The newest checkpoint that is as it was written; what a kill or a disk left of others is removed."""
         for path in sorted(self._folder.glob(_CHECKPOINTS), reverse=True):
             try:
-                state, hashes = _read_state(path / STATE)
+                state, hashes = read_state(path / STATE)
                 self._verify(path, hashes)
             except DamagedError as error:
                 logging.getLogger(__name__).warning("%s: training goes on without this checkpoint", error)
@@ -150,12 +172,12 @@ class Checkpoints:
                 raise DamagedError(f"{path}: not the file that was written")
 
     def _remove_all_but(self, state: RunState) -> None:
-        keep = {state.name} if state.best_epoch is None else {state.name, self._best(state.best_epoch).name}
+        best = None if state.best_epoch is None else f"best-{state.best_epoch:06d}"
         for old in self._folder.glob(_CHECKPOINTS):
-            if old.name not in keep:
+            if old.name != state.name:
                 _remove(old)
         for old in self._folder.glob("best-*.params"):
-            if old.name not in keep:
+            if old.name.partition(".")[0] != best:
                 old.unlink()
 
 
@@ -174,7 +196,7 @@ def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _read_state(path: Path) -> tuple[RunState, dict[str, str]]:
+def read_state(path: Path) -> tuple[RunState, dict[str, str]]:
     """The state of a run and the hashes of its files; none in checkpoints of earlier releases."""
     try:
         content = json.loads(path.read_text())

@@ -21,7 +21,7 @@ from pnn_gluon.training.devices import contexts, initialize
 from pnn_gluon.training.history import EpochRecord, is_best, steps_of
 from pnn_gluon.training.one_process import OneProcess
 from pnn_gluon.training.optimizer import make_trainer
-from pnn_gluon.training.options import TrainingOptions
+from pnn_gluon.training.options import DISTRIBUTED, TrainingOptions
 from pnn_gluon.training.schedule import learning_rate, needs_batch_count
 from pnn_gluon.training.step import TrainingStep, examples_of
 
@@ -135,6 +135,8 @@ def train(
     """
     if options.schedule == "plateau" and validate is None:
         raise ConfigError("schedule 'plateau' has no effect without validation: give `validate`, or another schedule")
+    if options.kvstore in DISTRIBUTED:
+        raise ConfigError(f"kvstore {options.kvstore!r} is for a cluster: take train_on_cluster, or another kvstore")
     places = contexts(options.device, options.devices)
     refuse_added_gradients(net)
     initialize(net, places, options.seed)

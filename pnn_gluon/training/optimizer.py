@@ -60,6 +60,18 @@ def make_trainer(net: HybridBlock, options: TrainingOptions) -> Any:
     Raises:
         ConfigError: `attention_l2` for a network that has no such weight.
     """
+    set_l2(net, options)
+    kvstore = None if options.kvstore == "none" else options.kvstore
+    optimizer = make_optimizer(options)
+    return mx.gluon.Trainer(net.collect_params(), optimizer, kvstore=kvstore, update_on_kvstore=False)
+
+
+def set_l2(net: HybridBlock, options: TrainingOptions) -> None:
+    """Set `wd_mult` of each parameter of a network, with values or without; see `make_trainer`.
+
+    Raises:
+        ConfigError: `attention_l2` for a network that has no such weight.
+    """
     parameters = net.collect_params()
     if options.attention_l2 is not None and not any(map(_is_attention, parameters)):
         raise ConfigError(
@@ -68,8 +80,6 @@ def make_trainer(net: HybridBlock, options: TrainingOptions) -> Any:
         )
     for parameter in parameters.values():
         parameter.wd_mult = _l2(parameter.name, options)
-    kvstore = None if options.kvstore == "none" else options.kvstore
-    return mx.gluon.Trainer(parameters, make_optimizer(options), kvstore=kvstore, update_on_kvstore=False)
 
 
 def _l2(name: str, options: TrainingOptions) -> float:

@@ -12,7 +12,9 @@ OptimizerName = Literal["adam", "adagrad", "ftrl", "groupadagrad", "sgd"]
 LossName = Literal["log", "squared"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Device = Literal["cpu", "gpu"]
-KVStore = Literal["device", "local", "none"]
+KVStore = Literal["device", "local", "none", "dist_sync", "dist_device_sync"]
+DISTRIBUTED = ("dist_sync", "dist_device_sync")
+"""Kinds of `kvstore` with processes of their own for the parameters; see `pnn_gluon.cluster`."""
 PrecisionName = Literal["auto", "f32", "x3", "bf16"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -64,7 +66,8 @@ class FittingOptions(Section):
             with dropout this number is part of what decides the result, whether or not checkpoints are kept.
         devices: Number of devices a batch is divided over.
         device: Kind of the devices.
-        kvstore: How gradients of several devices are added up; `none` is for one device.
+        kvstore: How gradients of several devices are added up; `none` is for one device, `dist_sync` for many workers
+            with parameter servers (`pnn_gluon.cluster`), `dist_device_sync` for workers of several devices each.
         precision: How dense layers multiply, with the native operators: `f32`, `x3` (as good as float32), `bf16`
             (bfloat16, sums in float32), or `auto`: x3 where the processor has AMX, else f32. See
             `pnn_gluon.ops.PRECISIONS`.
@@ -118,10 +121,17 @@ class TrainingOptions(FittingOptions):
 
     @model_validator(mode="after")
     def _options_go_together(self) -> Self:
-        for wrong, message in (*self._optimizer_rules(), *self._decay_rules(), *self._schedule_rules()):
+        for wrong, message in self._rules():
             if wrong:
                 raise ValueError(message)
         return self
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        yield from self._optimizer_rules()
+        yield from self._decay_rules()
+        yield from self._schedule_rules()
+        if self.kvstore in DISTRIBUTED:
+            yield from self._server_rules()
 
     @model_validator(mode="wrap")
     @classmethod
@@ -150,7 +160,6 @@ class TrainingOptions(FittingOptions):
             self.kvstore == "none" and self.devices > 1,
             "kvstore 'none' adds no gradients up: with several devices take 'device' or 'local'",
         )
-
         yield (
             self.precision in {"x3", "bf16"} and self.device == "gpu",
             f"precision {self.precision!r} is for the CPU: leave it out",
@@ -178,6 +187,22 @@ class TrainingOptions(FittingOptions):
         yield (
             self.catch_up_decay and self.average_decay is not None,
             "average_decay takes the mean of rows that catch_up_decay has not decayed yet: take one of the two",
+        )
+
+    def _server_rules(self) -> Iterator[tuple[bool, str]]:
+        """What servers do not do, each with the reason."""
+        goes = f"kvstore {self.kvstore!r} goes without"
+        yield self.clip_norm is not None, f"{goes} clip_norm: no server sees the norm of the whole gradient"
+        yield self.average_decay is not None, f"{goes} average_decay: servers keep no means of the parameters"
+        yield self.catch_up_decay, f"{goes} catch_up_decay: servers do not keep the decay that rows missed"
+        yield not self.lazy_update, f"{goes} lazy_update = false: a step would pass over all rows of all servers"
+        yield (
+            self.kvstore == "dist_sync" and self.devices > 1,
+            "kvstore 'dist_sync' is for workers of one device: with several take 'dist_device_sync'",
+        )
+        yield (
+            self.kvstore == "dist_device_sync" and self.devices == 1,
+            "kvstore 'dist_device_sync' is for workers of several devices: with one take 'dist_sync'",
         )
 
     def _schedule_rules(self) -> Iterator[tuple[bool, str]]:

@@ -123,7 +123,11 @@ def file_size(values: Mapping[str, Tensor]) -> int:
 
 def check_finite(net: HybridBlock, where: str) -> None:
     """Raise PnnError if any parameter holds NaN or infinity."""
-    for name, parameter in named_parameters(net).items():
-        value = parameter.list_data()[0]
+    check_values_finite({name: parameter.list_data()[0] for name, parameter in named_parameters(net).items()}, where)
+
+
+def check_values_finite(values: Mapping[str, Tensor], where: str) -> None:
+    """Raise PnnError, with the moment of training, if any of these holds NaN or infinity."""
+    for name, value in values.items():
         if not np.isfinite(mx.nd.multi_sum_sq(value, num_arrays=1).asscalar()):
             raise PnnError(f"training diverged {where}: {name} is not finite; lower learning_rate or set clip_norm")

@@ -14,7 +14,7 @@ Counts = dict[str, dict[str, int]]
 def save_states(trainer: Any, path: Path) -> Counts:
     """Write the states of the first device's optimizer (the others' are equal); the counts of updates."""
     states = trainer._updaters[0].states
-    arrays = {f"{index}.{part}": array for index in states for part, array in enumerate(_parts(states[index]))}
+    arrays = {f"{index}.{part}": array for index in states for part, array in enumerate(state_parts(states[index]))}
     save_values(path, arrays or {"none": mx.nd.zeros(1)})
     counts = trainer._optimizer._all_index_update_counts
     return {str(device): {str(index): n for index, n in counts[device].items()} for device in counts}
@@ -43,7 +43,7 @@ def load_states(trainer: Any, path: Path, counts: Counts) -> None:
 def _restored(trainer: Any, device: int, index: int, arrays: dict[str, Tensor]) -> Any:
     weight = trainer._params[index].list_data()[device]
     state = trainer._optimizer.create_state_multi_precision(index, weight)
-    for part, array in enumerate(_parts(state)):
+    for part, array in enumerate(state_parts(state)):
         array[:] = arrays[f"{index}.{part}"].as_in_context(array.context)
     return state
 
@@ -55,7 +55,8 @@ def _restore_counts(optimizer: Any, counts: Counts) -> None:
     optimizer.num_update = max((n for of in restored.values() for n in of.values()), default=0)
 
 
-def _parts(state: Any) -> tuple[Tensor, ...]:
+def state_parts(state: Any) -> tuple[Tensor, ...]:
+    """The arrays of an optimizer's state of one parameter."""
     if state is None:
         return ()
     return tuple(state) if isinstance(state, tuple | list) else (state,)

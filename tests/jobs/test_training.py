@@ -45,6 +45,24 @@ def test_two_devices_train_the_model_of_one(built: Config, kvstore: str) -> None
     np.testing.assert_allclose(logits(two), one, rtol=1e-3, atol=1e-4)
 
 
+def test_two_workers_with_a_server_train_the_model_of_two_devices(built: Config) -> None:
+    two = with_training(built, "devices = 2")
+    history_of_two = history(two)
+    expected = logits(two)
+    text = two.path.read_text().replace("devices = 2", 'kvstore = "dist_sync"\nworkers = 2')
+    two.path.write_text(text + "\n[engine.cluster]\nservers = 1\n")
+    history_of_many = history(load_config(two.path))
+    np.testing.assert_allclose(logits(two), expected, rtol=1e-5, atol=1e-6)
+    told = ("loss", "validation")
+    for many, one in zip(history_of_many, history_of_two, strict=True):
+        assert [many[key] for key in told] == pytest.approx([one[key] for key in told], rel=1e-6)
+
+
+def test_options_of_a_cluster_without_one_are_refused(built: Config) -> None:
+    with pytest.raises(ConfigError, match="`workers` has no effect with kvstore = 'device': take 'dist_sync'"):
+        with_training(built, "workers = 2")
+
+
 def test_the_last_day_can_be_held_out_instead_of_a_share(built: Config) -> None:
     held_out, last_day = history(built), history(with_training(built, 'validation = "last_day"'))
     assert last_day[0]["examples"] < held_out[0]["examples"]

@@ -323,7 +323,7 @@ def test_l2_counts_a_row_once_however_often_the_batch_has_it(optimizer):
     [
         ({"optimizer": "adamw"}, "optimizer: Input should be 'adam', 'adagrad', 'ftrl', 'groupadagrad' or 'sgd'"),
         ({"device": "tpu"}, "device: .*'cpu' or 'gpu'.*'tpu'"),
-        ({"kvstore": "dist_sync"}, "kvstore: .*'none'"),
+        ({"kvstore": "dist_async"}, "kvstore: .*'none'"),
         ({"epochs": 0}, "epochs: .*greater than or equal to 1"),
         ({"learning_rate": 0}, r"learning_rate: .*greater than 0 \(received 0\)"),
         ({"learning_rate": float("nan")}, "learning_rate: .*finite number"),
@@ -357,6 +357,15 @@ def test_l2_counts_a_row_once_however_often_the_batch_has_it(optimizer):
         ({"optimizer": "sgd", "epsilon": 0.1}, "epsilon has no effect with optimizer 'sgd'"),
         ({"optimizer": "ftrl", "lazy_update": False}, "'ftrl' always updates lazily"),
         ({"kvstore": "none", "devices": 2}, "adds no gradients up"),
+        ({"kvstore": "dist_sync", "clip_norm": 1.0}, "goes without clip_norm: no server sees"),
+        ({"kvstore": "dist_sync", "average_decay": 0.9}, "goes without average_decay: servers keep no means"),
+        ({"kvstore": "dist_sync", "lazy_update": False}, "goes without lazy_update = false: a step would pass"),
+        (
+            {"kvstore": "dist_sync", "decoupled": True, "catch_up_decay": True, "embedding_l2": 0.1},
+            "goes without catch_up_decay: servers do not keep",
+        ),
+        ({"kvstore": "dist_sync", "devices": 2}, "with several take 'dist_device_sync'"),
+        ({"kvstore": "dist_device_sync"}, "with one take 'dist_sync'"),
     ],
 )
 def test_impossible_and_contradictory_options_are_refused(options, message):

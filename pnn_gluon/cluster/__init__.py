@@ -1,0 +1,1 @@
+"""One network trained by many processes, on one machine or many, through MXNet's parameter server."""

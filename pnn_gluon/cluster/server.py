@@ -1,0 +1,171 @@
+"""A server: keeps its part of the parameters and updates them when all workers have sent the gradients of a step."""
+
+import ctypes
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.cluster.gradients import added_up, from_floats, unpacked
+from pnn_gluon.cluster.job import Job
+from pnn_gluon.cluster.kept import piece_name, server_file, state_name, write
+from pnn_gluon.cluster.network import CompactNetwork
+from pnn_gluon.cluster.plan import CONTROL, FLOATS, Dense, Piece
+from pnn_gluon.cluster.start import Start
+from pnn_gluon.cluster.watch import Watch
+from pnn_gluon.runtime import Tensor, mx
+from pnn_gluon.training.optimizer import make_optimizer
+from pnn_gluon.training.parameters import Values, check_values_finite
+from pnn_gluon.training.states import state_parts
+
+Array = NDArray[np.float32]
+
+_Update = tuple[int, Tensor, Tensor]
+"""Index, gradient and weight of a parameter, or of a piece of one."""
+
+
+def dense_view(stored: Tensor, shape: tuple[int, ...]) -> Array:
+    """The memory of an array of the parameter server, row sparse or dense, that holds all its rows: no copy."""
+    from mxnet.base import _LIB, check_call
+
+    stored.wait_to_read()
+    pointer = ctypes.c_void_p()
+    check_call(_LIB.MXNDArrayGetData(stored.handle, ctypes.byref(pointer)))
+    numbers = ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float))
+    return np.ctypeslib.as_array(numbers, shape=shape)
+
+
+class Server:
+    """What a server process does when MXNet's loop calls it: with keys that all workers sent, and with commands.
+
+    Which server it is it learns from the first key.
+
+    Args:
+        job: What to train.
+        compact: Its network and plan.
+        start: Where a server of this number starts.
+        watch: Ends the process when the workers fall silent.
+    """
+
+    def __init__(self, job: Job, compact: CompactNetwork, start: Callable[[int], Start], watch: Watch) -> None:
+        self._plan, self._l2, self._watch = compact.plan, compact.l2, watch
+        self._start_of = start
+        self._start: Start | None = None
+        self._optimizer: Any = make_optimizer(job.training)
+        self._updater = mx.optimizer.get_updater(self._optimizer)
+        self._weights: dict[str, Tensor] = {}
+        self._mail: dict[int, Any] = {}
+        self._number = 0
+        plan = self._plan
+        places: list[Piece | Dense] = [*plan.pieces, *plan.dense, plan.fixed]
+        self._places = {place.values: place for place in places}
+
+    def receive(self, key: int, sent: Tensor, stored: Tensor) -> None:
+        """Take a key that all workers sent; what they read of it from now on is in `stored`."""
+        self._watch.seen()
+        sent.wait_to_read()
+        if key in self._places:
+            self._fill(self._places[key], stored)
+        elif key == self._plan.exchange:
+            sent.copyto(stored)
+            stored.wait_to_read()
+        else:
+            self._mail[key] = _received(sent)
+            self._update_when_complete()
+
+    def command(self, text: str) -> None:
+        """Do what the first worker asks: `save PREFIX`, `keep PREFIX`, `check WHERE` or `alive`."""
+        self._watch.seen()
+        name, _, rest = text.partition(" ")
+        commands: Mapping[str, Callable[[str], None]] = {
+            "save": lambda prefix: write(Path(prefix + server_file(self._number)), self._weights | self._states()),
+            "keep": lambda prefix: write(Path(prefix + server_file(self._number)), self._weights),
+            "check": lambda where: check_values_finite(self._weights, where),
+            "alive": lambda _: None,
+        }
+        commands[name](rest)
+
+    def _fill(self, place: Piece | Dense, stored: Tensor) -> None:
+        """Let what is stored hold the starting values, and train it if it is to be trained."""
+        self._number = place.server
+        start = self._start or self._start_of(place.server)
+        if isinstance(place, Piece):
+            memory = dense_view(stored, (place.rows, place.width))
+            self._take(start, piece_name(place.table, place.number), memory, place.table)
+        else:
+            numbers = dense_view(stored, (place.count,))
+            for name, part, shape in place.parts():
+                self._take(start, name, numbers[part].reshape(shape), name, trained=place is not self._plan.fixed)
+        del self._places[place.values]
+        mine = any(each.server == self._number for each in self._places.values())
+        self._start = start if mine else None  # its memory is needed no more
+
+    def _take(self, start: Start, name: str, memory: Array, parameter: str, *, trained: bool = True) -> None:
+        memory[...] = start.values[name]
+        if not trained:
+            return
+        index = len(self._weights)
+        weight = self._weights[name] = mx.nd.from_numpy(memory, zero_copy=True)
+        self._optimizer.wd_mult[index] = self._l2[parameter]
+        self._optimizer._index_update_count[index] = self._optimizer.num_update = start.steps
+        saved = [start.values[each] for each in sorted(start.values) if each.startswith(state_name(name, ""))]
+        if saved:
+            state = self._optimizer.create_state_multi_precision(index, weight)
+            for part, array in zip(state_parts(state), saved, strict=True):
+                part[:] = array
+            self._updater.states[index], self._updater.states_synced[index] = state, True
+
+    def _states(self) -> Values:
+        """The optimizer's states by name."""
+        names = list(self._weights)
+        return {
+            state_name(names[index], part): array
+            for index, state in self._updater.states.items()
+            for part, array in enumerate(state_parts(state))
+        }
+
+    def _update_when_complete(self) -> None:
+        """Take a step once everything of it is here."""
+        dense = self._plan.dense[self._number]
+        pieces = [piece for piece in self._plan.pieces if piece.server == self._number]
+        if len(self._mail) < len(pieces) + 2:
+            return
+        rate, examples = from_floats(self._mail[dense.control].reshape(-1, CONTROL, FLOATS))[0]
+        self._optimizer.set_learning_rate(float(rate))
+        self._optimizer.rescale_grad = 1.0 / float(examples)
+        for index, gradient, weight in (*self._of_pieces(pieces), *self._of_dense(dense)):
+            self._updater(index, gradient, weight)
+            weight.wait_to_read()
+        self._mail = {}
+
+    def _of_pieces(self, pieces: list[Piece]) -> Iterator[_Update]:
+        indices = {name: index for index, name in enumerate(self._weights)}
+        for piece in pieces:
+            places, sent = self._mail[piece.mail]
+            held, gradients = unpacked(sent)
+            real = held < piece.rows
+            rows, total = added_up(held[real], gradients[real], places[real] // piece.most)
+            name = piece_name(piece.table, piece.number)
+            if len(rows):
+                sparse = mx.nd.sparse.row_sparse_array((total, rows), shape=(piece.rows, piece.width))
+                yield indices[name], sparse, self._weights[name]
+            else:
+                self._optimizer._update_count(indices[name])
+
+    def _of_dense(self, dense: Dense) -> Iterator[_Update]:
+        indices = {name: index for index, name in enumerate(self._weights)}
+        _, sent = self._mail[dense.mail]
+        total = sent[0]
+        for row in sent[1:]:
+            total = total + row
+        for name, part, shape in dense.parts():
+            yield indices[name], mx.nd.array(total[part].reshape(shape)), self._weights[name]
+
+
+def _received(sent: Tensor) -> Any:
+    """A copy of what came: of row-sparse arrays the rows' numbers and the rows."""
+    if sent.stype == "default":
+        return sent.asnumpy()
+    return sent.indices.asnumpy(), sent.data.asnumpy()
