@@ -1,16 +1,13 @@
 """One day of one table as a step reads it: typed details, and files by name."""
 
-import dataclasses
 import datetime
-import functools
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, get_type_hints
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, Generic
 
 from pnn_gluon.errors import InputError
+from pnn_gluon.field_types import check_types
 from pnn_gluon.pipeline.details import KEPT
 from pnn_gluon.pipeline.tables import D_co, Table
 from pnn_gluon.store.manifest import Manifest
@@ -22,28 +19,6 @@ def kept_reason(details: Mapping[str, Any]) -> str | None:
     """Why a day was kept, by the details of its manifest; None for a day that was made."""
     reason: str | None = details.get(KEPT)
     return reason
-
-
-def _check_types(details: Any) -> None:
-    """See that what a manifest tells is of the types that are declared.
-
-    Raises:
-        TypeError: naming the first that is not.
-    """
-    for name, kind in _kinds(type(details)).items():  # type: ignore[arg-type]  # a class can be hashed
-        value = getattr(details, name)
-        if dataclasses.is_dataclass(value):
-            _check_types(value)
-            continue
-        try:
-            kind.validate_python(value, strict=True)
-        except ValidationError as error:
-            raise TypeError(f"{name}: {error.errors()[0]['msg']}, received {value!r}") from error
-
-
-@functools.cache
-def _kinds(details: Any) -> "dict[str, TypeAdapter[Any]]":
-    return {name: TypeAdapter(hint) for name, hint in get_type_hints(details).items()}
 
 
 class Partition(Generic[D_co]):
@@ -86,7 +61,7 @@ class Partition(Generic[D_co]):
         """
         try:
             details = self._table.details.from_json(self.manifest.details)
-            _check_types(details)
+            check_types(details)
             return details
         except KeyError as error:
             where = f"{self.manifest.table} of {self.day}"

@@ -18,6 +18,7 @@ from typing import Any
 
 from pnn_gluon.atomic import sync_file, sync_folder
 from pnn_gluon.errors import ConfigError, DamagedError, InputError
+from pnn_gluon.field_types import check_type, check_types
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.runtime import HybridBlock
 from pnn_gluon.training.history import EpochRecord
@@ -204,6 +205,10 @@ def read_state(path: Path) -> tuple[RunState, dict[str, str]]:
             raise DamagedError(f"{path}: its content does not agree with its checksum")
         hashes = content.pop("files", {})
         history = [EpochRecord(**record) for record in content.pop("history")]
-        return RunState(history=history, **content), hashes
+        state = RunState(history=history, **content)
+        check_type("files", hashes, dict[str, str])
+        for each in (state, *history):
+            check_types(each)
+        return state, hashes
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path}: not the state of a training run ({error})") from error

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,6 +193,32 @@ def test_a_checkpoint_of_an_earlier_release_is_gone_on_with(tmp_path):
     path.write_text(json.dumps({key: value for key, value in state.items() if key not in {"files", "checksum"}}))
     assert same(run(tmp_path / "stopped")[0], undisturbed)
     assert path.parent.name > "epoch-000000-batch-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ({"batch": "4"}, r"batch: .*received '4'"),
+        ({"examples": 1.5}, r"examples: .*received 1\.5"),
+        ({"loss_sum": None}, "loss_sum: .*received None"),
+        ({"best_epoch": True}, "best_epoch: .*received True"),
+        ({"finished": "no"}, "finished: .*received 'no'"),
+        ({"updates": {"0": 3}}, "updates: .*received"),
+        ({"history": [{"epoch": 0, "steps": 4, "examples": 8, "loss": "low", "validation": None}]}, "loss: .*'low'"),
+        ({"files": {"net.params": 7}}, "files: .*received"),
+        ({"files": ["net.params"]}, "files: .*received"),
+    ],
+)
+def test_a_state_of_other_types_is_left_out_and_says_which(tmp_path, caplog, damage, told):
+    undisturbed, _ = run(tmp_path / "undisturbed")
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", 8)
+    (path,) = (tmp_path / "stopped").glob("epoch-*/state.json")
+    state = json.loads(path.read_text()) | damage
+    del state["checksum"]
+    path.write_text(json.dumps(state))
+    assert same(run(tmp_path / "stopped")[0], undisturbed)
+    assert re.search(rf"state\.json: not the state of a training run \({told}", caplog.text)
 
 
 VICTIM = """
