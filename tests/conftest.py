@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from tests.object_server import ObjectServer
+
+settings.register_profile("suite", deadline=None)  # how long an example takes is a matter of what else runs
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(optionalhook=True)  # also without pytest-xdist, as under `make mutants`

@@ -66,7 +66,7 @@ def test_the_pipeline_is_read_unchanged(tmp_path: Path) -> None:
     assert read_or_refused(tmp_path / "p.toml") is not None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES)
 def test_odd_values_are_read_or_refused(tmp_path: Path, changes: dict[tuple[str, str], str | None]) -> None:
     (tmp_path / "p.toml").write_text(text_of(changes), encoding="utf-8")
@@ -81,7 +81,7 @@ def test_an_odd_value_of_any_option_is_read_or_refused(tmp_path: Path, section: 
         read_or_refused(tmp_path / "p.toml")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, len(text_of({})) - 1), st.binary(max_size=3), st.integers(0, 3))
 def test_flipped_and_missing_bytes_are_read_or_refused(tmp_path: Path, at: int, put: bytes, dropped: int) -> None:
     whole = text_of({}).encode()

@@ -3,14 +3,13 @@
 import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pnn_gluon.days import day_range, parse_day, parse_days, plus, window
 from pnn_gluon.errors import ConfigError
 
 
-@settings(deadline=None)
 @given(st.dates())
 def test_a_day_survives_its_text(day: datetime.date) -> None:
     assert parse_day(day.isoformat()) == day
@@ -30,7 +29,6 @@ def test_a_range_holds_both_ends() -> None:
         parse_days("2026-11-02..2026-11-01")
 
 
-@settings(deadline=None)
 @given(st.dates(datetime.date(2000, 1, 1), datetime.date(2100, 1, 1)), st.integers(1, 60), st.integers(0, 60))
 def test_a_window_ends_today_and_begins_no_earlier_than_the_pipeline(day: datetime.date, days: int, age: int) -> None:
     first = day - datetime.timedelta(age)

@@ -60,7 +60,7 @@ def test_a_value_equal_to_an_edge_belongs_to_the_bucket_above():
 near_whole = st.integers(-20, 4100).flatmap(lambda n: st.sampled_from([n, n + 0.5, np.nextafter(n, 1e9), -float(n)]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     edges=st.sets(near_whole | st.floats(allow_nan=False, allow_infinity=False), max_size=40),
     values=st.lists(near_whole | st.floats(), max_size=40),
@@ -91,7 +91,7 @@ numbers = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @given(x=st.lists(numbers, max_size=60), buckets=st.integers(2, 12))
 def test_quantile_edges_are_percentile_disc(tmp_path_factory, x, buckets):
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"

@@ -181,7 +181,7 @@ def test_few_clicks_may_be_the_same_on_two_days(tmp_path: Path) -> None:
     assert ingest(config, tmp_path, datetime.date(2026, 11, 3)).labels == {"A": 1}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data())
 def test_labels_are_those_of_a_join_by_id_and_time(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

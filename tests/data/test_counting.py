@@ -63,7 +63,7 @@ values = st.one_of(st.none(), st.text(alphabet="abAé€ '", max_size=3))
 sets = st.one_of(st.none(), st.text(alphabet="ab |é", max_size=8))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.builds(row, values, sets, st.integers(0, 1)), min_size=1, max_size=60))
 def test_counts_are_those_of_the_definition(rows: list[Row]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -74,7 +74,7 @@ rows = st.lists(
 values = st.sets(st.tuples(st.sampled_from(["tags", "site", "value", "lists"]), words))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12)
 @given(rows=rows, known=values, later=values, threads=st.integers(1, 2))
 def test_rows_encode_as_dictionaries_say(tmp_path_factory, rows, known, later, threads):
     folder = tmp_path_factory.mktemp("rows")
@@ -249,7 +249,7 @@ def test_a_column_that_is_carried_along_is_never_made_up(tmp_path):
         encode(feature_map, SampledRows(some, gaps=True), columns=["weight"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12)
 @given(rows=rows, known=values, later=values)
 def test_clipped_ids_are_those_of_the_older_map(tmp_path_factory, rows, known, later):
     folder = tmp_path_factory.mktemp("rows")

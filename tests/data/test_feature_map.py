@@ -48,7 +48,7 @@ def entries_of(feature_map):
     return list(zip(owners, values, *rest, strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @given(counts=days, threshold=st.integers(1, 5), threads=st.integers(1, 2))
 def test_maps_grow_like_a_dictionary_and_old_ids_never_move(tmp_path_factory, counts, threshold, threads):
     folder = tmp_path_factory.mktemp("counts")
@@ -373,7 +373,7 @@ def ranked(entries):
     return sorted(entries, key=lambda e: (-e[2], NAMES.index(e[0]), h60(e[1]), e[1].encode()))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(counts=days, room=st.integers(0, 14))
 def test_a_map_without_room_admits_the_most_frequent_values_and_no_more(tmp_path_factory, counts, room):
     folder = tmp_path_factory.mktemp("counts")
@@ -406,7 +406,7 @@ def test_buckets_come_before_values_and_all_of_them_or_none(tmp_path):
     assert later.continues(tight)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12)
 @given(
     counts=st.lists(st.dictionaries(keys, tallies, max_size=8), min_size=2, max_size=6),
     threshold=st.integers(1, 4),

@@ -55,7 +55,7 @@ chunks = st.sampled_from([b"\n", b"\r\n", b"\r", b"a\tb", "é€😀".encode(), 
 contents = st.lists(st.one_of(chunks, st.binary(max_size=6)), max_size=30).map(b"".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=contents, block_bytes=st.sampled_from([1, 2, 3, 7, 64, 1 << 20]))
 @example(data=b"\r", block_bytes=1)
 @example(data=b"a\r\r\n\r\n\n\r", block_bytes=2)

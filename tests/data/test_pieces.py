@@ -27,7 +27,7 @@ def lines_of(path: Path, *spans: Span) -> list[tuple[object, ...]]:
     return sorted(found, key=str)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(BYTES, st.booleans(), st.integers(1, 7))
 def test_pieces_of_a_file_hold_its_lines_with_their_numbers(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, ended: bool, lines: int

@@ -164,7 +164,7 @@ def assert_the_same(config: Config, isa: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@settings(max_examples=2, deadline=None, phases=[Phase.generate])
+@settings(max_examples=2, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_lines_full_of_faults_are_cut_as_sql_cuts_them(
     tmp_path_factory: pytest.TempPathFactory, source: str, seed: int
@@ -248,7 +248,7 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-@settings(max_examples=12, deadline=None, phases=[Phase.generate])
+@settings(max_examples=12, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_numbers_are_those_of_sql_to_the_bit(seed: int) -> None:
     assert NATIVE is not None

@@ -69,7 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(site=words, days=admissions, own=st.integers(0, 2), copied=st.booleans())
 def test_carried_on_day_by_day_is_as_encoded_at_once(
     site: list[str | None], days: list[list[tuple[str, str]]], own: int, copied: bool
@@ -117,7 +117,7 @@ def aging_maps(folder: Path, days: list[list[tuple[str, str]]], expire: int, fie
 passes = st.lists(st.lists(admitted, max_size=6), min_size=4, max_size=6)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(site=words, days=passes, own=st.integers(0, 2), expire=st.integers(1, 3))
 def test_where_ids_expire_carried_on_day_by_day_is_as_encoded_at_once(
     site: list[str | None], days: list[list[tuple[str, str]]], own: int, expire: int

@@ -93,7 +93,7 @@ def sampled(folder: Path, rows: list[Row], sampling: SamplingConfig) -> list[Row
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @given(
     rows=st.lists(
         st.tuples(st.text("abc|'é0", max_size=6), st.integers(0, 1), st.integers(1, 50)), min_size=1, max_size=99

@@ -48,7 +48,6 @@ def isotonic_by_min_max(level, weight):
     return [max(min(mean[i][j] for j in range(k, size)) for i in range(k + 1)) for k in range(size)]
 
 
-@settings(deadline=None)
 @given(st.floats(1e-4, 1.0), st.floats(1e-6, 1 - 1e-6))
 def test_sampling_correction_is_the_exact_formula(rate, q):
     p = q * rate / (1 - q * (1 - rate))
@@ -250,7 +249,7 @@ fits = st.tuples(st.sampled_from([*METHODS, "auto"]), st.integers(0, 10_000), st
 
 
 @given(fits)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_is_never_reversed_and_probabilities_stay_inside(drawn):
     method, seed, decimals = drawn
     logit, label = clicks(200, seed, scale=0.3, decimals=decimals)
@@ -262,7 +261,7 @@ def test_order_is_never_reversed_and_probabilities_stay_inside(drawn):
 
 
 @given(fits)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_row_order_does_not_change_a_byte(drawn):
     method, seed, decimals = drawn
     logit, label = clicks(200, seed, decimals=decimals)

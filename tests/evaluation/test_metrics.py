@@ -76,7 +76,6 @@ def test_auc_of_perfect_reversed_and_constant_scores():
     assert Auc().update(label, [7, 7, 7, 7]).value() == 0.5
 
 
-@settings(deadline=None)
 @given(rows_of_clicks())
 def test_auc_is_invariant_to_increasing_transforms(rows):
     label, probability = rows
@@ -148,7 +147,7 @@ def test_value_on_a_bin_edge_belongs_to_the_bin_above():
 
 
 @given(rows_of_clicks(), st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_merged_parts_equal_one_pass(rows, first, second):
     label, p = rows
     logit = np.log(p / (1 - p))

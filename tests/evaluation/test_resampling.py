@@ -60,7 +60,7 @@ def test_interval_follows_from_the_metric_of_the_rows_drawn(metric, clusters):
     assert [found.value, found.low, found.high] == pytest.approx([value, *bounds], rel=1e-10)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 400), max_size=4), st.randoms(use_true_random=False), st.booleans())
 def test_any_split_in_any_order_gives_the_same_interval(cuts, random, many):
     columns = scored(400, clusters=60)

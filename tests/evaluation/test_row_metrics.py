@@ -44,7 +44,7 @@ def numbers(state):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows_of_clicks(), st.lists(st.integers(0, 50), max_size=4), st.randoms(use_true_random=False))
 def test_parts_in_any_order_equal_one_pass(metric, rows, cuts, random):
     columns = rows[:3]
@@ -54,7 +54,7 @@ def test_parts_in_any_order_equal_one_pass(metric, rows, cuts, random):
     assert numbers(sum(parts, metric())) == pytest.approx(numbers(metric().update(*columns)), abs=1e-12, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows_of_clicks(), st.integers(0, 50))
 def test_parts_of_groups_equal_one_pass(rows, cut):
     label, p, weight, group = rows
@@ -65,7 +65,7 @@ def test_parts_of_groups_equal_one_pass(rows, cut):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows_of_clicks())
 def test_whole_weights_equal_repeated_rows(metric, rows):
     label, p, weight, _ = rows
@@ -74,7 +74,7 @@ def test_whole_weights_equal_repeated_rows(metric, rows):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows_of_clicks())
 def test_clicks_of_impressions_equal_the_rows_they_stand_for(metric, rows):
     label, p, weight, _ = rows

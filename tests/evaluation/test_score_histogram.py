@@ -35,7 +35,7 @@ def test_streaming_auc_is_within_its_bound_of_the_exact_one(spread):
     assert found.bound < {0.01: 0.1, 1.5: 2e-4, 8.0: 2e-3}[spread]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.floats(-20, 20)), min_size=2, max_size=30))
 def test_the_bound_holds_for_any_rows(rows):
     label, logit = np.array(rows).T
@@ -74,7 +74,7 @@ def test_ece_of_one_bin_is_the_distance_of_the_means():
     assert found.bound == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.booleans(), st.floats(0, 1), st.floats(0.1, 3)), min_size=1, max_size=30), st.integers(1, 6)
 )

@@ -137,7 +137,7 @@ def test_rows_without_a_segment_of_their_own_leave_the_whole():
 
 
 @given(st.integers(0, 1000), st.sampled_from(["isotonic", "platt", "beta", "auto"]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_row_order_does_not_change_a_byte_and_ranks_within_a_segment_stay(seed, method):
     logit, label, segment = drawn([1.0, -2.0, 0.0, 0.0], 1500, seed)
     logit = logit.astype(np.float32)

@@ -57,7 +57,7 @@ def test_a_slice_has_the_numbers_of_its_rows() -> None:
     assert all(0.08 < each["rows"] / len(rows["label"]) < 0.12 for each in deciles)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12)
 @given(cuts=st.lists(st.integers(0, 3000), min_size=0, max_size=5))
 def test_parts_add_up_to_the_whole(cuts: list[int]) -> None:
     rows, state = drawn(2, 3000), Slices({"value": SlicedBy.empty(VALUES)})

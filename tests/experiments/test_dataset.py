@@ -120,7 +120,7 @@ def test_a_libffm_field_is_as_wide_as_its_longest_train_row(tmp_path):
     assert data.test.ids.tolist() == [[1, 0, 4]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 300), st.integers(0, 2**31 - 1), st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.3, 0.2)]))
 def test_a_random_split_is_disjoint_complete_and_of_the_shares(rows, seed, shares):
     parts = random_split(rows, shares, seed)

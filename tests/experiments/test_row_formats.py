@@ -25,7 +25,7 @@ RANGES = DataConfig(
 
 number = st.integers(0, 10**9 - 1)
 label = st.sampled_from(["0", "1"])
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def csv(**options):

@@ -108,7 +108,7 @@ choices = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st
 lists = choices | st.lists(choices, max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(lists, min_size=1, max_size=5, unique_by=json.dumps).map(tuple))
 def test_choices_come_back_from_optuna_as_they_went(some):
     each = distribution(some)
@@ -118,7 +118,7 @@ def test_choices_come_back_from_optuna_as_they_went(some):
         assert json.dumps(again) == json.dumps(choice)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(numbers, min_size=2, max_size=2, unique=True).map(sorted), st.booleans(), st.integers(0, 2**31 - 1))
 def test_numbers_drawn_lie_in_their_range(ends, log, seed):
     searched = Range(low=ends[0], high=ends[1], log=log)

@@ -27,36 +27,14 @@ COLUMNS = ("id", "label", "site", "price", "tags", "time")
 DELIMITERS = ["\t", "\t", ",", ",", "|", ";", " ", "||", "::", "\x01", "é"]
 ENCODINGS = ["utf-8"] * 6 + ["latin-1", "cp1252", "utf-16", "utf-16-le", "gb18030", "shift_jis", "utf-32"]
 CELLS = [
-    b"",
-    b"1",
-    b"0",
-    b"a",
-    b"nan",
-    b"1e309",
-    b"0x10",
-    b" 1 ",
-    b"  ",
-    b"\0",
-    b'"',
-    b'""',
-    b'"a"',
-    b'"a',
-    b"'",
-    b"\\",
+    *(b"", b"1", b"0", b"a", b"nan", b"1e309", b"0x10", b" 1 ", b"  ", b"\0", b'"', b'""', b'"a"', b'"a', b"'"),
+    *(b"\\", b'"a\tb"', b'"a,b"', b'"a|b"', b'"a\nb"', b'"a""b"', b"a|b|a||", b"\\N", b"\\,", b"\\\n", b"\r"),
+    *(b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf1", b"\xe2\x80\xa8"),
+    *(b"\x0b\x0c\x1c\x85", b"#", b"NULL", b"'; drop table lines;--", b"../x", b"%s%n", b"\xf0\x9f\x98\x80"),
+    *(b"e\xcc\x81", b"A" * 3000, b"\x1a", b"2026-11-01 00:00:00", b"2026-11-02 00:00:00", b"9999-99-99 00:00:00"),
+    *(b"294247-01-10 04:00:54", b"1e-400", b"+1", b"1.", b".5", b"-", b"+.e1", b"1e999", b"\xd9\xa1", b"True"),
+    *(b"1" * 40, b"0." + b"0" * 330 + b"1"),
 ]
-CELLS += [b'"a\tb"', b'"a,b"', b'"a|b"', b'"a\nb"', b'"a""b"', b"a|b|a||", b"\\N", b"\\,", b"\\\n", b"\r", b"\xff\xfe"]
-CELLS += [
-    b"\xed\xa0\x80",
-    b"\xc0\x80",
-    b"\xf4\x90\x80\x80",
-    b"\xef\xbb\xbf1",
-    b"\xe2\x80\xa8",
-    b"\x0b\x0c\x1c\x85",
-    b"#",
-]
-CELLS += [b"NULL", b"'; drop table lines;--", b"../x", b"%s%n", b"\xf0\x9f\x98\x80", b"e\xcc\x81", b"A" * 3000, b"\x1a"]
-CELLS += [b"2026-11-01 00:00:00", b"2026-11-02 00:00:00", b"9999-99-99 00:00:00", b"294247-01-10 04:00:54", b"1e-400"]
-CELLS += [b"+1", b"1.", b".5", b"-", b"+.e1", b"1e999", b"\xd9\xa1", b"True", b"1" * 40, b"0." + b"0" * 330 + b"1"]
 ENDS = [b"\n"] * 8 + [b"\r\n", b"\r\r\n", b"\r", b"\n\n", b" \n", b"\0\n"]
 NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 

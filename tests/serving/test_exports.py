@@ -28,7 +28,7 @@ def written(folder: Path, rows: list[tuple[str, str, int, float, float]]) -> byt
 
 
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS, st.integers(1, 2**62), NUMBERS, NUMBERS), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_and_number_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int, float, float]]
 ) -> None:
@@ -39,7 +39,7 @@ def test_any_text_and_number_reads_back_as_it_was_written(
 
 
 @given(values=st.lists(st.floats(1e-12, 1), min_size=1, max_size=20), digits=st.integers(3, 9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_significant_digits_are_the_nearest_and_keep_the_order(values: list[float], digits: int) -> None:
     exact = np.sort(np.array(values))
     found = rounded(exact, str(digits))

@@ -23,7 +23,7 @@ def write(path: Path, rows: int, cuts: list[int]) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.lists(st.integers(0, 40)))
 def test_batches_do_not_show(tmp_path_factory: pytest.TempPathFactory, rows: int, cuts: list[int]) -> None:
     folder = tmp_path_factory.mktemp("table")
@@ -41,7 +41,7 @@ texts = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(texts, st.lists(st.tuples(st.integers(0, 60), st.booleans())))
 def test_texts_and_dictionaries_give_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, values: list[str | None], cuts: list[tuple[int, bool]]
