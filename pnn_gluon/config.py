@@ -817,6 +817,7 @@ class ChecksConfig(Section):
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     absent: Level = "fail"
+    copies: Level = "warn"
     volume: Level = "warn"
     volume_limit: Factor = 1.6
     label_rate: Level = "warn"

@@ -15,7 +15,7 @@ from pnn_gluon.errors import InputError
 from pnn_gluon.pipeline.details import CheckDetails
 from pnn_gluon.pipeline.inputs import Need, RequestsIfThere
 from pnn_gluon.pipeline.step import Built, kept
-from pnn_gluon.pipeline.steps import CHECKED_BEFORE, COUNTED_BEFORE
+from pnn_gluon.pipeline.steps import CHECKED_BEFORE, COPIED_LOGS, COUNTED_BEFORE
 from pnn_gluon.pipeline.tables import COUNTS, COUNTS_FILE, PROFILE_FILE, ROWS, ROWS_FILE
 from pnn_gluon.pipeline.work import Inputs
 from pnn_gluon.store.parts import parts_in
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def build(inputs: Inputs, folder: Path) -> Built:
     """Compare the day's data, and keep what the days after it are compared with."""
     from pnn_gluon.checks.field_statistics import field_statistics
-    from pnn_gluon.checks.findings import findings
+    from pnn_gluon.checks.findings import findings, of_copies
     from pnn_gluon.checks.profile import profile_rows
 
     rows = inputs[Need(ROWS)]
@@ -43,7 +43,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         profile = dataclasses.replace(profile, lines=rows.rows - rows.details.halves)
     profile.save(folder / PROFILE_FILE)
     days, notes = _days_before(inputs), []
-    measured = list(_against_days(inputs, profile, days))
+    measured = [*of_copies(inputs[COPIED_LOGS]), *_against_days(inputs, profile, days)]
     if not days:
         notes.append("no day before to compare with: none was checked and passed")
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pnn_gluon.config import Config
 from pnn_gluon.errors import DamagedError
 from pnn_gluon.pipeline.details import RowsDetails
-from pnn_gluon.pipeline.inputs import RawLogs, Saved
+from pnn_gluon.pipeline.inputs import LOGS, RawLogs, Saved
 from pnn_gluon.pipeline.partition import Partition
 from pnn_gluon.pipeline.step import Built, kept
 from pnn_gluon.pipeline.steps import step
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pnn_gluon.data.read_together import Earlier
 
 log = logging.getLogger(__name__)
-
-LOGS = "raw/logs/"
-"""What the names of inputs that are log files begin with."""
 
 
 def build(inputs: Inputs, folder: Path) -> Built:

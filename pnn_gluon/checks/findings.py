@@ -92,6 +92,12 @@ def of_days(
             yield from _moved(field.name, today, then, shifts)
 
 
+def of_copies(copied: Mapping[str, str]) -> Iterator[Measured]:
+    """Logs of a day that are those of the day before: the names of each, as of its twin."""
+    for name, twin in copied.items():
+        yield Measured("copies", None, 1, f"copies: {name} is, byte for byte, {twin} of the day before")
+
+
 def of_requests(
     fields: Fields, logs: DayProfile, requests: DayProfile, shifts: Mapping[str, Shift]
 ) -> Iterator[Measured]:

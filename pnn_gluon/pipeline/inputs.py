@@ -44,6 +44,9 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+LOGS = "raw/logs/"
+"""What the names of inputs that are log files begin with."""
+
 LOOK_BACK = 60
 """Days before today that count as all of them where the newest of a table is read: no more are under way at once."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.pipeline.copied_logs import CopiedLogs
 from pnn_gluon.pipeline.inputs import (
     After,
     Before,
@@ -92,6 +93,7 @@ RECALIBRATED_BEFORE = When(_not_overridden, Beside(STANDING, RECALIBRATED))
 
 SHARDS_BEFORE = Saved(SHARDS, back=1)
 CHECKED_BEFORE = Before(CHECKS, "checks.window_days")
+COPIED_LOGS = CopiedLogs(Need(ROWS))
 COUNTED_BEFORE = Before(COUNTS, "checks.window_days")
 SAMPLED_BEFORE = Before(SAMPLES, "gate.trailing_days")
 REFUSED_DAYS = RefusedDays("training.window_days")
@@ -150,10 +152,10 @@ STEPS: tuple[Step, ...] = (
         CHECKS,
         does="Compare the day's data with the days before and with its requests, and say what is not as it was.",
         mend="*Skipped* means refused: the day is not trained on; its log names field, number and limit.",
-        inputs=(Need(ROWS), Need(COUNTS), CHECKED_BEFORE, COUNTED_BEFORE, RequestsIfThere()),
+        inputs=(Need(ROWS), Need(COUNTS), CHECKED_BEFORE, COUNTED_BEFORE, COPIED_LOGS, RequestsIfThere()),
         options=("source", "fields", "checks"),
-        version=2,
-        stands=(1,),
+        version=3,
+        stands=(1, 2),
     ),
     Step(
         "feature_map",

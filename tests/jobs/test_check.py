@@ -69,6 +69,12 @@ def found(outcome: Outcome) -> list[tuple[str, str | None]]:
     return [(finding["check"], finding["field"]) for finding in outcome.details["findings"]]
 
 
+def recorded(config: Config) -> Any:
+    """The inputs of the fourth day's checks."""
+    made: Any = open_store(config).manifest("checks", day(4))
+    return made.inputs
+
+
 @pytest.fixture(scope="module")
 def three_days(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Read only but for its fourth day."""
@@ -118,6 +124,23 @@ def test_planted_drift_is_named_by_field(three_days: Config, what: str) -> None:
         assert finding["value"] > finding["limit"]
         assert finding["field"] is None or finding["field"] in finding["words"]
         assert f"{finding['limit']:.3g}" in finding["words"]
+
+
+def test_logs_of_the_day_before_that_came_again_are_told(three_days: Config) -> None:
+    outcome = checked(three_days, rows_of(3))
+    words = f"copies: {day(4)}/a.csv is, byte for byte, {day(3)}/a.csv of the day before (limit 0)"
+    assert [finding["words"] for finding in outcome.details["findings"]] == [words]
+    assert f"rows/{day(3)}" in recorded(three_days)
+    failing, silent = (with_option(three_days, f'copies = "{level}"') for level in ("fail", "off"))
+    assert run_step(step("check"), failing, day(4)).details["reasons"] == [words]
+    assert run_step(step("check"), silent, day(4)).details["findings"] == []
+
+
+def test_small_logs_may_be_those_of_the_day_before(tmp_path: Path) -> None:
+    config = checked_days(tmp_path, rows=100)
+    outcome = checked(config, rows_of(3, 100))
+    assert outcome.details["findings"] == []
+    assert f"rows/{day(3)}" not in recorded(config)
 
 
 def test_without_drift_nothing_is_found(three_days: Config) -> None:
