@@ -119,7 +119,7 @@ def test_a_part_file_ends_after_so_many_lines_of_its_file(tmp_path: Path) -> Non
 
 def test_an_id_of_two_parts_is_one_row(tmp_path: Path) -> None:
     deliver(tmp_path, SPOILT)
-    report = read(pipeline(tmp_path, changed(CSV, on_repeat='"any_click"')), tmp_path / "parts", threads=2)
+    report = read(pipeline(tmp_path, changed(CSV, on_repeat='"any_click"')), tmp_path / "parts")
     rows = rows_in(tmp_path / "parts").to_pylist()
     assert (report.rows, report.joined, report.conflicts) == (100, 1, 1)
     assert [row["line"] for row in rows if row["site"] == "site5" and row["line"] > 95] == [100]
@@ -132,16 +132,16 @@ def test_an_id_of_two_parts_is_one_row(tmp_path: Path) -> None:
 
 def test_a_day_without_a_good_line_has_one_part_without_rows(tmp_path: Path) -> None:
     deliver(tmp_path, ["bad"] * 25)
-    assert read(pipeline(tmp_path), tmp_path / "parts", threads=2).rejects == 25
+    assert read(pipeline(tmp_path), tmp_path / "parts").rejects == 25
     assert rows_in(tmp_path / "parts").num_rows == 0
     assert len(parts_in(tmp_path / "parts/rows.parquet")) == 1
 
 
 def test_the_share_of_rejects_is_that_of_the_day(tmp_path: Path) -> None:
     deliver(tmp_path, [*LINES[:90], *["bad"] * 10])
-    read(pipeline(tmp_path, changed(CSV, max_reject_share="0.1")), tmp_path / "parts", threads=2)
+    read(pipeline(tmp_path, changed(CSV, max_reject_share="0.1")), tmp_path / "parts")
     with pytest.raises(InputError, match="10 of 100 lines are rejects"):
-        read(pipeline(tmp_path, changed(CSV, max_reject_share="0.09")), tmp_path / "refused", threads=2)
+        read(pipeline(tmp_path, changed(CSV, max_reject_share="0.09")), tmp_path / "refused")
 
 
 def test_requests_are_read_in_parts_too(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_requests_are_read_in_parts_too(tmp_path: Path) -> None:
         ["id,time,site,price,tags"] and [line.replace(",0,", ",").replace(",1,", ",") for line in LINES],
         f"requests/{DAY}/a",
     )
-    assert read(pipeline(tmp_path), tmp_path / "parts", threads=2, requests=True).rows == 100
+    assert read(pipeline(tmp_path), tmp_path / "parts", requests=True).rows == 100
     assert len(parts_in(tmp_path / "parts/rows.parquet")) == 10
 
 
@@ -172,7 +172,7 @@ def read_again(config: Config, folder: Path, earlier: Earlier) -> IngestReport:
     folder.mkdir()
     raw = RawLines(config.source, config.fields, config.path.parent)
     targets = Targets(folder / "rows.parquet", folder / "rejects.parquet", folder / "parts.json")
-    return ingest_logs(raw, config.engine, DAY, targets, earlier)
+    return ingest_logs(raw, EngineConfig(threads=1, memory_limit="500MB"), DAY, targets, earlier)
 
 
 def kept(before: Path, after: Path) -> list[str]:
