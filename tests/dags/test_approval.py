@@ -1,10 +1,8 @@
 """The task that asks a person, and the form that puts a model in force, in Airflow without a scheduler."""
 
 import datetime
-import functools
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,38 +10,19 @@ from typing import Any
 import pytest
 
 from jobs.airflow import dag_runner
-from jobs.airflow.stubs import stub_of, write_stubs
-from pnn_gluon.config import Config, load_config
+from pnn_gluon.config import Config
 from pnn_gluon.errors import PnnError
 from pnn_gluon.pipeline.opening import open_store
-from tests.dags.conftest import DAG_DAYS, LAST
-from tests.jobs.small_pipeline import PIPELINE, tree
+from tests.dags.conftest import DAG_DAYS, LAST, OTHER, OtherDay
+from tests.jobs.small_pipeline import tree
 
 FIRST = DAG_DAYS[0]
-ASKED = (
-    PIPELINE.replace('"small"', '"asked"')
-    .replace('root = "store"', 'root = "asked"')
-    .replace("bootstrap_repeats = 20", 'bootstrap_repeats = 20\napproval = "always"')
-    + 'table = "asked"\n[approval]\nhours = 0.5\napprovers = ["otto", "dag_test"]\n'
-)
 
 
-@pytest.fixture(scope="module")
-def asked(dag_pipeline: Config) -> Iterator[Config]:
-    """A third pipeline, which asks a person about every candidate, after a day without a scheduler."""
-    folder = dag_pipeline.path.parent
-    (folder / "asked.toml").write_text(ASKED)
-    write_stubs(folder, folder / "airflow" / "dags")
-    config = load_config(folder / "asked.toml")
-    dag_runner.run_day(dag("asked_daily"), FIRST)
-    yield config
-    stub_of(folder / "asked.toml", folder / "airflow" / "dags").unlink()
-    (folder / "asked.toml").unlink()
-
-
-@functools.cache
-def dag(name: str) -> Any:
-    return dag_runner.load_dag(name)
+@pytest.fixture
+def asked(other_day: OtherDay) -> Config:
+    """A pipeline that asks a person about every candidate, after a day without a scheduler."""
+    return other_day.config
 
 
 def details(config: Config, table: str, day: datetime.date) -> dict[str, Any]:
@@ -61,23 +40,23 @@ def task_states(name: str) -> dict[str, str]:
 
 def test_only_a_pipeline_that_may_ask_has_the_task(asked: Config, dags: dict[str, Any]) -> None:
     assert "approval" not in dags["small_daily"].task_ids
-    task = dag("asked_daily").get_task("approval")
+    task = dags["other_daily"].get_task("approval")
     assert (task.upstream_task_ids, task.downstream_task_ids) == ({"gate"}, {"promote"})
-    assert (task.pool, task.trigger_rule, task.retries) == ("asked", "none_failed", 2)
+    assert (task.pool, task.trigger_rule, task.retries) == ("other", "none_failed", 2)
     assert (task.options, task.defaults) == (["Approve", "Reject"], ["Reject"])
     assert task.assigned_users == [{"id": name, "name": name} for name in ("otto", "dag_test")]
-    assert dag("asked_daily").get_task("promote").upstream_task_ids == {"gate", "approval"}
+    assert dags["other_daily"].get_task("promote").upstream_task_ids == {"gate", "approval"}
 
 
 def test_without_a_scheduler_nobody_is_asked_and_the_day_ends(asked: Config) -> None:
-    states = task_states("asked_daily")
+    states = task_states("other_daily")
     assert (states["approval"], states["promote"]) == ("skipped", "success")
     assert details(asked, "champions", FIRST)["reason"].startswith("waits for approval: pnn-gluon approve")
 
 
-def test_the_form_puts_a_model_in_force_and_takes_it_back(asked: Config) -> None:
+def test_the_form_puts_a_model_in_force_and_takes_it_back(asked: Config, dags: dict[str, Any]) -> None:
     form = {"day": str(FIRST), "model": str(FIRST), "take_back": False, "reason": "it's fine"}
-    dag_runner.run_day(dag("asked_promote"), LAST, form)
+    dag_runner.run_day(dags["other_promote"], LAST, form)
     champion = details(asked, "champions", FIRST)
     assert (champion["decision"], champion["reason"], champion["by"]) == ("override", "it's fine", "dag_test")
     assert datetime.datetime.fromisoformat(champion["at"]).tzinfo is not None
@@ -85,7 +64,7 @@ def test_the_form_puts_a_model_in_force_and_takes_it_back(asked: Config) -> None
     assert published is not None
     export = json.loads((open_store(asked).folder(published) / "export.json").read_text())
     assert (export["override"], export["decided"]["by"]) == ("it's fine", "dag_test")
-    dag_runner.run_day(dag("asked_promote"), LAST, form | {"model": None, "take_back": True, "reason": "a mistake"})
+    dag_runner.run_day(dags["other_promote"], LAST, form | {"model": None, "take_back": True, "reason": "a mistake"})
     assert details(asked, "champions", FIRST)["reason"].startswith("waits for approval")
     assert details(asked, "overrides", FIRST)["by"] == "dag_test"
 
@@ -104,7 +83,7 @@ def test_the_form_puts_a_model_in_force_and_takes_it_back(asked: Config) -> None
     ],
 )
 def test_a_hostile_or_odd_form_is_refused_and_changes_nothing(
-    asked: Config, tmp_path: Path, form: dict[str, Any]
+    asked: Config, dags: dict[str, Any], tmp_path: Path, form: dict[str, Any]
 ) -> None:
     mark = tmp_path / "mark"
     values = {
@@ -113,22 +92,22 @@ def test_a_hostile_or_odd_form_is_refused_and_changes_nothing(
     before = tree(Path(asked.store_root))
     base = {"day": str(FIRST), "model": str(FIRST), "take_back": False, "reason": "x"}
     with pytest.raises((PnnError, ValueError)):
-        dag_runner.run_day(dag("asked_promote"), LAST, {**base, **values})
+        dag_runner.run_day(dags["other_promote"], LAST, {**base, **values})
     assert not mark.exists()
     assert tree(Path(asked.store_root)) == before
 
 
-def test_the_form_refuses_who_is_no_approver_in_plain_words(asked: Config) -> None:
+def test_the_form_refuses_who_is_no_approver_in_plain_words(asked: Config, dags: dict[str, Any]) -> None:
     closed = asked.path.read_text().replace(', "dag_test"', "")
     asked.path.write_text(closed)
     form = {"day": str(FIRST), "model": str(FIRST), "reason": "x"}
     log = Path(os.environ["PNN_GLUON_TASK_LOG"])
     try:
-        with pytest.raises(PnnError, match=r"asked_promote .* ended as failed"):
-            dag_runner.run_day(dag("asked_promote"), LAST, form)
+        with pytest.raises(PnnError, match=r"other_promote .* ended as failed"):
+            dag_runner.run_day(dags["other_promote"], LAST, form)
     finally:
-        asked.path.write_text(ASKED)
-    assert log.read_text().endswith("dag_test may not decide about models of asked; approval.approvers are otto\n")
+        asked.path.write_text(OTHER)
+    assert log.read_text().endswith("dag_test may not decide about models of other; approval.approvers are otto\n")
 
 
 def test_a_cleared_run_of_the_form_repeats_nobodys_decision(dags: dict[str, Any]) -> None:
@@ -144,7 +123,7 @@ def test_a_cleared_run_of_the_form_repeats_nobodys_decision(dags: dict[str, Any]
 class Pushed:
     """Stands for the task instance."""
 
-    dag_id, task_id, run_id, id = "asked_daily", "approval", "scheduled__2026-11-02T00:00:00+00:00", "an id"
+    dag_id, task_id, run_id, id = "other_daily", "approval", "scheduled__2026-11-02T00:00:00+00:00", "an id"
 
     def xcom_push(self, key: str, value: Any) -> None:
         raise AssertionError("nothing is pushed by hand")
@@ -191,7 +170,7 @@ def test_a_question_waits_without_a_slot_for_exactly_this_candidate(
     assert waiting.value.timeout == datetime.timedelta(minutes=30)
     assert (asked["subject"], asked["defaults"]) == ("May it?", ["Reject"])
     assert notices == [("approval", "w")]
-    link = "/dags/asked_daily/runs/scheduled__2026-11-02T00%3A00%3A00%2B00%3A00/plugin/pnn-run-report)"
+    link = "/dags/other_daily/runs/scheduled__2026-11-02T00%3A00%3A00%2B00%3A00/plugin/pnn-run-report)"
     assert asked["body"].startswith("because\n\n[Report](")
     assert asked["body"].endswith(link)
     with pytest.raises(AirflowSkipException, match="approval 2026-11-01 waiting: w"):

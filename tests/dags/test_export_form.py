@@ -52,14 +52,14 @@ def test_every_choice_of_the_form_reaches_the_export(ran: Config, dags: dict[str
     assert found["rows"] > 0
 
 
-@pytest.mark.parametrize(
-    "value", ["$(touch {mark})", "{{{{ 7 * 7 }}}}", "'; touch {mark}; '", '"; touch {mark}; "', "%(x)s"]
-)
+HOSTILE = "$(touch {mark}) {{{{ 7 * 7 }}}} '; touch {mark}; ' \"; touch {mark}; \" `touch {mark}` %(x)s"
+
+
 def test_a_hostile_value_of_a_slice_is_a_value_like_any_other(
-    ran: Config, dags: dict[str, Any], tmp_path: Path, value: str
+    ran: Config, dags: dict[str, Any], tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    text = value.format(mark=mark)
+    text = HOSTILE.format(mark=mark)
     dag_runner.run_day(dags["small_export"], LAST, BASE | {"slice": f"c1 = {text}", "name": "hostile"})
     found = told(ran, "exports_hostile")
     assert (found["slice"], found["rows"]) == (f"c1 = {text}", 0)

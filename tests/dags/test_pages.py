@@ -17,7 +17,7 @@ import pytest
 from jobs.airflow.plugin_stub import write_plugin
 from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
-from tests.dags.conftest import DAG_DAYS
+from tests.dags.conftest import DAG_DAYS, LAST
 
 PLUGIN = Path(__file__).parents[2] / "jobs/airflow/plugin"
 ROLES = ("viewer", "user", "op", "admin")
@@ -150,12 +150,12 @@ def test_a_report_of_a_run_that_is_none_and_of_a_dag_that_is_none_is_said_in_wor
 def test_the_page_of_a_task_is_about_the_day_of_its_run(site: Site, ran: Config) -> None:
     from airflow.models.dagrun import DagRun
 
-    run = next(run for run in DagRun.find(dag_id="small_daily") if run.logical_date.date() == DAG_DAYS[0])
+    run = next(run for run in DagRun.find(dag_id="small_daily") if run.logical_date.date() == LAST)
     made = "/dags/small_daily/made"
     page = site.ask(f"{made}/ingest?run={quote(run.run_id)}", "viewer")
     assert page.status_code == 200
-    assert f"small: ingest of {DAG_DAYS[0]}" in page.text
-    assert f"rows/ds={DAG_DAYS[0]}/run=" in page.text
+    assert f"small: ingest of {LAST}" in page.text
+    assert f"rows/ds={LAST}/run=" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for path in (f"{made}/ingest?run=no", f"{made}/--help?run={quote(run.run_id)}", "/dags/x_daily/made/ingest?run=no"):
         assert site.ask(path, "viewer").status_code == 404

@@ -1,23 +1,13 @@
 """Two pipelines in one Airflow: neither sees anything of the other."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from jobs.airflow import dag_runner
-from pnn_gluon.config import Config, load_config
+from pnn_gluon.config import Config
 from pnn_gluon.errors import ConfigError
-from tests.dags.conftest import DAG_DAYS, fresh_copy
+from tests.dags.conftest import DAG_DAYS, OtherDay, fresh_copy
 from tests.jobs.small_pipeline import UNPUBLISHED, build, tree
-
-DAY = DAG_DAYS[0]
-
-
-def states(dag: str) -> list[str]:
-    from airflow.models.dagrun import DagRun
-
-    return [run.state for run in DagRun.find(dag_id=dag)]
 
 
 def test_of_two_that_publish_into_one_table_the_second_does_not_load(dag_pipeline: Config, tmp_path: Path) -> None:
@@ -33,17 +23,12 @@ def test_of_two_that_publish_into_one_table_the_second_does_not_load(dag_pipelin
         dags_of(two, str(tmp_path))
 
 
-def test_a_day_of_one_is_no_day_of_the_other(ran: Config, dags: dict[str, Any], tmp_path: Path) -> None:
-    before, runs = tree(Path(ran.store_root)), states("small_daily")
-    other = load_config(ran.path.parent / "other.toml")
-    assert not states("other_daily")
-    assert not Path(other.store_root).exists()
+def test_a_day_of_one_is_no_day_of_the_other(other_day: OtherDay, tmp_path: Path) -> None:
+    assert other_day.states == ([], ["success"])
+    before, after = other_day.small
+    assert after == before
 
-    dag_runner.run_day(dags["other_daily"], DAY)
-
-    assert states("other_daily") == ["success"]
-    assert (tree(Path(ran.store_root)), states("small_daily")) == (before, runs)
-    by_hand = fresh_copy(other, tmp_path)
-    build(by_hand, [DAY], UNPUBLISHED)
-    made = tree(Path(other.store_root))
+    by_hand = fresh_copy(other_day.config, tmp_path)
+    build(by_hand, DAG_DAYS[:1], UNPUBLISHED)
+    made = other_day.made
     assert tree(Path(by_hand.store_root)) == {name: made[name] for name in made if not name.startswith("published")}
