@@ -80,16 +80,19 @@ class Seen:
 
 NOTHING_SEEN = Seen()
 
+IMPRESSIONS = "impressions"
+"""What limits on rows count where rows have weights."""
+
 
 @dataclass(frozen=True)
 class GateDecision:
     """Accepted or not; a reason for each broken limit; the numbers looked at, fit for strict JSON.
 
-    Measures: rows, min_rows, baseline (none, champion, or unusable), candidate (`ClickMetrics.summary`, None when it
-    could not be made), notes (what was not judged, and warnings), rows_share and new_share (value, limit) where they
-    are known, auc where it is judged and pcoc (value, low, high), and against a champion: champion (its summary),
-    metric, regression (difference, low, high, limit; or skipped, with why), slices (name=value to rows and the like),
-    slice_level, slices_skipped (name=value to why).
+    Measures: rows, min_rows, counted (impressions, where rows have weights), baseline (none, champion, or unusable),
+    candidate (`ClickMetrics.summary`, None when it could not be made), notes (what was not judged, and warnings),
+    rows_share and new_share (value, limit) where they are known, auc where it is judged and pcoc (value, low, high),
+    and against a champion: champion (its summary), metric, regression (difference, low, high, limit; or skipped, with
+    why), slices (name=value to rows and the like), slice_level, slices_skipped (name=value to why).
     """
 
     accepted: bool
@@ -132,9 +135,9 @@ def judge(
     """
     y = label_array(label)
     units = np.arange(y.size, dtype=np.uint64) if clusters is None else clusters
-    known = _Known(y, units, weight_array(weight, y.size))
+    known = _Known(y, units, weight_array(weight, y.size), "rows" if weight is None else IMPRESSIONS)
     measures: dict[str, Any] = {"rows": known.impressions, "min_rows": rules.min_rows, "baseline": "none"}
-    measures |= {"candidate": None, "notes": []}
+    measures |= {"candidate": None, "notes": []} | ({} if weight is None else {"counted": IMPRESSIONS})
     faults = _faults(y, candidate)
     if faults:
         return GateDecision(False, tuple(f"candidate: {fault}; all rows" for fault in faults), measures)
@@ -150,15 +153,16 @@ def judge(
 
 
 class _Known(NamedTuple):
-    """What is known of rows: labels 0 or 1 (B,), what each is drawn by (B,), and what each counts as (B,)."""
+    """What is known of rows: labels 0 or 1 (B,), what each is drawn by (B,), and what each counts as (B,) of `counted`."""
 
     label: Floats
     units: Identities
     weight: Floats
+    counted: str
 
     def of(self, rows: Rows) -> "_Known":
         """Of some of them."""
-        return _Known(self.label[rows], self.units[rows], self.weight[rows])
+        return _Known(self.label[rows], self.units[rows], self.weight[rows], self.counted)
 
     @property
     def impressions(self) -> int:
@@ -193,7 +197,7 @@ def _row_reasons(rules: GateRules, known: _Known, seen: Seen, measures: dict[str
     """What the rows themselves say: how many they are, and how much of them the candidate knows."""
     rows, impressions = known.label.size, known.impressions
     if impressions < rules.min_rows:
-        yield f"rows: {impressions}, limit at least {rules.min_rows}; all rows"
+        yield f"{known.counted}: {impressions}, limit at least {rules.min_rows}; all rows"
     if seen.usual_rows:
         share, limit = rows / seen.usual_rows, rules.min_rows_share
         measures["rows_share"] = {"value": share, "usual": seen.usual_rows, "limit": limit}
@@ -217,7 +221,8 @@ def _auc_reasons(rules: GateRules, known: _Known, candidate: Scores, measures: d
     auc, positives = measures["candidate"]["served_auc"], known.clicks
     if auc is None:
         return [
-            f"auc: undefined with {positives} positives in {known.impressions} rows, limit {rules.min_auc:g}; all rows"
+            f"auc: undefined with {positives} positives in {known.impressions} {known.counted}, "
+            f"limit {rules.min_auc:g}; all rows"
         ]
     if few:
         return []
@@ -283,7 +288,7 @@ def _slice_reasons(
     skipped: dict[str, str] = {}
     for name, rows in _slices(slices, known.label.size):
         if (shown := known.of(rows).impressions) < rules.slice_min_rows:
-            skipped[name] = f"{shown} rows, limit at least {rules.slice_min_rows}"
+            skipped[name] = f"{shown} {known.counted}, limit at least {rules.slice_min_rows}"
         elif few := _too_few(rules, known.of(rows)):
             skipped[name] = few
         else:
@@ -330,7 +335,7 @@ def _regression(
     logits = candidate.calibrated_logit is not None and champion.calibrated_logit is not None
     new, old = (_served(scores, logits and rules.metric != "auc")[rows] for scores in (candidate, champion))
     worse, better = (old, new) if rules.metric == "auc" else (new, old)  # a larger AUC is better, a larger loss worse
-    label, units, weight = known.of(rows)
+    label, units, weight, _ = known.of(rows)
     return paired_bootstrap(
         label, worse, better, rules.metric, rules.bootstrap_repeats, rules.seed, level, logits, units, weight
     )

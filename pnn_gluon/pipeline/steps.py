@@ -229,8 +229,8 @@ STEPS: tuple[Step, ...] = (
         group="model",
         inputs=(Need(BUNDLES), CHAMPION_BEFORE, LabelledOver("gate.window_days"), REFUSED_TO_GATE, SAMPLED_BEFORE),
         options=("gate", "evaluation.cluster", "source.weights"),
-        version=3,
-        stands=(1, 2),
+        version=4,
+        stands=(1, 2, 3),
     ),
     Step(
         "promote",

@@ -27,7 +27,7 @@ class Lineage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Volume:
-    """How many rows a step had, and of what."""
+    """How many lines, rows or impressions a step had, and of what."""
 
     step: str
     what: str

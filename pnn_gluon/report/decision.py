@@ -53,7 +53,7 @@ def _rows(measures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """How many rows there are, and how much of them the candidate knows; decisions of earlier releases told neither."""
     if least := measures.get("min_rows"):
         rows = measures["rows"]
-        words = f"{rows:,} rows, at least {least:,}"
+        words = f"{rows:,} {measures.get('counted', 'rows')}, at least {least:,}"
         yield _rule("rows", ALL_ROWS, rows >= least, words, {"value": rows, "limit": least})
     if found := measures.get("rows_share"):
         words = f"{found['value']:.1%} of the {found['usual']:,.0f} of the days before, at least {found['limit']:.1%}"

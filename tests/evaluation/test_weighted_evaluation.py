@@ -15,6 +15,7 @@ from pnn_gluon.evaluation.log_odds import sigmoid
 from pnn_gluon.evaluation.metrics import ClickMetrics
 from pnn_gluon.evaluation.pcoc_interval import pcoc_interval
 from pnn_gluon.evaluation.slices import SlicedBy, Slices
+from pnn_gluon.report.decision import decision_rules
 
 RANDOM = np.random.default_rng(11)
 ROWS = 900
@@ -122,11 +123,27 @@ def test_the_gate_decides_as_on_the_rows_written_out(metric: Any) -> None:
     assert found.measures["rows"] == WEIGHT.sum()
     assert len(found.measures["slices"]) == 3
     assert not expected.accepted
-    distinct = {"notes"}  # they name numbers of distinct scores
+    assert (found.measures["counted"], "counted" in expected.measures) == ("impressions", False)
+    distinct = {"notes", "counted"}  # notes name numbers of distinct scores
     close(
         {k: v for k, v in found.measures.items() if k not in distinct},
         {k: v for k, v in expected.measures.items() if k not in distinct},
     )
+
+
+def test_limits_on_rows_name_the_impressions_that_they_count() -> None:
+    rules, scores, total = (
+        GateRules(min_rows=10**6, slice_min_rows=10**6),
+        Scores(LOGIT, sigmoid(LOGIT), LOGIT),
+        WEIGHT.sum(),
+    )
+    found = judge(rules, LABEL, scores, scores, {"site": SITE}, UNIT, weight=WEIGHT)
+    assert found.reasons[0] == f"impressions: {total:.0f}, limit at least 1000000; all rows"
+    assert len(found.measures["slices_skipped"]) == 3
+    assert all(" impressions, limit at least 1000000" in why for why in found.measures["slices_skipped"].values())
+    assert decision_rules(found.measures)[1]["words"] == f"{total:,.0f} impressions, at least 1,000,000"
+    plain = judge(rules, LABEL, scores, None, {}).measures
+    assert decision_rules(plain)[1]["words"] == f"{ROWS} rows, at least 1,000,000"
 
 
 @pytest.mark.parametrize("method", ["isotonic", "platt", "beta", "temperature", "auto"])

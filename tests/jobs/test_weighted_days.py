@@ -39,6 +39,7 @@ from pnn_gluon.pipeline.tables import (
     PUBLISHED,
     RECALIBRATED,
     REEVALUATIONS,
+    REPORT_FILE,
     REPORTS,
     ROWS,
     ROWS_FILE,
@@ -279,6 +280,7 @@ def test_the_page_of_the_day_names_rows_and_impressions(both: tuple[Config, Conf
     assert (told["lines"], told["rows"]) == (details.lines, details.rows)
     assert (told["impressions"], told["clicks"]) == (details.impressions, details.positives)
     assert page["report"]["summary"]["rows"] == details.impressions > details.rows
+    assert ">Lines, rows or impressions<" in part(both[0], REPORTS).file(REPORT_FILE).read_text()
 
 
 @pytest.mark.parametrize("form", ["parquet", "table"])
