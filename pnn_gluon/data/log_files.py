@@ -422,7 +422,11 @@ def _advice_on(raw: RawFile, found: Sequence[str], missing: str) -> str:
     if tells(raw, missing):
         return f"; a folder is called {missing}=..., which `path_columns` reads"
     outer, dot, _ = missing.partition(".")
-    return f"; parts of {outer!r} are not read, write them as columns" if dot and outer in found else ""
+    if dot and outer in found:
+        return f"; parts of {outer!r} are not read, write them as columns"
+    return (
+        f'; where files call a field\'s {missing} otherwise, list both names: column = ["{missing}", "its other name"]'
+    )
 
 
 def split_quoted(text: str, delimiter: str, quote: str) -> list[str]:

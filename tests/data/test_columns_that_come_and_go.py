@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_a_file_with_none_of_the_names_is_refused_by_the_first(tmp_path: Path) -
     write(tmp_path, "label,price,tags\n1,2.5,x\n")
     with pytest.raises(InputError, match="missing: 'site_id'"):
         ingest(tmp_path, SOURCE)
+
+
+def test_a_column_of_another_name_is_refused_with_how_a_field_reads_both(tmp_path: Path) -> None:
+    write(tmp_path, "label,site\n1,a\n")
+    renamed = 'fields = [{ name = "site", column = "site_name" }]'
+    advice = (
+        'where files call a field\'s site_name otherwise, list both names: column = ["site_name", "its other name"]'
+    )
+    with pytest.raises(InputError, match=re.escape(advice)):
+        ingest(tmp_path, SOURCE, renamed)
+    assert ingest(tmp_path, SOURCE, renamed.replace('"site_name"', '["site_name", "site"]'))[0] == [("a",)]
 
 
 def test_in_parquet_the_first_name_that_is_there_counts(tmp_path: Path) -> None:
