@@ -153,7 +153,7 @@ def judge(
 
 
 class _Known(NamedTuple):
-    """What is known of rows: labels 0 or 1 (B,), what each is drawn by (B,), and what each counts as (B,) of `counted`."""
+    """What is known of rows (B,): labels 0 or 1, what each is drawn by, and as how many of `counted` it counts."""
 
     label: Floats
     units: Identities
