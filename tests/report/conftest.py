@@ -29,8 +29,9 @@ def _report(day: str, **changes: Any) -> DayReport:
     return DayReport(day, "2026-11-01", SUMMARY, **values)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def document() -> DayDocument:
+    """Read only."""
     findings = [
         {"check": "drift", "field": "c1", "value": 0.3, "limit": 0.1, "level": "fail", "words": "drift of c1: 0.300"},
         {"check": "skew", "field": "c2", "value": 0.2, "limit": 0.1, "level": "warn", "words": "skew of c2: 0.200"},

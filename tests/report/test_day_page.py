@@ -51,27 +51,36 @@ SAID = (
 )
 
 
+@pytest.fixture(scope="module")
+def html(document: DayDocument) -> str:
+    """The page of the document, drawn once."""
+    return render_day("T", document, index="index.html")
+
+
+@pytest.fixture(scope="module")
+def texts(html: str) -> list[str]:
+    return Page(html).texts
+
+
 @pytest.mark.parametrize("expected", SAID)
-def test_the_page_says(document: DayDocument, expected: str) -> None:
-    assert expected in Page(render_day("T", document)).texts
+def test_the_page_says(texts: list[str], expected: str) -> None:
+    assert expected in texts
 
 
-def test_candidate_and_champion_stand_beside_each_other(document: DayDocument) -> None:
+def test_candidate_and_champion_stand_beside_each_other(document: DayDocument, texts: list[str]) -> None:
     assert {"heading": "PCOC", "candidate": "1.200", "champion": "1.000"} in document.compared()
-    texts = Page(render_day("T", document)).texts
     assert texts[texts.index("Champion") :].index("1.000") > texts[texts.index("Champion") :].index("1.200")
 
 
-def test_rows_with_weights_are_counted_as_impressions(document: DayDocument) -> None:
+def test_rows_with_weights_are_counted_as_impressions(document: DayDocument, texts: list[str]) -> None:
     weighted = dataclasses.replace(document, report=dataclasses.replace(document.report, weighted=True))
-    texts = Page(render_day("T", weighted)).texts
-    assert texts.count("Impressions") == 4  # at the top, of bins, and of slices twice
-    assert "The model of 2026-11-01 on the impressions of 2026-11-03" in texts
-    assert "Impressions" not in Page(render_day("T", document)).texts
+    of_weighted = Page(render_day("T", weighted)).texts
+    assert of_weighted.count("Impressions") == 4  # at the top, of bins, and of slices twice
+    assert "The model of 2026-11-01 on the impressions of 2026-11-03" in of_weighted
+    assert "Impressions" not in texts
 
 
-def test_only_slices_that_were_found_stand_on_top(document: DayDocument) -> None:
-    texts = Page(render_day("T", document)).texts
+def test_only_slices_that_were_found_stand_on_top(texts: list[str]) -> None:
     assert texts.count("device = phone") == 2
     assert texts.count("hour = 03") == 1
 
@@ -128,23 +137,23 @@ def test_text_is_escaped_everywhere(document: DayDocument) -> None:
     assert Page(page).texts.count(evil) > 20
 
 
-def test_it_stands_alone_and_its_references_resolve(document: DayDocument) -> None:
-    page = Page(render_day("T", document, index="index.html"))
+def test_it_stands_alone_and_its_references_resolve(html: str) -> None:
+    page = Page(html)
     assert len(page.ids) == len(set(page.ids))
     assert [reference for reference in page.references if not reference.startswith("#")] == ["index.html"]
     assert all(reference[1:] in page.ids for reference in page.references if reference.startswith("#"))
 
 
-def test_the_same_document_is_the_same_page_and_the_same_json(document: DayDocument) -> None:
+def test_the_same_document_is_the_same_page_and_the_same_json(document: DayDocument, html: str) -> None:
     again = dataclasses.replace(document)
-    assert render_day("T", document) == render_day("T", again)
+    assert render_day("T", again, index="index.html") == html
     assert document.to_json() == again.to_json()
     assert json.loads(document.to_json())["report"]["summary"]["pcoc"] == 1.2
 
 
-def test_seconds_stand_beside_the_runs_where_they_are_known(document: DayDocument) -> None:
+def test_seconds_stand_beside_the_runs_where_they_are_known(document: DayDocument, texts: list[str]) -> None:
     assert "12.3" in Page(render_day("T", document, seconds={"ingest": 12.34})).texts
-    assert "Seconds" not in Page(render_day("T", document)).texts
+    assert "Seconds" not in texts
 
 
 def test_two_days_differ_in_what_is_not_the_same(document: DayDocument) -> None:
