@@ -80,7 +80,8 @@ def _apply(path: Path, change: Any) -> None:
     elif hasattr(change, "place"):
         path.write_bytes(edited(path.read_bytes(), [change]))
     else:
-        path.write_text(json.dumps(changed(json.loads(path.read_bytes()), change)))
+        with contextlib.suppress(ValueError):  # an earlier change left no document
+            path.write_text(json.dumps(changed(json.loads(path.read_bytes()), change)))
 
 
 def change_arrays(path: Path, change: Callable[[Any, random.Random], None], seed: int) -> None:

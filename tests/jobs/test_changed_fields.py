@@ -25,14 +25,15 @@ ADDED = (
     '{ name = "cost", column = "price", since = %s }, '
     '{ name = "level", column = "price", kind = "numeric", since = %s }'
 )
+ENCODED = DAILY[: DAILY.index("train")]
 COLD = {"window_days = 1": "window_days = 2"}
 WARM = {"window_days = 1": "window_days = 1\nwarm_start = true"}
 
 
-def changing(folder: Path, edits: dict[str, str]) -> Config:
+def changing(folder: Path, edits: dict[str, str], steps: tuple[str, ...]) -> Config:
     """Two days, then a changed configuration: `price` ends with the second, two fields begin with the third."""
     config = odd_pipeline(folder, 4, edits)
-    assert set(build(config, [day(1), day(2)], UNPUBLISHED)) <= {"done", "kept"}
+    assert set(build(config, [day(1), day(2)], steps)) <= {"done", "kept"}
     text = config.path.read_text()
     gone = BEFORE.replace("buckets = 4", f"buckets = 4, until = {day(2)}")
     config.path.write_text(text.replace(BEFORE, f"{gone}, {ADDED % (day(3), day(3))}"))
@@ -42,7 +43,7 @@ def changing(folder: Path, edits: dict[str, str]) -> Config:
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Read only."""
-    return changing(tmp_path_factory.mktemp("changing"), COLD)
+    return changing(tmp_path_factory.mktemp("changing"), COLD, ENCODED)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def folder_of(config: Config, table: str, number: int) -> Path:
 
 
 def test_days_before_stand_and_days_after_go_on(tmp_path: Path) -> None:
-    changed = changing(tmp_path, WARM | {'name = "lr"': 'name = "fnn"'})
+    changed = changing(tmp_path, WARM | {'name = "lr"': 'name = "fnn"'}, UNPUBLISHED)
     words = state_words(changed, [day(1), day(2)])
     assert {words[day(1)][name] for name in UNPUBLISHED} == {"done"}
     stale = {name for name in UNPUBLISHED if words[day(2)][name] != "done"}
@@ -86,7 +87,7 @@ def test_days_before_stand_and_days_after_go_on(tmp_path: Path) -> None:
 
 
 def test_rows_of_days_before_are_missing_in_a_new_field(changed: Config) -> None:
-    build(changed, [day(3)], UNPUBLISHED)
+    build(changed, [day(3)], ENCODED)
     feature_map = FeatureMap.load(folder_of(changed, "maps", 3) / "map.h5")
     with open_shard(folder_of(changed, "shards", 3) / f"{day(2)}.h5") as shard:
         ids = shard.read("train")[0]
@@ -97,7 +98,7 @@ def test_rows_of_days_before_are_missing_in_a_new_field(changed: Config) -> None
 
 
 def test_a_rerun_of_a_day_before_gives_the_same_bytes(changed: Config) -> None:
-    build(changed, [day(3)], UNPUBLISHED)
+    build(changed, [day(3)], ENCODED)
     made = ("ingest", "sample", "count", "feature_map", "encode")
     store = open_store(changed)
     runs = {name: store.manifest(step(name).table.name, day(2)) for name in made}

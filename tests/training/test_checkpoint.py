@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import re
@@ -48,9 +49,15 @@ def run(folder, stop_after=None, options=OPTIONS, judge=validate, **model_option
     return values_of(net), result
 
 
+@functools.cache
+def never_stopped(judge=validate):
+    """Parameters and result of a run without checkpoints."""
+    return run(None, judge=judge)
+
+
 @pytest.mark.parametrize("stop_after", [1, 4, 9, 10, 11, 25, 29])
 def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, stop_after):
-    undisturbed, expected = run(tmp_path / "undisturbed")
+    undisturbed, expected = never_stopped()
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", stop_after)
     values, result = run(tmp_path / "stopped")
@@ -89,7 +96,7 @@ DECOUPLED = {"decoupled": True, "embedding_l2": 0.5}
 def test_a_stopped_run_goes_on_to_the_same_bytes_with_each_option(tmp_path, choice):
     options, judge = OPTIONS.replaced(**choice), worse_and_worse if "plateau_factor" in choice else validate
     undisturbed, expected = run(tmp_path / "undisturbed", None, options, judge)
-    assert expected != run(None, judge=judge)[1]
+    assert expected != never_stopped(judge)[1]
     for stop_after in (4, 14):
         with pytest.raises(Stopped):
             run(tmp_path / "stopped", stop_after, options, judge)
@@ -120,7 +127,7 @@ def test_means_are_resumed_without_validation(tmp_path):
 
 
 def test_keeping_checkpoints_does_not_change_the_result(tmp_path):
-    assert same(run(None)[0], run(tmp_path / "kept")[0])
+    assert same(never_stopped()[0], run(tmp_path / "kept")[0])
 
 
 def test_a_finished_run_returns_at_once(tmp_path):
@@ -137,7 +144,7 @@ def test_one_checkpoint_and_one_best_are_kept(tmp_path):
 
 
 def test_a_half_written_checkpoint_is_not_used(tmp_path):
-    undisturbed, _ = run(tmp_path / "undisturbed")
+    undisturbed, _ = never_stopped()
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", 8)
     (tmp_path / "stopped" / "partial-checkpoint").mkdir()
@@ -185,7 +192,7 @@ def test_a_damaged_checkpoint_is_left_out_and_training_ends_with_the_same_bytes(
 
 
 def test_a_checkpoint_of_an_earlier_release_is_gone_on_with(tmp_path):
-    undisturbed, _ = run(tmp_path / "undisturbed")
+    undisturbed, _ = never_stopped()
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", 8)
     (path,) = (tmp_path / "stopped").glob("epoch-*/state.json")
@@ -210,7 +217,7 @@ def test_a_checkpoint_of_an_earlier_release_is_gone_on_with(tmp_path):
     ],
 )
 def test_a_state_of_other_types_is_left_out_and_says_which(tmp_path, caplog, damage, told):
-    undisturbed, _ = run(tmp_path / "undisturbed")
+    undisturbed, _ = never_stopped()
     with pytest.raises(Stopped):
         run(tmp_path / "stopped", 8)
     (path,) = (tmp_path / "stopped").glob("epoch-*/state.json")
