@@ -77,7 +77,7 @@ def launch(folder: Path, hosts: Hosts | None = None) -> None:
 def _commands(job: Job, folder: Path, hosts: Hosts | None) -> list[tuple[str, list[str], dict[str, str] | None]]:
     """Name, command and variables of every process; without variables where the command sets them itself."""
     shape = job.shape
-    address = HOST if hosts is None else hosts.address
+    address = HOST if hosts is None else _numeric(hosts.address)
     root = (address, _free_port(address))
     roles = ["scheduler", *["server"] * shape.servers, *["worker"] * shape.workers]
     threads = max(1, _threads() // shape.workers) if hosts is None else None
@@ -86,7 +86,12 @@ def _commands(job: Job, folder: Path, hosts: Hosts | None) -> list[tuple[str, li
         at = number - {"scheduler": 0, "server": 1, "worker": 1 + shape.servers}[role]
         where = None if hosts is None or role == "scheduler" else _of(hosts, role, at)
         variables = role_environment(
-            role, workers=shape.workers, servers=shape.servers, root=root, host=where or address, threads=threads
+            role,
+            workers=shape.workers,
+            servers=shape.servers,
+            root=root,
+            host=_numeric(where or address),
+            threads=threads,
         )
         python = (hosts.python if hosts and where else None) or sys.executable
         command = [python, *NODE, str(folder)]
@@ -149,6 +154,18 @@ def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
         if each.poll() is None:
             each.kill()
         each.wait()
+
+
+def _numeric(host: str) -> str:
+    """The address of a host: the parameter server listens on addresses only.
+
+    Raises:
+        PnnError: nobody knows the name.
+    """
+    try:
+        return socket.gethostbyname(host)
+    except OSError as error:
+        raise PnnError(f"training on a cluster: host {host!r} has no address ({error}); see engine.cluster") from error
 
 
 def _free_port(address: str) -> int:

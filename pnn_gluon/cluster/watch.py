@@ -58,7 +58,7 @@ class Watch:
 
     def fail(self, reason: str) -> None:
         """Tell all processes why, and end this one."""
-        tell_failure(self._failed.parent, f"{self._name}: {reason}")
+        tell_failure(self._failed.parent, f"{self._name}: {reason.strip().splitlines()[-1]}")
         os._exit(FAILED_STATUS)
 
     def _look(self) -> None:
@@ -73,7 +73,7 @@ class Watch:
 
 
 def tell_failure(folder: Path, reason: str) -> None:
-    """Write down why a job failed, unless that is known: the first reason is the cause of the others."""
+    """Write down, in one line, why a job failed, unless that is known: the first reason is the cause of the others."""
     try:
         with (folder / FAILED_FILE).open("x") as file:
             file.write(reason + "\n")

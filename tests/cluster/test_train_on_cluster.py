@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from cluster_cases import by_cluster, by_one_process, difference, job_of, net_of, shard, values_of
 
+from pnn_gluon.cluster.launcher import Hosts
 from pnn_gluon.cluster.training import prepared, train_on_cluster
 from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.runtime import mx
@@ -72,6 +73,18 @@ def test_training_goes_on_from_given_values(tmp_path):
     train_on_cluster(nets[0], job, tmp_path / "job")
     train(nets[1], job.feeder(), job.training.replaced(kvstore="device", devices=2))
     assert difference(values_of(nets[0]), values_of(nets[1])) < 1e-5
+
+
+@pytest.mark.long
+def test_on_hosts_the_same_bytes_come_out(tmp_path):
+    job = job_of(shard(tmp_path), "fm", validate=False)
+    shell = ("sh", "-c", 'test "$0" = localhost && exec sh -c "$1"')  # stands for ssh HOST COMMAND
+    nets = [net_of(job), net_of(job)]
+    hosts = Hosts(("localhost",), ("localhost",), "127.0.0.1", command=shell)
+    train_on_cluster(nets[0], job, tmp_path / "hosts", hosts)
+    train_on_cluster(nets[1], job, tmp_path / "here")
+    one, other = map(values_of, nets)
+    assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_a_network_that_hashes_ids_is_refused(tmp_path):
