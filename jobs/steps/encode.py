@@ -4,7 +4,7 @@ import datetime
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from jobs.steps.sampled import sampled_rows
 from pnn_gluon.errors import InputError
@@ -15,8 +15,10 @@ from pnn_gluon.pipeline.step import Built
 from pnn_gluon.pipeline.steps import SHARDS_BEFORE
 from pnn_gluon.pipeline.tables import MAP_FILE, MAPS, SHARD_SUFFIX, SHARDS
 from pnn_gluon.pipeline.work import Inputs
-from pnn_gluon.store.parts import part_path, parts_in
-from pnn_gluon.store.store import link_file
+from pnn_gluon.store.parts import part_path, parts_in, remove_files
+
+if TYPE_CHECKING:
+    from pnn_gluon.data.shard_growth import ShardGrowth
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +55,21 @@ def _other(inputs: Inputs, folder: Path, day: datetime.date) -> dict[str, float]
 
 def _take_over(inputs: Inputs, folder: Path) -> Rows:
     """Link the shards of the day in force that were made from the same samples under the same map."""
-    from pnn_gluon.data.shard_patch import patch_of
+    from pnn_gluon.data.shard_others import OTHERS_SUFFIX
 
     before = None if inputs.force else inputs[Saved(SHARDS)]
-    if before is None or before.details.map != inputs[Need(MAPS)].run or not before.whole:
+    if before is None or before.details.map != inputs[Need(MAPS)].run:
         return {}
     rows: Rows = {}
     for day in _same_samples(before, inputs[SAMPLES]):
-        for shard in before.parts(_shard(day)):
-            for path in filter(Path.exists, (shard, patch_of(shard))):
-                link_file(path, folder / path.name)
-        rows[str(day)] = before.details.rows[str(day)]
-        log.info("encode %s: %s unchanged, taken over", inputs.day, day)
+        names = [file.name for file in before.manifest.files if file.name.startswith(str(day))]
+        same = _carried(inputs) == any(name.endswith(OTHERS_SUFFIX) for name in names)
+        read = names if day == max(inputs[SAMPLES]) else []  # by `_other`
+        if same and all(map(before.whole_file, read)) and all(before.link(name, folder) for name in names):
+            rows[str(day)] = before.details.rows[str(day)]
+            log.info("encode %s: %s unchanged, taken over", inputs.day, day)
+        else:
+            _clear(folder, day)
     return rows
 
 
@@ -74,9 +79,9 @@ def _encode(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     from pnn_gluon.warehouse.part_engine import map_parts
 
     rows = _carry_on(inputs, folder, samples)
-    map_file = inputs[Need(MAPS)].file(MAP_FILE)
+    map_file, carried = inputs[Need(MAPS)].file(MAP_FILE), _carried(inputs)
     parts = [
-        EncodePart(part_path(folder / _shard(day), number), map_file, drawn, day)
+        EncodePart(part_path(folder / _shard(day), number), map_file, drawn, day, carried)
         for day, sample in samples.items()
         if str(day) not in rows
         for number, drawn in enumerate(sampled_rows(sample.partition))
@@ -92,23 +97,52 @@ def _carry_on(inputs: Inputs, folder: Path, samples: Samples) -> Rows:
     """Link yesterday's shards of the same samples, and write what the map has learned since beside them."""
     from pnn_gluon.data.encode_part import load_map
     from pnn_gluon.data.shard_growth import ShardGrowth
-    from pnn_gluon.warehouse.duckdb_engine import connect
 
     rows: Rows = {}
     if (before := _yesterday(inputs, samples)) is None:
         return rows
     feature_map = load_map(inputs[Need(MAPS)].file(MAP_FILE))
-    with connect(inputs.config.engine) as connection:
-        growth = ShardGrowth(connection, feature_map, feature_map.size_on(before.day))
-        possible = growth.possible and feature_map.has_fields_of(before.day)
-        for day, sample in _same_samples(before, samples).items() if possible else ():
-            shards, drawn = before.parts(_shard(day)), sampled_rows(sample.partition)
-            if len(shards) == len(drawn) and all(map(growth.continues, shards)):
-                pairs = zip(shards, drawn, strict=True)
-                cells = sum(growth.carry(shard, part, folder / shard.name) for shard, part in pairs)
-                rows[str(day)] = before.details.rows[str(day)]
-                log.info("encode %s: %s carried on, %s cells read otherwise", inputs.day, day, f"{cells:,}")
+    growth = ShardGrowth(feature_map, feature_map.size_on(before.day))
+    possible = growth.possible and feature_map.has_fields_of(before.day)
+    for day in _same_samples(before, samples) if possible else ():
+        cells = [_carry(before, shard, growth, folder) for shard in before.part_names(_shard(day))]
+        known = [number for number in cells if number is not None]
+        if known and len(known) == len(cells):
+            rows[str(day)] = before.details.rows[str(day)]
+            log.info("encode %s: %s carried on, %s cells read otherwise", inputs.day, day, f"{sum(known):,}")
+        else:
+            _clear(folder, day)
     return rows
+
+
+def _carry(before: Partition[ShardDetails], name: str, growth: "ShardGrowth", folder: Path) -> int | None:
+    """Link a shard and write its patch; the number of its cells. None where it is to be encoded.
+
+    Files that are read are compared here; those that are only linked, by whoever reads them.
+    """
+    from pnn_gluon.data.shard_others import others_of
+    from pnn_gluon.data.shard_patch import patch_of
+
+    if (others := before.whole_file(others_of(Path(name)).name)) is None:
+        return None
+    shard = others.with_name(name)
+    patched = patch_of(shard).exists() or before.manifest.file(patch_of(shard).name) is not None
+    read = [patch_of(shard).name] * patched + [name] * growth.reads_shards
+    if any(before.whole_file(each) is None for each in read):
+        return None
+    cells = growth.carry(shard, folder / name)
+    linked = cells is not None and before.link(name, folder) and before.link(others.name, folder)
+    return cells if linked else None
+
+
+def _clear(folder: Path, day: datetime.date) -> None:
+    """Remove what is there of a day that is to be encoded: a link must not be written through."""
+    remove_files(folder.glob(f"{day}*"))
+
+
+def _carried(inputs: Inputs) -> bool:
+    """Whether later days train on the day, too, and carry it on to their maps."""
+    return inputs.config.training.window_days > 1
 
 
 def _shard(day: datetime.date) -> str:
@@ -116,11 +150,11 @@ def _shard(day: datetime.date) -> str:
 
 
 def _yesterday(inputs: Inputs, samples: Samples) -> Partition[ShardDetails] | None:
-    """Yesterday's shards, if some may be carried on: whole, and of the map that today's grew from."""
+    """Yesterday's shards, if some may be carried on: of the map that today's grew from."""
     before = None if inputs.force else inputs[SHARDS_BEFORE]
     if before is None or before.details.map != inputs[Need(MAPS)].manifest.inputs.get(f"{MAPS.name}/{before.day}"):
         return None
-    return before if _same_samples(before, samples) and before.whole else None
+    return before if _same_samples(before, samples) else None
 
 
 def _same_samples(before: Partition[ShardDetails], samples: Samples) -> Samples:

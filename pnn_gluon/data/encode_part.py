@@ -21,11 +21,13 @@ class EncodePart(FilePart):
         map_file: the map.
         sample: rows with their shares.
         day: the day of the rows.
+        carried: whether days to come carry the shard on to their maps.
     """
 
     map_file: Path
     sample: SampledRows
     day: datetime.date
+    carried: bool
 
 
 def encode_part(engine: EngineConfig, part: EncodePart) -> dict[str, int]:
@@ -35,7 +37,7 @@ def encode_part(engine: EngineConfig, part: EncodePart) -> dict[str, int]:
         InputError: the sample is missing or damaged.
     """
     with connect(engine) as connection:
-        return write_shard(connection, load_map(part.map_file), part.sample, part.path, part.day)
+        return write_shard(connection, load_map(part.map_file), part.sample, part.path, part.day, part.carried)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.coded_rows import FAULTS, coded_rows
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.sampled_rows import RawRows, SampledRows
+from pnn_gluon.data.shard_others import OthersSeen, others_of
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import SHARES, ShardWriter
 from pnn_gluon.errors import InputError
@@ -116,11 +117,13 @@ def write_shard(
     sample: SampledRows,
     shard_path: Path,
     day: datetime.date,
+    carried: bool = True,
 ) -> dict[str, int]:
     """Encode the train and calibrate shares of a day's sample into one shard; the gate share never is.
 
     The shard holds the ids by the map of its own day before any of them expired, a patch beside it what the map has
     learned and forgotten since; with multi-valued fields, whose slots depend on each other, it holds them by this map.
+    If the shard is to be carried on to later maps, a third file has the values that it holds as *other*.
 
     Returns the number of rows of each share.
 
@@ -129,34 +132,46 @@ def write_shard(
     """
     rate = _train_rate(connection, sample.shares or sample.rows)
     rows = dict.fromkeys(SHARES, 0)
-    cells = {share: [Cells.none()] for share in SHARES}
+    cells, others = {share: [Cells.none()] for share in SHARES}, OthersSeen(SHARES)
     slots, size = feature_map.layout.slots, feature_map.own_size_on(day)
     whole = feature_map if feature_map.has_sets else feature_map.unexpired
     with ShardWriter(
         shard_path, day=day.isoformat(), slots=slots, rate=rate, size=size, weighted=sample.weighted
     ) as shard:
-        for batch in _encoded_shares(whole, sample):
+        for texts, batch in _encoded_shares(whole, sample):
             label, own = batch.columns["label"].to_numpy(), clip_to_map(batch.ids, size, feature_map.other_of)
             ids = batch.ids if feature_map.has_sets else feature_map.live(batch.ids)
             for share in SHARES:
                 chosen = np.flatnonzero(pc.equal(batch.columns["share"], share).to_numpy(False))
                 weight = batch.columns["weight"].to_numpy()[chosen] if sample.weighted else None
                 shard.append(share, own[chosen], label[chosen], weight)
+                if carried and not feature_map.has_sets:
+                    _note_others(others, feature_map, share, rows[share], own[chosen], texts.take(pa.array(chosen)))
                 if own is not ids:
                     cells[share].append(Cells.between(own[chosen], ids[chosen], rows[share]))
                 rows[share] += len(chosen)
     if feature_map.reads_otherwise(size):
         joined = {share: Cells.joined(parts) for share, parts in cells.items()}
         Patch(day.isoformat(), feature_map.size, joined).write(patch_of(shard_path))
+    if carried:
+        others.others(day.isoformat(), size).write(others_of(shard_path))
     return rows
 
 
-def _encoded_shares(feature_map: FeatureMap, sample: SampledRows) -> Iterator[EncodedBatch]:
-    """The rows of the shares of a shard, with `label`, `weight` if they are weighted, and `share`."""
+def _note_others(others: OthersSeen, feature_map: FeatureMap, share: str, first: int, own: Ids, texts: Any) -> None:
+    """Note the values of a record batch of B rows of a share that their ids (B, S) have as *other*."""
+    for position, (field, slot) in enumerate(zip(feature_map.fields, feature_map.layout.starts, strict=True)):
+        if field.kind == "categorical":
+            at = np.flatnonzero(own[:, slot] == feature_map.other_id(position))
+            others.add(slot, share, first + at, texts.column(position).take(pa.array(at)))
+
+
+def _encoded_shares(feature_map: FeatureMap, sample: SampledRows) -> Iterator[tuple[Any, EncodedBatch]]:
+    """The rows of the shares of a shard, raw and encoded, with `label`, `weight` if they are weighted, and `share`."""
     columns = ("label", "weight") if sample.weighted else ("label",)
     try:
         for batch in coded_rows(sample, feature_map.fields, columns, SHARES):
-            yield _encoded(feature_map, batch, (*columns, "share"))
+            yield batch, _encoded(feature_map, batch, (*columns, "share"))
     except FAULTS as error:
         raise _refused(sample, feature_map, error) from error
 

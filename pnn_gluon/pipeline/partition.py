@@ -88,7 +88,19 @@ class Partition(Generic[D_co]):
 
     def parts(self, name: str) -> list[Path]:
         """The parts of one of its files, in order."""
-        return [self.file(each) for each in part_names(name, (file.name for file in self.manifest.files))]
+        return [self.file(each) for each in self.part_names(name)]
+
+    def part_names(self, name: str) -> list[str]:
+        """The names of the parts of one of its files, in order."""
+        return part_names(name, (file.name for file in self.manifest.files))
+
+    def whole_file(self, name: str) -> Path | None:
+        """One of its files, compared without a look at the others; None if it is not as it was written."""
+        return self._store.whole_file(self.manifest, name)
+
+    def link(self, name: str, folder: Path) -> bool:
+        """Put one of its files into another folder without reading it; False if it is seen not to be as written."""
+        return self._store.link(self.manifest, name, folder / name)
 
     def content(self, name: str) -> bytes | None:
         """The bytes of one small file, without looking at the others; None where there is none of this name.

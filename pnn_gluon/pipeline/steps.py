@@ -180,12 +180,12 @@ STEPS: tuple[Step, ...] = (
     Step(
         "encode",
         SHARDS,
-        does="Encode the day, and look in those of the window before it for what the map has learned since.",
+        does="Encode the day, and look for what the map has learned since in what earlier days have as *other*.",
         mend="A day of the window is missing: run it, or declare its outage by `pnn-gluon skip-day`.",
         inputs=(Need(MAPS), LabelledOver("training.window_days"), Saved(SHARDS), SHARDS_BEFORE),
         options=("training.window_days", "sampling.negative_rate"),
-        version=4,
-        stands=(1, 2, 3),
+        version=5,
+        stands=(1, 2, 3, 4),
     ),
     Step(
         "evaluate",

@@ -81,7 +81,8 @@ SHARDS = Table(
     "shards",
     details.ShardDetails,
     f"for each day of the training window `DAY{SHARD_SUFFIX}`: labels, and int32 ids by the map of that day; "
-    "`DAY.patch`: the cells that the map of today reads otherwise; both for each part of the rows",
+    "`DAY.patch`: the cells that the map of today reads otherwise; `DAY.others`, with a window of several days: the "
+    "values that the shard has as *other*, in which later maps are sought; each for each part of the rows",
 )
 EVALUATIONS = Table(
     "evaluations",

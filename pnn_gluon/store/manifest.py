@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pnn_gluon.days import parse_day
 from pnn_gluon.errors import ConfigError, DamagedError
-from pnn_gluon.file_hash import sha256_of
+from pnn_gluon.file_hash import recorded_sha256, sha256_of
 
 FORMAT = 2
 """Of the manifests that are written. The first, of release 0.1, told neither the step's version nor its options."""
@@ -68,6 +68,10 @@ class Manifest:
             other.config,
             other.version,
         )
+
+    def file(self, name: str) -> StoredFile | None:
+        """One of its files; None where there is none of this name."""
+        return next((file for file in self.files if file.name == name), None)
 
     def to_json(self) -> bytes:
         """Canonical JSON with its own checksum: the same manifest is the same bytes."""
@@ -155,7 +159,7 @@ def describe_files(folder: Path) -> tuple[StoredFile, ...]:
     """Every file below a folder, by name."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return tuple(
-        StoredFile(path.relative_to(folder).as_posix(), path.stat().st_size, sha256_of(path)) for path in paths
+        StoredFile(path.relative_to(folder).as_posix(), path.stat().st_size, recorded_sha256(path)) for path in paths
     )
 
 
@@ -164,10 +168,11 @@ def damages(folder: Path, manifest: Manifest) -> list[str]:
     known = {file.name for file in manifest.files}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     strange = [f"{folder / name}: not a file of this run" for name in sorted(found - known)]
-    return [text for file in manifest.files if (text := _damage(folder / file.name, file))] + strange
+    return [text for file in manifest.files if (text := damage(folder / file.name, file))] + strange
 
 
-def _damage(path: Path, file: StoredFile) -> str | None:
+def damage(path: Path, file: StoredFile) -> str | None:
+    """What is wrong with a file of a run; None when it is as it was written."""
     if not path.is_file():
         return f"{path}: missing"
     size = path.stat().st_size

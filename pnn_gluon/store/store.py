@@ -20,11 +20,21 @@ from pnn_gluon.atomic import move_folder, sync_folder, temporaries, write_atomic
 from pnn_gluon.days import parse_day
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import DamagedError, InputError
+from pnn_gluon.file_hash import vouch
 from pnn_gluon.file_lock import file_lock
 from pnn_gluon.store.cache import Cache
 from pnn_gluon.store.discarded import DISCARDED, LOCAL_STATE, discard
 from pnn_gluon.store.lease import lease
-from pnn_gluon.store.manifest import FORMAT, Manifest, content_run, damages, describe_files, fingerprint
+from pnn_gluon.store.manifest import (
+    FORMAT,
+    Manifest,
+    StoredFile,
+    content_run,
+    damage,
+    damages,
+    describe_files,
+    fingerprint,
+)
 from pnn_gluon.store.objects import ChangedSince, Version
 from pnn_gluon.store.remote import Remote
 from pnn_gluon.store.runs import Run, local_runs
@@ -109,7 +119,7 @@ class Store:
             content = self.remote.read(path) if self.remote else (self.local / path).read_bytes()
         except FileNotFoundError:
             content = b""
-        file = next((file for file in manifest.files if file.name == name), None)
+        file = manifest.file(name)
         if file is None or hashlib.sha256(content).hexdigest() != file.sha256:
             mend = self._mend(manifest.table, manifest.day)
             raise DamagedError(f"{self.root}/{path}: missing, or not the bytes that were written; {mend}")
@@ -194,6 +204,40 @@ class Store:
             self._cache.make_room(sum(file.size for file in manifest.files))
             self._bring(manifest.table, manifest.day, relative, {file.name: file.sha256 for file in manifest.files})
         return folder
+
+    def whole_file(self, manifest: Manifest, name: str) -> Path | None:
+        """One file of a run, compared with its SHA-256 without a look at the others; None if it is not as written.
+
+        Of an object store the whole run is brought first, if it is not in the cache.
+        """
+        folder = self.local / self.relative(manifest.table, manifest.day, manifest.run)
+        if self.remote and not self._cache.use(folder) and self.damages(manifest):
+            return None
+        file = manifest.file(name)
+        return folder / name if file is not None and damage(folder / name, file) is None else None
+
+    def link(self, manifest: Manifest, name: str, target: Path) -> bool:
+        """Put a file of a run into another one, which records it as its manifest does; False if it is not as written.
+
+        A file that is older than the manifest that tells of it, and of that size, is not read for this: whoever reads
+        it compares it.
+        """
+        file = manifest.file(name)
+        path = self.local / self.relative(manifest.table, manifest.day, manifest.run) / name
+        if file is None or not (self._stands_since(manifest, file, path) or self.whole_file(manifest, name)):
+            return False
+        link_file(path, target)
+        if target.samefile(path):
+            vouch(target, file.sha256)
+        return True
+
+    def _stands_since(self, manifest: Manifest, file: StoredFile, path: Path) -> bool:
+        """Whether a file was last changed before its manifest was written; where that lies elsewhere, nobody knows."""
+        try:
+            state, written = path.stat(), (self.local / _manifest_name(manifest.table, manifest.day)).stat()
+        except FileNotFoundError:
+            return False
+        return state.st_size == file.size and state.st_mtime_ns < written.st_mtime_ns
 
     def _bring(self, table: str, day: datetime.date, relative: str, hashes: Mapping[str, str | None]) -> None:
         """Bring a run of an object store into the cache, and let it stay there."""

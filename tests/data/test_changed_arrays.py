@@ -1,4 +1,4 @@
-"""Maps, shards and patches whose arrays do not fit each other are refused: none is read beyond its end."""
+"""Maps, shards and what lies beside them are refused where arrays do not fit: none is read beyond its end."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from feature_map_oracle import config_of, day_number, grow, write_counts
 
 from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.hdf5_writing import written_hdf5
+from pnn_gluon.data.packed_numbers import put_packed
+from pnn_gluon.data.shard_others import Others, OthersSeen
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import ShardWriter, open_shard
 from pnn_gluon.errors import InputError
@@ -107,6 +111,57 @@ def test_a_patch_that_does_not_fit_its_shard_is_refused(tmp_path: Path, what: st
     changed(patch_of(path), PATCHES[what])
     with pytest.raises(InputError, match=r"a\.(h5|patch): "):
         open_shard(path)
+
+
+def packed(name: str, values: Any) -> Change:
+    def change(file: Any) -> None:
+        with written_hdf5(Path(file.filename).with_name("packed.h5")) as writing:
+            put_packed(writing, "values", values)
+        del file[name]
+        with h5py.File(Path(file.filename).with_name("packed.h5"), "r") as source:
+            source.copy("values", file, name)
+
+    return change
+
+
+def said(name: str, **attributes: object) -> Change:
+    return lambda file: file[name].attrs.update(attributes)
+
+
+OTHERS = {
+    "words beyond the bytes": packed("length", np.array([1, 9])),
+    "a word that is no text": packed("bytes", np.array([0xFF, 98])),
+    "words of other numbers than bytes": packed("bytes", np.array([97, 300])),
+    "fewer slots": packed("slot", np.array([1])),
+    "slots that do not rise": packed("slot", np.array([2, 1])),
+    "fewer counts": packed("train/count", np.array([3])),
+    "more rows than there are": packed("train/count", np.array([1, 200])),
+    "what is not packed": put("train/row", np.zeros(3, np.uint8)),
+    "numbers with signs": said("train/row", type="|i1"),
+    "more numbers than were packed": said("train/row", count=4),
+    "fewer numbers than were packed": said("train/row", count=2),
+    "less than no numbers": said("train/row", count=-1),
+    "more than can have been packed": said("train/row", count=2**50),
+    "numbers of no type": said("train/row", type="x"),
+    "bytes that are not packed": lambda file: file["train/row"].write_direct(
+        np.arange(file["train/row"].size, dtype=np.uint8)
+    ),
+    "more than the file holds": large("train/row", "u1"),
+    "a size that is no number": attribute("size", "x"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_other_values_whose_arrays_do_not_fit_are_refused(tmp_path: Path, what: str) -> None:
+    seen = OthersSeen(["train"])
+    seen.add(1, "train", np.array([0, 2]), pa.array(["a", "a"]))
+    seen.add(2, "train", np.array([4]), pa.array(["b"]))
+    path = tmp_path / "a.others"
+    seen.others("2026-11-01", 20).write(path)
+    cells = Others.read(path).cells({1: pa.table({"value": ["a", "c"], "id": pa.array([25, 26], pa.int32())})})
+    assert [column.tolist() for column in cells["train"]] == [[0, 2], [1, 1], [25, 25]]
+    with pytest.raises(InputError, match=r"a\.others: cannot be read as the other values"):
+        Others.read(changed(path, OTHERS[what]))
 
 
 def written(folder: Path) -> Path:

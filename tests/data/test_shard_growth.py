@@ -19,6 +19,7 @@ from pnn_gluon.data.encoding import encode_rows, write_shard
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.sampled_rows import SampledRows
 from pnn_gluon.data.shard_growth import ShardGrowth
+from pnn_gluon.data.shard_others import Others, others_of
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
 from pnn_gluon.data.shards import open_shard
 from pnn_gluon.errors import InputError
@@ -65,6 +66,13 @@ def expected(connection: Any, feature_map: FeatureMap, sample: SampledRows, shar
     return np.concatenate(found).tolist() if found else []
 
 
+def carry(growth: ShardGrowth, shard: Path, path: Path) -> None:
+    """As `encode` carries a shard on."""
+    assert growth.carry(shard, path) is not None
+    for side in (shard, others_of(shard)):
+        (path.parent / side.name).hardlink_to(side)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -84,12 +92,11 @@ def test_carried_on_day_by_day_is_as_encoded_at_once(
         with connect(EngineConfig()) as connection:
             write_shard(connection, maps[own], sample, path, day)
             for earlier, later in zip(maps[own:], maps[own + 1 :], strict=False):
-                growth = ShardGrowth(connection, later, earlier.size)
+                growth = ShardGrowth(later, earlier.size)
                 assert growth.possible
-                assert growth.continues(path)
                 to = path.parent.with_name(str(int(path.parent.name) + 1)) / "day.h5"
                 to.parent.mkdir()
-                growth.carry(path, sample, to)
+                carry(growth, path, to)
                 path = to
                 for share in ("train", "calibrate"):
                     ids = expected(connection, later, sample, share)
@@ -132,13 +139,12 @@ def test_where_ids_expire_carried_on_day_by_day_is_as_encoded_at_once(
         with connect(EngineConfig()) as connection:
             write_shard(connection, maps[own], sample, path, day)
             for number, (earlier, later) in enumerate(pairwise(maps[own:]), start=1):
-                growing = ShardGrowth(connection, later, earlier.size)
+                growing = ShardGrowth(later, earlier.size)
                 assert growing.possible
-                assert growing.continues(path)
                 to, at_once = (folder / f"{number} {how}" / "day.h5" for how in ("carried", "at once"))
                 to.parent.mkdir()
                 at_once.parent.mkdir()
-                growing.carry(path, sample, to)
+                carry(growing, path, to)
                 write_shard(connection, later, sample, at_once, day)
                 path = to
                 assert files(to.parent) == files(at_once.parent)
@@ -166,7 +172,7 @@ def test_days_with_sets_are_encoded_whole(tmp_path: Path) -> None:
     columns = {"site": ["a0", "a1", None] * 5, "tags": ["a|b", "b|c|a", "c|x"] * 5}
     sample = sample_of(tmp_path, columns)
     with connect(EngineConfig()) as connection:
-        assert not ShardGrowth(connection, newer, older.size).possible
+        assert not ShardGrowth(newer, older.size).possible
         write_shard(connection, newer, sample, tmp_path / "day.h5", day_number(0))
         assert not patch_of(tmp_path / "day.h5").exists()
         with open_shard(tmp_path / "day.h5") as shard:
@@ -182,7 +188,7 @@ def test_buckets_that_are_fitted_later_are_not_carried_on_but_encoded(tmp_path: 
     newer = grow(older, config_of(FIELDS), day_number(1), counts, tmp_path / "some.parquet", "")
     sample = sample_of(tmp_path, {"site": ["a0"] * 9, "ad": ["x"] * 9, "price": [1.0, None, 3.0] * 3})
     with connect(EngineConfig()) as connection:
-        assert not ShardGrowth(connection, newer, older.size).possible
+        assert not ShardGrowth(newer, older.size).possible
         for folder, feature_map in (("own", older), ("later", newer)):
             (tmp_path / folder).mkdir()
             write_shard(connection, feature_map, sample, tmp_path / folder / "day.h5", day_number(0))
@@ -207,9 +213,8 @@ def test_days_before_a_change_of_fields_are_encoded_whole_and_carried_on_from_th
     with connect(EngineConfig()) as connection:
         assert not changed.has_fields_of(day_number(1))
         write_shard(connection, changed, sample, tmp_path / "changed" / "day.h5", day_number(0))
-        growth = ShardGrowth(connection, later, changed.size)
-        assert growth.continues(tmp_path / "changed" / "day.h5")
-        growth.carry(tmp_path / "changed" / "day.h5", sample, tmp_path / "carried" / "day.h5")
+        growth = ShardGrowth(later, changed.size)
+        carry(growth, tmp_path / "changed" / "day.h5", tmp_path / "carried" / "day.h5")
         write_shard(connection, later, sample, tmp_path / "again" / "day.h5", day_number(0))
         with open_shard(tmp_path / "carried" / "day.h5") as shard:
             ids = shard.read("train")[0]
@@ -223,10 +228,10 @@ def test_a_shard_by_a_later_map_than_its_days_is_not_carried_on(tmp_path: Path) 
     sample = sample_of(tmp_path, {"site": ["a1"] * 9, "ad": ["x"] * 9, "price": [1.0] * 9})
     with connect(EngineConfig()) as connection:
         write_shard(connection, newer, sample, tmp_path / "day.h5", day_number(1))
-        (tmp_path / "day.h5").rename(tmp_path / "as of yesterday.h5")
-        with h5py.File(tmp_path / "as of yesterday.h5", "a") as file:
-            file.attrs["day"] = day_number(0).isoformat()  # as releases before 0.3 wrote it
-        assert not ShardGrowth(connection, newer, older.size).continues(tmp_path / "as of yesterday.h5")
+    with h5py.File(others_of(tmp_path / "day.h5"), "a") as file:
+        file.attrs["day"] = day_number(0).isoformat()
+    assert ShardGrowth(newer, older.size).carry(tmp_path / "day.h5", tmp_path / "to.h5") is None
+    assert not patch_of(tmp_path / "to.h5").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5"])
@@ -234,6 +239,44 @@ def test_a_damaged_patch_is_an_error_that_says_what_to_do(tmp_path: Path, conten
     (tmp_path / "day.patch").write_bytes(content)
     with pytest.raises(InputError, match="cannot be read as a patch of a shard"):
         open_shard(tmp_path / "day.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5"])
+def test_damaged_other_values_are_an_error_that_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "day.others").write_bytes(content)
+    with pytest.raises(InputError, match="encode the day again"):
+        Others.read(tmp_path / "day.others")
+
+
+def test_other_values_do_not_depend_on_the_batches_their_rows_come_in(tmp_path: Path) -> None:
+    (feature_map,) = maps_of(tmp_path, [[("site", "a0")]], FIELDS)
+    sample = sample_of(
+        tmp_path, {"site": ["a0", "b1", None, "a2", "b1"] * 9, "ad": ["x", "y", None] * 15, "price": [1.0] * 45}
+    )
+    with connect(EngineConfig()) as connection:
+        write_shard(connection, feature_map, sample, tmp_path / "one.h5", day_number(0))
+        pq.write_table(pq.read_table(sample.rows), sample.rows, row_group_size=4)
+        write_shard(connection, feature_map, sample, tmp_path / "many.h5", day_number(0))
+    assert others_of(tmp_path / "one.h5").read_bytes() == others_of(tmp_path / "many.h5").read_bytes()
+
+
+def test_a_shard_that_no_day_carries_on_has_no_other_values(tmp_path: Path) -> None:
+    (feature_map,) = maps_of(tmp_path, [[]], FIELDS)
+    sample = sample_of(tmp_path, {"site": ["a"], "ad": ["a"], "price": [1.0]})
+    with connect(EngineConfig()) as connection:
+        write_shard(connection, feature_map, sample, tmp_path / "day.h5", day_number(0), carried=False)
+    assert not others_of(tmp_path / "day.h5").exists()
+
+
+def test_other_values_of_a_newer_release_are_refused(tmp_path: Path) -> None:
+    (feature_map,) = maps_of(tmp_path, [[]], FIELDS)
+    sample = sample_of(tmp_path, {"site": ["a"], "ad": ["a"], "price": [1.0]})
+    with connect(EngineConfig()) as connection:
+        write_shard(connection, feature_map, sample, tmp_path / "day.h5", day_number(0))
+    with h5py.File(tmp_path / "day.others", "a") as file:
+        file.attrs["format"] = 2
+    with pytest.raises(InputError, match="of format 2, written by a newer release"):
+        Others.read(tmp_path / "day.others")
 
 
 def test_a_patch_of_another_day_or_a_newer_release_is_refused(tmp_path: Path) -> None:

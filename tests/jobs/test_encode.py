@@ -1,6 +1,8 @@
 """Shards are taken over when nothing they depend on changed, and never when told to redo or when damaged."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,7 @@ def test_a_damaged_shard_is_not_taken_over(built: Config, caplog: pytest.LogCapt
     shard.write_bytes(before[:-1] + b"x")
     built.path.write_text(built.path.read_text().replace("window_days = 2", "window_days = 3"))
     longer = load_config(built.path)
-    assert run(longer, caplog) == []
+    assert [line.split()[2] for line in run(longer, caplog)] == [str(DAYS[1])]
     again = store.manifest("shards", DAYS[2])
     assert again is not None
     assert (Path(store.folder(again)) / f"{DAYS[2]}.h5").read_bytes() == before
@@ -68,7 +70,8 @@ def test_shards_of_another_map_are_not_taken_over(built: Config) -> None:
     encoded = store.manifest("shards", DAYS[2])
     assert encoded is not None
     shards = {path.name: path.read_bytes() for path in store.folder(encoded).iterdir()}
-    assert sorted(shards) == [f"{DAYS[1]}.h5", f"{DAYS[1]}.patch", f"{DAYS[2]}.h5"]
+    named = [f"{DAYS[1]}.h5", f"{DAYS[1]}.others", f"{DAYS[1]}.patch", f"{DAYS[2]}.h5", f"{DAYS[2]}.others"]
+    assert sorted(shards) == named
     assert not set(shards.values()) & set(before.values())
     build(smaller, [DAYS[2]], ["encode"], force=True)
     assert store.manifest("shards", DAYS[2]) == encoded
@@ -103,3 +106,78 @@ def test_another_map_of_yesterday_is_not_carried_on(built: Config, caplog: pytes
     smaller = load_config(built.path)
     build(smaller, DAYS[:3], ["feature_map"])
     assert "carried on" not in " ".join(run(smaller, caplog) + caplog.messages)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "patch", "others"])
+def test_days_of_which_a_file_is_damaged_are_encoded_and_the_others_carried_on(
+    built: Config, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
+    built.path.write_text(built.path.read_text().replace("window_days = 2", "window_days = 3"))
+    longer = load_config(built.path)
+    store = open_store(longer)
+    build(longer, DAYS[:4], ["encode"])
+    whole, before = store.manifest("shards", DAYS[3]), store.manifest("shards", DAYS[2])
+    assert whole is not None
+    assert before is not None
+    damaged = store.folder(before) / f"{DAYS[1]}.{suffix}"
+    content = damaged.read_bytes()
+    damaged.unlink()  # not what other days have a link to
+    damaged.write_bytes(content[:-1] + b"x")
+    (Path(built.store_root) / "shards" / f"ds={DAYS[3]}.json").unlink()
+    with caplog.at_level("INFO"):
+        caplog.clear()
+        build(longer, [DAYS[3]], ["encode"])
+    said = [line.split(": ")[1].split()[0] for line in caplog.messages if "carried on" in line]
+    assert said == [str(DAYS[2])]
+    assert store.manifest("shards", DAYS[3]) == whole
+    assert store.damages(whole) == []
+
+
+def damage_unseen(path: Path) -> None:
+    """Change a byte of a file, and neither its size nor its time."""
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    os.utime(path, ns=times)
+
+
+def test_the_newest_shard_is_compared_before_its_other_values_are_counted(
+    built: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = built.path.read_text().replace('method = "platt"', 'method = "platt"\nmaturity_days = 1')
+    built.path.write_text(text)
+    late = load_config(built.path)
+    build(late, DAYS[1:4], ["mature"])
+    build(late, [DAYS[3]], ["encode"])
+    store = open_store(late)
+    before = store.manifest("shards", DAYS[3])
+    assert before is not None
+    damage_unseen(store.folder(before) / f"{DAYS[2]}.h5")
+    monkeypatch.setattr("pnn_gluon.file_hash._known", {})  # as in another process
+    built.path.write_text(text.replace("window_days = 2", "window_days = 3"))
+    with caplog.at_level("INFO"):
+        caplog.clear()
+        build(load_config(built.path), [DAYS[3]], ["encode"])
+    assert [line.split()[2] for line in caplog.messages if "taken over" in line] == [str(DAYS[1])]
+    again = store.manifest("shards", DAYS[3])
+    assert again is not None
+    assert again.details["other"] == before.details["other"]
+    assert store.damages(again) == []
+
+
+def test_a_shard_whose_damage_does_not_show_is_linked_and_found_by_whoever_reads_it(
+    built: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(built)
+    build(built, [DAYS[3]], ["encode"])
+    whole, before = store.manifest("shards", DAYS[3]), store.manifest("shards", DAYS[2])
+    assert whole is not None
+    assert before is not None
+    shard = store.folder(before) / f"{DAYS[2]}.h5"
+    shutil.rmtree(Path(built.store_root) / "shards" / f"ds={DAYS[3]}")
+    (Path(built.store_root) / "shards" / f"ds={DAYS[3]}.json").unlink()
+    damage_unseen(shard)
+    build(built, [DAYS[3]], ["encode"])
+    assert store.manifest("shards", DAYS[3]) == whole
+    monkeypatch.setattr("pnn_gluon.file_hash._known", {})  # as in another process
+    (found,) = store.damages(whole)
+    assert f"{DAYS[2]}.h5: not the bytes that were written" in found

@@ -2,12 +2,14 @@
 
 import datetime
 import errno
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,3 +251,106 @@ def test_when_an_object_was_written_is_told_where_its_store_knows(tmp_path: Path
     silent = Store(f"memory://{uuid.uuid4().hex}/store", cache=tmp_path / "other")
     make(silent, "one")
     assert silent.written("rows", DAY) is None
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read to be hashed."""
+    names: list[str] = []
+    digest = hashlib.file_digest
+
+    def noted(file: Any, kind: str) -> Any:
+        names.append(Path(file.name).name)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noted)
+    return names
+
+
+def linked(store: Store, made: Manifest) -> Manifest | None:
+    """The next day with a file of a day; None if that is seen not to be as written."""
+    with store.staging("rows", DAY + datetime.timedelta(1)) as folder:
+        if not store.link(made, "part/a.txt", folder / "a.txt"):
+            return None
+        table, day = "rows", DAY + datetime.timedelta(1)
+        how: Any = {"rows": 1, "inputs": {}, "options": {}, "version": 1, "made_by": {}, "details": {}}
+        return store.commit(table, day, folder, **how)
+
+
+def test_a_file_older_than_its_manifest_is_recorded_as_that_tells_without_being_read(
+    tmp_path: Path, hashed: list[str]
+) -> None:
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    hashed.clear()
+    found = linked(store, made)
+    assert found is not None
+    assert hashed == []
+    assert found.files[0].sha256 == made.files[0].sha256
+    assert (store.folder(found) / "a.txt").samefile(store.folder(made) / "part/a.txt")
+
+
+def test_where_files_cannot_be_linked_a_copy_is_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed: list[str]
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    hashed.clear()
+    monkeypatch.setattr(os, "link", refused)
+    found = linked(store, made)
+    assert found is not None
+    assert hashed == ["a.txt"]
+    assert found.files[0].sha256 == made.files[0].sha256
+
+
+@pytest.mark.parametrize("text", ["onE", "longer"])
+def test_a_file_that_changed_after_its_manifest_is_not_linked(tmp_path: Path, text: str) -> None:
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    (store.folder(made) / "part/a.txt").write_text(text)
+    assert linked(store, made) is None
+    assert linked(store, make(store, "two")) is not None
+
+
+def test_a_file_touched_after_its_manifest_is_compared_and_linked(tmp_path: Path, hashed: list[str]) -> None:
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    (store.folder(made) / "part/a.txt").touch()
+    hashed.clear()
+    assert linked(store, made) is not None
+    assert "a.txt" in hashed
+
+
+def test_damage_that_kept_size_and_time_is_found_by_whoever_reads_the_link(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    made = make(store, "one")
+    path = store.folder(made) / "part/a.txt"
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_text("onE")
+    os.utime(path, ns=times)
+    found = linked(store, made)
+    assert found is not None
+    with pytest.raises(DamagedError, match=r"a\.txt: not the bytes"):
+        store.folder(found)
+
+
+def test_a_file_of_an_object_store_is_brought_and_compared(store: Store) -> None:
+    made = make(store, "one")
+    found = linked(store, made)
+    assert found is not None
+    assert (store.folder(found) / "a.txt").read_text() == "one"
+    assert store.whole_file(made, "b.txt") is None
+    path = store.whole_file(made, "part/a.txt")
+    assert path is not None
+    path.write_text("onE")
+    assert store.whole_file(made, "part/a.txt") is None
+    assert linked(store, made) is None
+
+
+def test_a_run_that_the_cache_does_not_have_is_brought_for_one_of_its_files(tmp_path: Path) -> None:
+    root = f"memory://{uuid.uuid4().hex}/store"
+    made = make(Store(root, cache=tmp_path / "one"), "one")
+    assert linked(Store(root, cache=tmp_path / "two"), made) is not None
