@@ -35,6 +35,7 @@ COMMANDS = (
     "export",
     "query",
     "score-table",
+    "serve",
     "export-onnx",
     "explain",
     "fit",

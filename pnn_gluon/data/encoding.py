@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +26,9 @@ from pnn_gluon.warehouse.duckdb_engine import identifier, parquet_path, statemen
 
 Source: TypeAlias = str | RawRows
 """The name of a relation of the connection, one or more Parquet files, or rows with their shares."""
+
+LookUp: TypeAlias = Callable[[int, Any], Ids]
+"""The ids of distinct words (Arrow array) of the field at a position; *other* for those without one."""
 
 BATCH_ROWS = 65536
 WINDOW_ROWS = 8 * BATCH_ROWS
@@ -74,7 +78,7 @@ def encode_rows(
             query = _query(feature_map, relation, ordered, columns, where)
             for batch in connection.sql(query).to_arrow_reader(batch_rows):
                 if batch.num_rows:
-                    yield _encoded(feature_map, batch, columns)
+                    yield encode_batch(feature_map, batch, columns)
     except (*UNREADABLE, *FAULTS) as error:  # Arrow's, where a file turns out to be damaged between two batches
         raise _refused(source, feature_map, error) from error
 
@@ -171,7 +175,7 @@ def _encoded_shares(feature_map: FeatureMap, sample: SampledRows) -> Iterator[tu
     columns = ("label", "weight") if sample.weighted else ("label",)
     try:
         for batch in coded_rows(sample, feature_map.fields, columns, SHARES):
-            yield batch, _encoded(feature_map, batch, (*columns, "share"))
+            yield batch, encode_batch(feature_map, batch, (*columns, "share"))
     except FAULTS as error:
         raise _refused(sample, feature_map, error) from error
 
@@ -212,43 +216,53 @@ def _query(feature_map: FeatureMap, relation: str, ordered: bool, columns: Seque
     return statement("encode", fields=fields, relation=relation, ordered=ordered, columns=columns, where=where)
 
 
-def _encoded(feature_map: FeatureMap, batch: Any, columns: Sequence[str]) -> EncodedBatch:
+def encode_batch(
+    feature_map: FeatureMap, batch: Any, columns: Sequence[str] = (), look_up: LookUp | None = None
+) -> EncodedBatch:
+    """The ids of rows in memory, as `encode_rows` gives them.
+
+    Args:
+        feature_map: What gives them their ids.
+        batch: Arrow record batch: a column for each field of the map, in its order, then those to carry along.
+        columns: Names of the latter.
+        look_up: What knows the ids of words; by default the map's dictionaries are searched once.
+    """
+    look_up = look_up or partial(_look_up_in_map, feature_map)
     by_slot: Ids = np.zeros((feature_map.layout.slots, batch.num_rows), np.int32)
     for position, (field, start) in enumerate(zip(feature_map.fields, feature_map.layout.starts, strict=True)):
         column = batch.column(position)
         if field.kind == "numeric":
             by_slot[start] = _bucket_ids(feature_map, position, column)
         elif field.kind == "multi":
-            _take(_sets, feature_map, position, column, by_slot[start : start + field.width])
+            sets = partial(_sets, feature_map, position, look_up)
+            _take(sets, feature_map.missing_id(position), column, by_slot[start : start + field.width])
         else:
-            _take(_values, feature_map, position, column, by_slot[start : start + 1])
+            values = partial(_values, position, look_up)
+            _take(values, feature_map.missing_id(position), column, by_slot[start : start + 1])
     carried = {name: batch.column(len(feature_map.fields) + k) for k, name in enumerate(columns)}
     return EncodedBatch(np.ascontiguousarray(by_slot.T), carried)
 
 
-def _take(
-    ids_of: Callable[[FeatureMap, int, Any], Ids], feature_map: FeatureMap, position: int, column: Any, slots: Ids
-) -> None:
+def _take(ids_of: Callable[[Any], Ids], missing_id: int, column: Any, slots: Ids) -> None:
     """Write the ids of texts (B,) into their slots (width, B), looking at each distinct text once.
 
     Args:
         ids_of: The ids of distinct texts of a field, (texts, width).
-        feature_map: What gives them their ids.
-        position: Of the field.
+        missing_id: That of a null.
         column: The texts, with or without a dictionary.
         slots: Where the ids go.
     """
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     missing: Ids = np.zeros((1, len(slots)), np.int32)
-    missing[0, 0] = feature_map.missing_id(position)
-    ids = np.concatenate([ids_of(feature_map, position, coded.dictionary.cast(pa.large_string())), missing])
+    missing[0, 0] = missing_id
+    ids = np.concatenate([ids_of(coded.dictionary.cast(pa.large_string())), missing])
     places = coded.indices.fill_null(len(ids) - 1).to_numpy()
     for slot, of_slot in zip(slots, np.ascontiguousarray(ids.T), strict=True):
         np.take(of_slot, places, out=slot, mode="clip")
 
 
-def _values(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
-    return _look_up(texts, feature_map.dictionary(position), feature_map.other_id(position))[:, np.newaxis]
+def _values(position: int, look_up: LookUp, texts: Any) -> Ids:
+    return look_up(position, texts)[:, np.newaxis]
 
 
 def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
@@ -260,7 +274,7 @@ def _bucket_ids(feature_map: FeatureMap, position: int, column: Any) -> Ids:
     return np.where(np.isnan(values), missing, ids)
 
 
-def _sets(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
+def _sets(feature_map: FeatureMap, position: int, look_up: LookUp, texts: Any) -> Ids:
     """The ids of the set in each text, (texts, width), padded.
 
     Taken apart here and not in SQL: there, splitting and grouping again costs six times as much.
@@ -272,7 +286,7 @@ def _sets(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
     kept = pc.not_equal(words, "")
     rows = pc.list_parent_indices(lists).filter(kept).to_numpy()  # (W,), rising
     coded = words.filter(kept).dictionary_encode()
-    word_ids = _look_up(coded.dictionary, feature_map.dictionary(position), feature_map.other_id(position))
+    word_ids = look_up(position, coded.dictionary)
     ids = word_ids[coded.indices.to_numpy()]  # (W,)
     _, first = np.unique(rows * ID_LIMIT + ids, return_index=True)
     first.sort()  # back to the order of appearance
@@ -283,6 +297,10 @@ def _sets(feature_map: FeatureMap, position: int, texts: Any) -> Ids:
     slots[rows[fit], places[fit]] = ids[fit]
     slots[found == 0, 0] = feature_map.missing_id(position)
     return slots
+
+
+def _look_up_in_map(feature_map: FeatureMap, position: int, words: Any) -> Ids:
+    return _look_up(words, feature_map.dictionary(position), feature_map.other_id(position))
 
 
 def _look_up(words: Any, dictionary: Any, other: int) -> Ids:

@@ -87,7 +87,7 @@ class GBDT:
         """Number of nodes of all trees: each holds one number, a threshold or a value."""
         return sum(len(tree.splitlines()) for tree in self.booster.get_dump())
 
-    def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    def logits(self, ids: NDArray[np.int32], batch_rows: int | None = None) -> NDArray[np.float32]:
         """Logits (rows,) of ids int32 (rows, S).
 
         Raises:

@@ -30,13 +30,14 @@ class OnnxScorer:
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
-    def logits(self, ids: Ids) -> NDArray[np.float32]:
+    def logits(self, ids: Ids, batch_rows: int | None = None) -> NDArray[np.float32]:
         """Logits (rows,) of ids int32 (rows, S)."""
-        parts = [self._batch(ids[start : start + SCORING_ROWS]) for start in range(0, len(ids), SCORING_ROWS)]
+        size = batch_rows or SCORING_ROWS
+        parts = [self._batch(ids[start : start + size], size) for start in range(0, len(ids), size)]
         return np.concatenate([np.empty(0, np.float32), *parts])
 
-    def _batch(self, ids: Ids) -> Any:
-        padded = np.zeros((SCORING_ROWS, ids.shape[1]), np.int32)
+    def _batch(self, ids: Ids, size: int) -> Any:
+        padded = np.zeros((size, ids.shape[1]), np.int32)
         padded[: len(ids)] = ids
         return self._session.run([LOGIT.name], {"ids": padded})[0][: len(ids)]
 

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 class Scorer(Protocol):
     """A fitted model of any family."""
 
-    def logits(self, ids: "NDArray[np.int32]") -> "NDArray[np.float32]":
-        """Logits (rows,) of ids int32 (rows, S); a row's bits do not depend on the rows beside it."""
+    def logits(self, ids: "NDArray[np.int32]", batch_rows: int | None = None) -> "NDArray[np.float32]":
+        """Logits (rows,) of ids int32 (rows, S); a row's bits do not depend on the rows beside it.
+
+        Args:
+            ids: Of the rows.
+            batch_rows: Rows that are computed together, of which the last bits may depend; by default as many as in
+                every job. A model that computes each row by itself does not care.
+        """
 
 
 class Family(Protocol):

@@ -29,13 +29,13 @@ class NetworkScorer:
     def __init__(self, net: "HybridBlock", precision: PrecisionName = "auto") -> None:
         self._net, self._precision = net, precision
 
-    def logits(self, ids: "NDArray[np.int32]") -> "NDArray[np.float32]":
+    def logits(self, ids: "NDArray[np.int32]", batch_rows: int | None = None) -> "NDArray[np.float32]":
         """Logits (rows,) of ids int32 (rows, S); see `pnn_gluon.training.export.predict_logits`."""
         from pnn_gluon.ops import dense_precision
-        from pnn_gluon.training.export import predict_logits
+        from pnn_gluon.training.export import SCORING_ROWS, predict_logits
 
         with dense_precision(self._precision):
-            return predict_logits(self._net, ids)
+            return predict_logits(self._net, ids, batch_rows or SCORING_ROWS)
 
 
 class Networks:

@@ -29,7 +29,7 @@ class Odds:
 
     of_id: NDArray[np.float32]
 
-    def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    def logits(self, ids: NDArray[np.int32], batch_rows: int | None = None) -> NDArray[np.float32]:
         return self.of_id[ids].sum(axis=1, dtype=np.float32)
 
 
