@@ -129,7 +129,8 @@ class Worker:
         for piece in self._plan.pieces:
             self._room_for_rows(piece.values, piece.rows, piece.width)
             self._room_for_rows(piece.mail, self._plan.workers * piece.most, piece.width + ID_COLUMNS)
-        for dense in (*self._plan.dense, self._plan.fixed):
+        self._store.init(self._plan.fixed.values, mx.nd.zeros(self._plan.fixed.count))
+        for dense in self._plan.dense:
             self._store.init(dense.values, mx.nd.zeros(dense.count))
             self._room_for_rows(dense.mail, self._plan.workers, dense.count)
             self._store.init(dense.control, mx.nd.zeros((self._plan.workers, CONTROL, FLOATS)))
@@ -147,7 +148,7 @@ class Worker:
     def _room_for_rows(self, key: int, rows: int, width: int) -> None:
         """Let a key be a row-sparse array; the first worker's rows make the server's room."""
         held = rows if self.is_first else 0
-        self._store.init(key, _some_rows(np.zeros((held, width)), np.arange(held), rows))
+        self._store.init(key, _some_rows(np.zeros((held, width), np.float32), np.arange(held), rows))
 
     def _part(self, batch: Batch) -> Batch:
         """This worker's rows; none is the first row with weight 0."""
