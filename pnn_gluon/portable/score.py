@@ -15,8 +15,8 @@ class Scorer:
     """Scores tables that have a column for each field; needs numpy, pyarrow and onnxruntime only."""
 
     def __init__(self, folder: Path) -> None:
-        self.fields = pq.read_table(folder / "fields.parquet").to_pylist()
-        values = pq.read_table(folder / "values.parquet")
+        self.fields = pq.ParquetFile(folder / "fields.parquet").read().to_pylist()
+        values = pq.ParquetFile(folder / "values.parquet").read()
         self.known = {f["name"]: values.filter(pc.equal(values["field"], f["name"])) for f in self.fields}
         self.model = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
 
@@ -54,7 +54,7 @@ class Scorer:
 
 
 if __name__ == "__main__":
-    table = pq.read_table(sys.argv[1])
+    table = pq.ParquetFile(sys.argv[1]).read()
     for name, found in zip(("logit", "probability"), Scorer(Path(__file__).parent)(table), strict=True):
         table = table.append_column(name, pa.array(found, pa.float64()))
     pq.write_table(table.select([*sys.argv[3:], "logit", "probability"]), sys.argv[2])

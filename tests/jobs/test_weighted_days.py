@@ -211,7 +211,7 @@ def test_shards_hold_the_weights_of_the_sample(both: tuple[Config, Config]) -> N
 
 def test_a_part_that_was_sent_away_is_encoded_with_its_weights(both: tuple[Config, Config], tmp_path: Path) -> None:
     (sample,), (path,) = sampled_rows(part(both[0], SAMPLES)), part(both[0], SHARDS).parts(f"{DAYS[1]}.h5")
-    here = EncodePart(tmp_path / path.name, part(both[0], MAPS).file(MAP_FILE), sample, DAYS[1])
+    here = EncodePart(tmp_path / path.name, part(both[0], MAPS).file(MAP_FILE), sample, DAYS[1], carried=False)
     away = pickle.loads(pickle.dumps(here)).within(tmp_path / "away")
     away.folder.mkdir()
     encode_part(both[0].engine, away)

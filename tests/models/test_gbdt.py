@@ -142,8 +142,10 @@ def test_another_process_with_other_threads_gives_equal_bytes(fitted, tmp_path, 
 def test_scoring_with_trees_loads_no_mxnet(fitted, tmp_path):
     fitted.save(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from pnn_gluon.training.families import family_of;"
-        "family_of('gbdt').load(Path(sys.argv[1]), {'name': 'gbdt'}, None); assert 'mxnet' not in sys.modules"
+        "import sys; from pathlib import Path; from pnn_gluon.blocks.layout import FieldLayout;"
+        "from pnn_gluon.training.families import family_of;"
+        "layout = FieldLayout.from_widths({'a': 1, 'tags': 2, 'b': 1});"
+        "family_of('gbdt').load(Path(sys.argv[1]), {'name': 'gbdt'}, layout); assert 'mxnet' not in sys.modules"
     )
     run([executable, "-c", code, str(tmp_path)], check=True)
 
