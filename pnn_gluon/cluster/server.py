@@ -56,6 +56,7 @@ class Server:
         self._optimizer: Any = make_optimizer(job.training)
         self._updater = mx.optimizer.get_updater(self._optimizer)
         self._weights: dict[str, Tensor] = {}
+        self._index: dict[str, int] = {}
         self._mail: dict[int, Any] = {}
         self._number = 0
         plan = self._plan
@@ -106,7 +107,7 @@ class Server:
         memory[...] = start.values[name]
         if not trained:
             return
-        index = len(self._weights)
+        index = self._index[name] = len(self._index)
         weight = self._weights[name] = mx.nd.from_numpy(memory, zero_copy=True)
         self._optimizer.wd_mult[index] = self._l2[parameter]
         self._optimizer._index_update_count[index] = self._optimizer.num_update = start.steps
@@ -119,11 +120,12 @@ class Server:
 
     def _states(self) -> Values:
         """The optimizer's states by name."""
-        names = list(self._weights)
+        states = self._updater.states
         return {
-            state_name(names[index], part): array
-            for index, state in self._updater.states.items()
-            for part, array in enumerate(state_parts(state))
+            state_name(name, part): array
+            for name, index in self._index.items()
+            if index in states
+            for part, array in enumerate(state_parts(states[index]))
         }
 
     def _update_when_complete(self) -> None:
@@ -141,7 +143,6 @@ class Server:
         self._mail = {}
 
     def _of_pieces(self, pieces: list[Piece]) -> Iterator[_Update]:
-        indices = {name: index for index, name in enumerate(self._weights)}
         for piece in pieces:
             places, sent = self._mail[piece.mail]
             held, gradients = unpacked(sent)
@@ -150,18 +151,17 @@ class Server:
             name = piece_name(piece.table, piece.number)
             if len(rows):
                 sparse = mx.nd.sparse.row_sparse_array((total, rows), shape=(piece.rows, piece.width))
-                yield indices[name], sparse, self._weights[name]
+                yield self._index[name], sparse, self._weights[name]
             else:
-                self._optimizer._update_count(indices[name])
+                self._optimizer._update_count(self._index[name])
 
     def _of_dense(self, dense: Dense) -> Iterator[_Update]:
-        indices = {name: index for index, name in enumerate(self._weights)}
         _, sent = self._mail[dense.mail]
         total = sent[0]
         for row in sent[1:]:
             total = total + row
         for name, part, shape in dense.parts():
-            yield indices[name], mx.nd.array(total[part].reshape(shape)), self._weights[name]
+            yield self._index[name], mx.nd.array(total[part].reshape(shape)), self._weights[name]
 
 
 def _received(sent: Tensor) -> Any:

@@ -8,7 +8,7 @@ from pnn_gluon.cluster.launcher import Hosts, launch
 from pnn_gluon.cluster.network import compact_network
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.checkpoint import Checkpoints
-from pnn_gluon.training.devices import initialize
+from pnn_gluon.training.devices import has_values, initialize
 from pnn_gluon.training.history import EpochRecord
 from pnn_gluon.training.loop import TrainingResult, fingerprint_of
 from pnn_gluon.training.parameters import named_parameters, put_values, save_values, take_values
@@ -42,7 +42,7 @@ def train_on_cluster(net: HybridBlock, job: Job, folder: Path, hosts: Hosts | No
 def prepared(net: HybridBlock, job: Job, folder: Path) -> Job:
     """The job with what it starts from, written into its folder."""
     compact_network(job)  # raises if the network cannot be trained so
-    warm = _has_values(net)
+    warm = all(map(has_values, net.collect_params().values()))
     if warm:
         save_values(folder / START_FILE, take_values(net))
     checkpoints = Checkpoints(job.checkpoints(folder), {})
@@ -62,12 +62,3 @@ def _put(net: HybridBlock, job: Job, folder: Path, best: int) -> None:
     shapes = {name: parameter.shape for name, parameter in named_parameters(net).items()}
     put_values(net, {name: mx.nd.array(value.reshape(shapes[name])) for name, value in values.items()}, prefix)
     net.hybridize(static_alloc=True)
-
-
-def _has_values(net: HybridBlock) -> bool:
-    try:
-        for parameter in net.collect_params().values():
-            parameter.list_ctx()
-    except RuntimeError:
-        return False
-    return True

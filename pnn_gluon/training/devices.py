@@ -53,13 +53,14 @@ def initialize(net: HybridBlock, places: list[Any], seed: int) -> None:
     """Give parameters without values their starting values, drawn from `seed`, and place all on the devices."""
     mx.random.seed(seed)
     for parameter in net.collect_params().values():
-        if _has_values(parameter):
+        if has_values(parameter):
             parameter.reset_ctx(places)
         else:
             parameter.initialize(ctx=places)
 
 
-def _has_values(parameter: Any) -> bool:
+def has_values(parameter: Any) -> bool:
+    """Whether a parameter was initialized."""
     try:
         parameter.list_ctx()
     except RuntimeError:
