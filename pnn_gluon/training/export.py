@@ -84,8 +84,8 @@ def load_exported(folder: Path, context: Any = None) -> HybridBlock:
     try:
         symbol = mx.sym.load(str(folder / SYMBOL_FILE))
         net: HybridBlock = mx.gluon.SymbolBlock(symbol, mx.sym.var("data", dtype="int32"))
-        net.collect_params().load(str(folder / PARAMETERS_FILE), ctx=context or mx.cpu())
-    except (mx.MXNetError, OSError) as error:
+        net.collect_params().load_dict(read_values(folder / PARAMETERS_FILE), ctx=context or mx.cpu())
+    except (mx.MXNetError, OSError, AssertionError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{folder}: cannot be read as an exported model ({reason}); export it again") from error
     net.hybridize(static_alloc=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.array_file import mapped_arrays
 
 Values = dict[str, Tensor]
 """Parameter values by structural name, as in a file of Gluon's `save_parameters`."""
@@ -66,17 +67,12 @@ def set_value(parameter: Any, value: Tensor) -> None:
 
 
 def read_values(path: Path) -> Values:
-    """Values from a file of `save_parameters` or of a checkpoint.
+    """Values from a file of `save_parameters` or of a checkpoint, on the CPU.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    try:
-        values: Values = mx.nd.load(str(path))
-    except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"{path}: cannot be read as parameters ({reason})") from error
-    return values
+    return {name: mx.nd.array(array, dtype=array.dtype) for name, array in mapped_arrays(path).items()}
 
 
 def save_values(path: Path, values: Mapping[str, Tensor]) -> None:

@@ -89,5 +89,5 @@ def test_a_missing_or_damaged_export_is_refused(tmp_path):
         load_exported(tmp_path)
     export_model(trained("lr"), tmp_path, LAYOUT.slots)
     (tmp_path / PARAMETERS_FILE).write_bytes(b"no")
-    with pytest.raises(InputError, match="cannot be read as an exported model"):
+    with pytest.raises(InputError, match="cannot be read as parameters"):
         load_exported(tmp_path)
