@@ -167,13 +167,13 @@ def _world(settings: Settings, seed: int, models: list[str], folder: Path) -> It
     shutil.rmtree(folder, ignore_errors=True)
     days = day_range(FIRST, plus(FIRST, settings.days - 1))
     _write_raw(settings, seed, days, folder / "raw")
-    _run(_config(folder, "upstream", models[0], settings), UPSTREAM, days)
+    run_days(_config(folder, "upstream", models[0], settings), UPSTREAM, days)
     for number, model in enumerate(models):
         shutil.copytree(
             folder / "upstream", folder / model, copy_function=os.link, ignore=shutil.ignore_patterns(".local")
         )
         config = _config(folder, model, model, settings)
-        _run(config, DOWNSTREAM, days)
+        run_days(config, DOWNSTREAM, days)
         for line in _measured(config, folder / "raw", days, settings.rate):
             if number == 0 or line["model"] != "truth":
                 yield {"seed": seed, **line}
@@ -198,7 +198,8 @@ def _config(folder: Path, store: str, model: str, settings: Settings) -> Config:
     return load_config(path)
 
 
-def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) -> None:
+def run_days(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) -> None:
+    """Run these steps of each day in this process."""
     steps = tuple(steps)
     for day in days:
         for name in steps:

@@ -10,10 +10,8 @@ with several. Ends with one JSON line.
 
 import datetime
 import json
-import logging
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,9 +19,8 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from benchmarks.generated_days import UPSTREAM
+from benchmarks.generated_days import UPSTREAM, run_days
 from jobs.logs import show_on_stderr
-from jobs.running import run_step
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.feature_map import FeatureMap
@@ -32,12 +29,9 @@ from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.metrics import ClickMetrics
 from pnn_gluon.pipeline.opening import open_store
-from pnn_gluon.pipeline.steps import step
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.store.parts import parts_in
 from pnn_gluon.warehouse.duckdb_engine import connect
-
-log = logging.getLogger("benchmarks.unseen_values")
 
 FIRST = datetime.date(2026, 11, 1)
 MODELS = {
@@ -84,7 +78,7 @@ def main(
     world = SyntheticOptions(seed=seed, first_day=FIRST, rows_per_day=rows, click_rate=0.1)
     for day in span:
         write_day(world, day, folder / "raw")
-    _run(_config(folder, "upstream", "lr", "0"), UPSTREAM, span)
+    run_days(_config(folder, "upstream", "lr", "0"), UPSTREAM, span)
     found = [
         {"model": model, "share": float(share), **_next_days(folder, model, share, span)}
         for model in models.split(",")
@@ -103,19 +97,12 @@ def _config(folder: Path, store: str, model: str, share: str) -> Config:
     return load_config(path)
 
 
-def _run(config: Config, steps: Iterable[str], days: Iterable[datetime.date]) -> None:
-    for day in days:
-        for name in steps:
-            outcome = run_step(step(name), config, day)
-            log.info(f"{Path(config.store_root).name} {day} {name}: {outcome.status} in {outcome.seconds:.1f} s")
-
-
 def _next_days(folder: Path, model: str, share: str, days: list[datetime.date]) -> Figures:
     """Figures of the rows of all days but the first by the model of the day before."""
     name = f"{model}_{share}"
     shutil.copytree(folder / "upstream", folder / name, copy_function=os.link, ignore=shutil.ignore_patterns(".local"))
     config = _config(folder, name, model, share)
-    _run(config, ("train", "calibrate"), days[:-1])
+    run_days(config, ("train", "calibrate"), days[:-1])
     parts = [_scored(config, day) for day in days[:-1]]
     label, logit, probability, unknown = (np.concatenate([part[k] for part in parts]) for k in range(4))
     every = ClickMetrics().update(label, logit, probability).summary()
@@ -153,5 +140,5 @@ def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
 
 
 if __name__ == "__main__":
-    show_on_stderr([log.name])
+    show_on_stderr(["benchmarks.generated_days"])
     typer.run(main)

@@ -664,7 +664,8 @@ class TrainingConfig(FittingOptions):
 
     `validation` says what early stopping looks at: the calibrate share of the whole window (held_out),
     all of the newest day, which is then not trained on (last_day), or nothing (none: `epochs` decides).
-    `warm_start_from`: the model in force, or yesterday's, even one that the gate refused.
+    `warm_start_from`: the model in force, or yesterday's, even one that the gate refused. `carry_optimizer`: a warm
+    start goes on with the optimizer's states too, which every model then leaves.
     `pretrain_epochs`: before a model that does not start from yesterday's is trained, an FM with its embedding
     options is, for so many epochs, and the model starts from its tables. `unseen_share`: the share of rows in
     which fields are read as *other* or *missing*; see `pnn_gluon.data.unseen`. `workers`: with a `kvstore` of many
@@ -675,6 +676,7 @@ class TrainingConfig(FittingOptions):
     window_days: Annotated[int, Field(ge=1, le=400)] = 7
     warm_start: bool = False
     warm_start_from: Literal["champion", "yesterday"] = "champion"
+    carry_optimizer: bool = False
     pretrain_epochs: PretrainEpochs = 0
     unseen_share: UnseenShare = 0.05
     batch_size: BatchSize = 1000
@@ -704,6 +706,22 @@ class TrainingConfig(FittingOptions):
             raise ValueError("schedule = 'plateau' has no effect with validation = 'none'")
         if self.validation == "none" and "patience" in self.model_fields_set:
             raise ValueError("`patience` has no effect with validation = 'none'")
+        return self
+
+    @model_validator(mode="after")
+    def _states_go_on(self) -> Self:
+        if not self.carry_optimizer:
+            return self
+        if not self.warm_start:
+            raise ValueError("`carry_optimizer` has no effect without warm_start = true")
+        if self.optimizer == "sgd":
+            raise ValueError("`carry_optimizer` has no effect with optimizer 'sgd', which has no state")
+        if self.average_decay is not None:
+            raise ValueError(
+                "carry_optimizer takes up states of the parameters, average_decay means: take one of the two"
+            )
+        if self.distributed:
+            raise ValueError(f"kvstore {self.kvstore!r} goes without carry_optimizer: states stay on the servers")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,8 @@ from pnn_gluon.configurations import pipeline_files, refuse_shared
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.options import chosen_options
 
+CARRYING = "[training]\nwindow_days = 1\nwarm_start = true\ncarry_optimizer = true\n"
+
 BASE = """
 name = "test"
 first_day = 2026-11-01
@@ -63,6 +65,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "sampling.negative_rate: Input should be greater than 0",
         ),
         (("[model]", "[training]\nwarm_start = true\n[model]"), "set window_days = 1"),
+        (("[model]", "[training]\ncarry_optimizer = true\n[model]"), "no effect without warm_start = true"),
+        (("[model]", f'{CARRYING}optimizer = "sgd"\n[model]'), "no effect with optimizer 'sgd', which has no state"),
+        (("[model]", f"{CARRYING}average_decay = 0.9\n[model]"), "average_decay means: take one of the two"),
+        (("[model]", f'{CARRYING}kvstore = "dist_sync"\n[model]'), "states stay on the servers"),
         (("[model]", '[training]\nvalidation = "last_day"\nwindow_days = 1\n[model]'), "leaves nothing to train on"),
         (("[model]", "[calibration]\nwindow_days = 8\n[model]"), "at most training.window_days (7)"),
         (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.data.feeder import Feeder
     from pnn_gluon.runtime import HybridBlock
+    from pnn_gluon.training.carried_states import CarriedStates
     from pnn_gluon.training.loop import Progress, TrainingResult
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,12 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
     chosen = network_options(inputs, feature_map, start)
     net = create_model(config.model.name, feature_map.layout, feature_map.size, **chosen)
     feeder = training_feeder(inputs, feature_map)
-    pretraining = None
+    pretraining, anew = None, frozenset[str]()
     if start is not None:
-        _start_warm(inputs, net, start, feature_map)
+        anew = _start_warm(inputs, net, start, feature_map)
     elif config.training.pretrain_epochs:
         pretraining = _pretrain(inputs, net, feature_map, feeder)
+    carried = _carried(inputs, folder, start, anew) if config.training.carry_optimizer else None
     if config.training.distributed:
         result = train_by_many(inputs, net, chosen, feature_map)
     else:
@@ -60,6 +62,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
             validate=_validation(inputs),
             checkpoint_dir=inputs.scratch() / "training",
             progress=_progress(inputs),
+            carried=carried,
         )
     if few := few_steps(result.steps):
         log.info("train %s: %s", inputs.day, few)
@@ -71,6 +74,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
         rate=inputs[Need(SHARDS)].details.rate,
         pretraining=None if pretraining is None else dataclasses.asdict(pretraining),
         started_from=None if start is None else start.name,
+        optimizer_from=None if start is None or carried is None or carried.source is None else start.name,
         **dataclasses.asdict(result),
     )
     return Built(result.examples, details, training_bits(config.training.precision))
@@ -123,18 +127,35 @@ def _validation(inputs: Inputs) -> "Callable[[HybridBlock], float] | None":
     return log_loss
 
 
-def _start_warm(inputs: Inputs, net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> None:
-    """Give the network an earlier model's parameters, grown to today's map; of other fields what is common."""
+def _start_warm(inputs: Inputs, net: "HybridBlock", start: "Start", feature_map: "FeatureMap") -> frozenset[str]:
+    """Give the network an earlier model's parameters, grown to today's map; of other fields what is common.
+
+    Returns:
+        Names of the parameters that start anew.
+    """
     from pnn_gluon.training.growth import warm_start, warm_start_from_common
 
     size = start.model["size"]
     parents = feature_map.other_of(np.arange(size, feature_map.size, dtype=np.int32))
     if start.same_fields:
         warm_start(net, start.folder, parents)
-        return
+        return frozenset()
     wider = _wider(inputs, feature_map)
     anew = warm_start_from_common(net, wider, start.folder, np.where(parents < size, parents, 0))
     log.info("train %s: the fields are not those of %s; anew start %s", inputs.day, start.name, ", ".join(anew))
+    return frozenset(anew)
+
+
+def _carried(inputs: Inputs, folder: Path, start: "Start | None", anew: frozenset[str]) -> "CarriedStates":
+    """The states of the model that is gone on from, where they are of use, and that states are left."""
+    from pnn_gluon.training.carried_states import CarriedStates, kind_of, unusable
+
+    options = inputs.config.training.options
+    source = None if start is None else start.folder
+    if start is not None and (why := unusable(start.folder, options)) is not None:
+        log.info("train %s: without the optimizer's states of %s: %s", inputs.day, start.name, why)
+        source = None
+    return CarriedStates(folder, kind_of(options), source, anew)
 
 
 def _wider(inputs: Inputs, feature_map: "FeatureMap") -> "HybridBlock":

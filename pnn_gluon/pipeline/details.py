@@ -194,7 +194,10 @@ class ReevaluationDetails(EvaluationDetails):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelDetails(Details):
-    """The model (name, options, size of its map), the fields' widths, its rate, and how training went."""
+    """The model (name, options, size of its map), the fields' widths, its rate, and how training went.
+
+    `optimizer_from` is the model whose optimizer's states training went on with.
+    """
 
     model: Mapping[str, Any]
     fields: Mapping[str, int]
@@ -206,6 +209,7 @@ class ModelDetails(Details):
     trees: int | None = None
     pretraining: Mapping[str, Any] | None = None
     started_from: str | None = None
+    optimizer_from: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ A checkpoint is a folder `epoch-EEEEEE-batch-BBBBBBBBBBBB` named after the batch
 `net.params`, `optimizer.params`, `state.json` and, where the run keeps means of the parameters, `means.params`. It is
 written under another name, synced, and renamed; then older ones go. The state has the SHA-256 of the other files and of
 itself: a checkpoint that is not as it was written is not used. The best epoch's values lie beside it as
-`best-EEEEEE.params` and are written before the checkpoint that speaks of them.
+`best-EEEEEE.params` and are written before the checkpoint that speaks of them; `best-EEEEEE.optimizer.params` are that
+epoch's states, where the run leaves them.
 """
 
 import hashlib
@@ -66,12 +67,17 @@ class Checkpoints:
         self._folder, self._means = folder, means
         folder.mkdir(parents=True, exist_ok=True)
 
-    def save_best(self, epoch: int, values: Values) -> None:
-        """Keep the values of the best epoch so far; they count once a checkpoint that names it is saved."""
+    def save_best(self, epoch: int, values: Values, states: Values | None = None) -> None:
+        """Keep the best epoch's values, and states if given; they count once a checkpoint that names it is saved."""
+        self._keep(self._best(epoch), values)
+        if states is not None:
+            self._keep(self._best_states(epoch), states)
+
+    def _keep(self, path: Path, values: Values) -> None:
         partial = self._folder / f"{_PARTIAL}-best"
         save_values(partial, values)
         sync_file(partial)
-        partial.replace(self._best(epoch))
+        partial.replace(path)
 
     def save(self, net: HybridBlock, trainer: Any, state: RunState) -> None:
         """Write a whole checkpoint, then remove what it replaces."""
@@ -138,6 +144,13 @@ class Checkpoints:
     def load_best(self, epoch: int) -> Values:
         """The values of the best epoch."""
         return read_values(self._best(epoch))
+
+    def load_best_states(self, epoch: int) -> Values:
+        """The optimizer's states after the best epoch."""
+        return read_values(self._best_states(epoch))
+
+    def _best_states(self, epoch: int) -> Path:
+        return self._best(epoch).with_suffix(".optimizer.params")
 
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:06d}.params"

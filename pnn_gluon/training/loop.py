@@ -16,6 +16,7 @@ from pnn_gluon.errors import ConfigError, InputError, PnnError
 from pnn_gluon.ops import dense_precision, plain_operators, refuse_added_gradients
 from pnn_gluon.runtime import HybridBlock, Tensor
 from pnn_gluon.training.averaging import MeanWeights
+from pnn_gluon.training.carried_states import CarriedStates
 from pnn_gluon.training.checkpoint import Checkpoints, RunState
 from pnn_gluon.training.devices import contexts, initialize
 from pnn_gluon.training.history import EpochRecord, is_best, steps_of
@@ -110,6 +111,7 @@ def train(
     validate: Callable[[HybridBlock], float] | None = None,
     checkpoint_dir: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    carried: CarriedStates | None = None,
 ) -> TrainingResult:
     """Fit a network; afterwards it has the parameters of the best epoch (the last without `validate`).
 
@@ -125,6 +127,7 @@ def train(
         validate: Called after each epoch; the lower its value the better the epoch.
         checkpoint_dir: Folder for the checkpoints of this run alone; None to keep none.
         progress: Called every `checkpoint_every` batches and after the last batch of each epoch.
+        carried: The optimizer's states to begin with and to leave; by default it begins fresh and leaves none.
 
     Raises:
         ConfigError: unusable devices, an option that has no effect on this network or without `validate`, or a
@@ -145,7 +148,7 @@ def train(
     step = TrainingStep(net, trainer, places, options.clip_norm, options.loss)
     means = None if options.average_decay is None else MeanWeights(net, options.average_decay)
     checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir, means.values if means else {})
-    place = OneProcess(net, trainer, step, means, validate, checkpoints)
+    place = OneProcess(net, trainer, step, means, validate, checkpoints, carried)
     with plain_operators() if options.device == "gpu" else nullcontext(), dense_precision(options.precision):
         return run(place, source, options, progress)
 

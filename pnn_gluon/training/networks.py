@@ -79,6 +79,7 @@ class Networks:
         """The network with these rows of its tables of ids, and all else as it is."""
         from pnn_gluon.models.registry import create_model
         from pnn_gluon.runtime import mx
+        from pnn_gluon.training.carried_states import compact_states
         from pnn_gluon.training.export import exported_values
         from pnn_gluon.training.growth import take_rows
         from pnn_gluon.training.parameters import put_values
@@ -88,6 +89,7 @@ class Networks:
         net.initialize(ctx=mx.cpu())
         put_values(net, take_rows(exported_values(net, source), kept), str(source))
         self.save(net, folder, layout.slots)
+        compact_states(source, folder, kept)
 
     def save(self, trained: "HybridBlock", folder: Path, slots: int) -> tuple[Path, Path]:
         """Write the graph and the parameters, see `pnn_gluon.training.export.export_model`."""

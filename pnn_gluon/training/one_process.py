@@ -8,6 +8,7 @@ from pnn_gluon.arrays import Batch
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.adamw import catch_up_decay
 from pnn_gluon.training.averaging import MeanWeights
+from pnn_gluon.training.carried_states import CarriedStates, take_states
 from pnn_gluon.training.checkpoint import Checkpoints, RunState
 from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
 from pnn_gluon.training.step import TrainingStep
@@ -23,6 +24,7 @@ class OneProcess:
         means: The means of the parameters, where they are what counts.
         validate: Value of the network; None without validation.
         checkpoints: Where they are kept; None for nowhere.
+        carried: The optimizer's states to begin with and to leave; None to do neither.
     """
 
     def __init__(
@@ -33,18 +35,23 @@ class OneProcess:
         means: MeanWeights | None,
         validate: Callable[[HybridBlock], float] | None,
         checkpoints: Checkpoints | None,
+        carried: CarriedStates | None = None,
     ) -> None:
         self._net, self._trainer, self._step = net, trainer, step
         self._means, self._validate, self._checkpoints = means, validate, checkpoints
+        self._carried = carried
         self._best: Values | None = None
+        self._best_states: Values | None = None
 
     def load(self, fingerprint: str) -> RunState | None:
         """See `loop.Place`."""
-        if self._checkpoints is None:
-            return None
-        state = self._checkpoints.load(self._net, self._trainer, fingerprint)
-        if state is not None and state.best_epoch is not None:
-            self._best = self._checkpoints.load_best(state.best_epoch)
+        checkpoints = self._checkpoints
+        state = None if checkpoints is None else checkpoints.load(self._net, self._trainer, fingerprint)
+        if checkpoints is not None and state is not None and state.best_epoch is not None:
+            self._best = checkpoints.load_best(state.best_epoch)
+            self._best_states = checkpoints.load_best_states(state.best_epoch) if self._carried else None
+        if self._carried is not None and state is None:
+            self._carried.give(self._net, self._trainer)
         return state
 
     def seed(self, number: int) -> None:
@@ -81,8 +88,9 @@ class OneProcess:
         """See `loop.Place`."""
         with self._judged_values():
             self._best = take_values(self._net)
+        self._best_states = take_states(self._net, self._trainer) if self._carried else None
         if self._checkpoints is not None:
-            self._checkpoints.save_best(epoch, self._best)
+            self._checkpoints.save_best(epoch, self._best, self._best_states)
 
     def save(self, state: RunState, where: str) -> None:
         """See `loop.Place`."""
@@ -92,6 +100,8 @@ class OneProcess:
 
     def finish(self, best_epoch: int | None) -> None:
         """See `loop.Place`."""
+        if self._carried is not None:
+            self._carried.write(self._best_states or take_states(self._net, self._trainer))
         if self._best is not None:
             put_values(self._net, self._best)
         elif self._means is not None:

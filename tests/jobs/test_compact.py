@@ -21,7 +21,7 @@ from tests.jobs.small_pipeline import UNPUBLISHED, build, state_words
 
 EDITS = {
     "min_impressions = 3\nwindow_days = 3": "min_impressions = 3\nwindow_days = 1\nexpire_days = 2",
-    "window_days = 1\nepochs": "window_days = 1\nwarm_start = true\nepochs",
+    "window_days = 1\nepochs": "window_days = 1\nwarm_start = true\ncarry_optimizer = true\nepochs",
     '{ name = "site" }': '{ name = "former", column = "site", until = 2026-11-02 }, { name = "site" }',
     'method = "platt"': 'method = "platt"\nsegment = "site"',
 }
@@ -80,7 +80,7 @@ def test_later_days_grow_from_it_and_training_goes_on(tmp_path: Path) -> None:
     assert maps[1].continues(maps[0])
     manifest = open_store(config).manifest("models", day(4))
     assert manifest is not None
-    assert manifest.details["started_from"] == f"compactions/{day(3)}"
+    assert manifest.details["started_from"] == manifest.details["optimizer_from"] == f"compactions/{day(3)}"
     later = open_store(config).manifest("models", day(5))
     assert later is not None
     assert later.details["started_from"] == f"bundles/{day(4)}"

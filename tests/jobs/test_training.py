@@ -135,9 +135,9 @@ def test_pretraining_of_a_model_without_embedding_is_refused(built: Config) -> N
 
 
 def test_every_option_of_training_is_passed_on(built: Config) -> None:
-    ours = {"window_days", "warm_start", "warm_start_from", "pretrain_epochs", "unseen_share", "batch_size"}
+    ours = {"window_days", "warm_start", "warm_start_from", "carry_optimizer", "pretrain_epochs", "unseen_share"}
     names = set(TrainingOptions.model_fields)
-    of_pipeline = set(TrainingConfig.model_fields) - {*ours, "validation", "workers"}
+    of_pipeline = set(TrainingConfig.model_fields) - {*ours, "batch_size", "validation", "workers"}
     assert of_pipeline == names - {"loss"}  # a pipeline's outputs are logits
     options = with_training(built, "embedding_l2 = 0.5\nclip_norm = 2.0\ndevices = 2").training.options
     assert (options.embedding_l2, options.clip_norm, options.devices) == (0.5, 2.0, 2)

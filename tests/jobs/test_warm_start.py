@@ -93,6 +93,36 @@ def test_a_warm_start_keeps_the_adaptive_sizes_of_yesterday(warm: Config) -> Non
 
 
 @pytest.fixture
+def carrying(warm: Config) -> Config:
+    return load_config(_with(warm.path, "warm_start = true", "warm_start = true\ncarry_optimizer = true"))
+
+
+def test_a_warm_start_with_the_optimizers_states_goes_on_from_the_model_in_force(carrying: Config) -> None:
+    build(carrying, DAYS[:2])
+    build(carrying, DAYS[2:3], TRAINING)
+    store = open_store(carrying)
+    models = [store.manifest("models", day) for day in DAYS[:3]]
+    found = [manifest.details.get("optimizer_from") for manifest in models if manifest]
+    assert found == [None, f"bundles/{DAYS[0]}", f"bundles/{DAYS[1]}"]
+    carried = folder_of(carrying, "models", DAYS[2]) / "optimizer.params"
+    before, again = carried.read_bytes(), run_step(step("train"), carrying, DAYS[2], force=True)
+    assert (folder_of(carrying, "models", DAYS[2]) / "optimizer.params").read_bytes() == before
+    fresh = load_config(_with(carrying.path, "carry_optimizer = true", "carry_optimizer = false"))
+    assert run_step(step("train"), fresh, DAYS[2]).details["history"] != again.details["history"]
+
+
+def test_states_of_another_optimizer_are_left_and_told(carrying: Config, caplog: pytest.LogCaptureFixture) -> None:
+    build(carrying, DAYS[:1])
+    build(carrying, DAYS[1:2], TRAINING[:-1])
+    other = load_config(_with(carrying.path, "carry_optimizer = true", 'carry_optimizer = true\noptimizer = "adagrad"'))
+    with caplog.at_level("INFO"):
+        made = run_step(step("train"), other, DAYS[1])
+    assert "optimizer_from" not in made.details
+    assert made.details["started_from"] == f"bundles/{DAYS[0]}"
+    assert f"without the optimizer's states of bundles/{DAYS[0]}: they are of" in caplog.text
+
+
+@pytest.fixture
 def refusing(warm: Config) -> Config:
     """Two days of which the second's candidate was refused."""
     build(warm, DAYS[:2])

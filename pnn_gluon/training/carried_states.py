@@ -1,0 +1,163 @@
+"""The optimizer's states from one day's training to the next: a warm start goes on as if it had not ended.
+
+A model that is to be gone on from has the files `optimizer.params`, states and numbers of updates by the parameter's
+structural name, and `optimizer.json`, whose states they are. They are those of the epoch whose parameters were kept.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.errors import InputError
+from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.options import TrainingOptions
+from pnn_gluon.training.parameters import Values, named_parameters, read_values, save_values
+from pnn_gluon.training.states import state_parts
+
+STATES_FILE = "optimizer.params"
+KIND_FILE = "optimizer.json"
+
+_UPDATES = "updates"
+_OF_FTRL = ("learning_rate", "l1", "embedding_l2", "weight_decay", "attention_l2")
+"""What the state z of FTRL depends on besides the gradients: a weight is a function of it and of these."""
+
+
+def kind_of(options: TrainingOptions) -> dict[str, Any]:
+    """What states depend on besides the batches: another optimizer's, or FTRL's by other options, are no use."""
+    kind: dict[str, Any] = {"optimizer": options.optimizer}
+    if options.optimizer == "ftrl":
+        kind |= {name: getattr(options, name) for name in _OF_FTRL}
+    return kind
+
+
+def unusable(folder: Path, options: TrainingOptions) -> str | None:
+    """Why training with these options cannot go on with the states beside an exported model; None if it can.
+
+    Raises:
+        InputError: what is there cannot be read.
+    """
+    path = folder / KIND_FILE
+    if not path.is_file():
+        return "it has none"
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not the kind of an optimizer's states ({error}); train that day anew") from error
+    expected = kind_of(options)
+    return None if found == expected else f"they are of {found}, those of today of {expected}"
+
+
+@dataclass(frozen=True)
+class CarriedStates:
+    """The states that training begins with, and those it leaves.
+
+    Attributes:
+        to: Folder where to write them at the end of training, beside the exported model.
+        kind: What they depend on, see `kind_of`.
+        source: Folder of an earlier export whose states to begin with; None to begin without.
+        anew: Parameters by structural name that do not go on with theirs.
+    """
+
+    to: Path
+    kind: Mapping[str, Any]
+    source: Path | None = None
+    anew: Collection[str] = frozenset()
+
+    def give(self, net: HybridBlock, trainer: Any) -> None:
+        """Put the earlier states into the trainer, on all its devices; rows that the tables have since start fresh.
+
+        Raises:
+            InputError: they cannot be read, or are not of this network.
+        """
+        if self.source is None:
+            return
+        path = self.source / STATES_FILE
+        arrays = read_values(path)
+        going_on = {name: each for name, each in named_parameters(net).items() if name not in self.anew}
+        try:
+            for name, parameter in going_on.items():
+                _restore(trainer, trainer._param2idx[parameter.name], name, arrays)
+        except (KeyError, ValueError, mx.MXNetError) as error:
+            raise InputError(
+                f"{path}: not the optimizer's states of this network ({error}); set carry_optimizer = false for a day"
+            ) from error
+        optimizer = trainer._optimizer
+        optimizer.num_update = max(optimizer._index_update_count.values(), default=0)
+
+    def write(self, states: Values) -> None:
+        """Write the files of these states."""
+        save_values(self.to / STATES_FILE, states)
+        (self.to / KIND_FILE).write_text(json.dumps(dict(self.kind), indent=1, sort_keys=True) + "\n")
+
+
+def take_states(net: HybridBlock, trainer: Any) -> Values:
+    """Copies of the first device's states (the others' are equal) after an epoch, with the numbers of updates.
+
+    AdamW's sums of decay that rows missed are left out: at the end of an epoch every row has all of it.
+    """
+    found: Values = {}
+    states, counts = trainer._updaters[0].states, trainer._optimizer._all_index_update_counts[0]
+    for name, parameter in named_parameters(net).items():
+        index = trainer._param2idx[parameter.name]
+        if index in counts:
+            parts = enumerate(_lasting(states[index]))
+            found |= {_key(name, part): array.copy() for part, array in parts}
+            found[_key(name, _UPDATES)] = mx.nd.array([counts[index]], dtype="int64")
+    return found
+
+
+def _restore(trainer: Any, index: int, name: str, arrays: Values) -> None:
+    """The earlier state of a parameter, over the first rows of a fresh one."""
+    updates = arrays.get(_key(name, _UPDATES))
+    if updates is None:
+        return
+    optimizer = trainer._optimizer
+    for device, updater in enumerate(trainer._updaters):
+        state = optimizer.create_state_multi_precision(index, trainer._params[index].list_data()[device])
+        for part, array in enumerate(_lasting(state)):
+            earlier = arrays[_key(name, part)]
+            if earlier.shape[1:] != array.shape[1:] or len(earlier) > len(array):
+                raise ValueError(f"{name} has a state of the shape {earlier.shape}, expected {array.shape}")
+            array[: len(earlier)] = earlier.as_in_context(array.context)
+        updater.states[index], updater.states_synced[index] = state, True
+        optimizer._all_index_update_counts.setdefault(device, {})[index] = int(updates.asscalar())
+    optimizer._index_update_count = optimizer._all_index_update_counts[0]
+
+
+def _lasting(state: Any) -> tuple[Tensor, ...]:
+    return state_parts(state)[:2]
+
+
+def _key(name: str, part: int | str) -> str:
+    return f"{name}:{part}"
+
+
+def compact_states(source: Path, folder: Path, kept: NDArray[np.int64]) -> None:
+    """Write the states beside a model, if there are any, for one whose tables have only the rows `kept` of its tables.
+
+    Args:
+        source: Folder of the model.
+        folder: Where to write.
+        kept: The old row of each new one (V,).
+    """
+    if not (source / KIND_FILE).is_file():
+        return
+    rows = mx.nd.array(kept.astype(np.int32), dtype="int32")
+    compact = {
+        key: mx.nd.take(value, rows) if _of_rows(key) else value
+        for key, value in read_values(source / STATES_FILE).items()
+    }
+    save_values(folder / STATES_FILE, compact)
+    shutil.copyfile(source / KIND_FILE, folder / KIND_FILE)
+
+
+def _of_rows(key: str) -> bool:
+    name, _, part = key.rpartition(":")
+    return is_row_parameter(name) and part != _UPDATES
