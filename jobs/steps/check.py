@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Compare the day's data, and keep what the days after it are compared with."""
-    from pnn_gluon.checks.field_statistics import field_statistics
+    from pnn_gluon.checks.field_statistics import Numbers, field_statistics
     from pnn_gluon.checks.findings import findings, of_copies
     from pnn_gluon.checks.profile import profile_rows
 
@@ -38,7 +38,9 @@ def build(inputs: Inputs, folder: Path) -> Built:
     if not rows.rows:
         return kept(f"no rows of {inputs.day}", CheckDetails(findings=(), reasons=(), days=()))
     weighted = inputs.config.source.weights is not None
-    profile = profile_rows(inputs.config.fields, rows.parts(ROWS_FILE), rows.details.rejects, weighted)
+    fields = inputs.config.fields
+    numbers = {field.name: Numbers() for field in fields if field.kind == "numeric"}
+    profile = profile_rows(fields, rows.parts(ROWS_FILE), rows.details.rejects, weighted, numbers)
     if rows.details.halves is not None:
         profile = dataclasses.replace(profile, lines=rows.rows - rows.details.halves)
     profile.save(folder / PROFILE_FILE)
@@ -62,13 +64,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         reasons=reasons,
         days=[str(day) for day in days],
         notes=notes,
-        fields=field_statistics(
-            inputs.config.fields,
-            rows.parts(ROWS_FILE),
-            profile.missing,
-            inputs[Need(COUNTS)].details.fields,
-            weighted,
-        ),
+        fields=field_statistics(fields, numbers, profile.missing, inputs[Need(COUNTS)].details.fields),
     )
     return Built(rows.rows, details)
 

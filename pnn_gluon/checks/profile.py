@@ -13,9 +13,9 @@ from typing import Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pnn_gluon.checks.field_statistics import Numbers
 from pnn_gluon.config import Fields
 from pnn_gluon.errors import InputError
 from pnn_gluon.store.parts import Files, listed
@@ -79,60 +79,83 @@ class DayProfile:
         return cls(**{**told, "numbers": {name: dict(cells) for name, cells in told["numbers"].items()}})
 
 
-def profile_rows(fields: Fields, rows: Files, rejects: int, weighted: bool = False) -> DayProfile:
+def profile_rows(
+    fields: Fields, rows: Files, rejects: int, weighted: bool = False, numbers: Mapping[str, Numbers] | None = None
+) -> DayProfile:
     """The profile of typed rows, of logs or of requests, which have no label and no weight, in one pass.
+
+    Args:
+        fields: Of the rows.
+        rows: Files of them.
+        rejects: Lines beside them that were set aside.
+        weighted: Whether rows count by their weight.
+        numbers: By numeric field, to what its numbers are added; by default to nothing.
 
     Raises:
         InputError: the rows are not there or lack a field.
     """
-    numeric = {field.name for field in fields if field.kind == "numeric"}
-    names = [field.name for field in fields]
     found = DayProfile(rejects=rejects)
     for path in listed(rows):
-        for batch in _batches(path, names, numeric, weighted):
-            found += _of_batch(batch, names, numeric, weighted)
+        try:
+            with pq.ParquetFile(path) as file:
+                for each in _profiles(file, fields, weighted, numbers or {}):
+                    found += each
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path}: can't be read: {error}; ingest the day with the present fields again") from error
     return found
 
 
-def _batches(path: Path, names: list[str], numeric: set[str], weighted: bool) -> Iterator[pa.RecordBatch]:
-    """The columns of fields and, where there is one, of the label, and the weight."""
-    try:
-        with pq.ParquetFile(path, read_dictionary=[name for name in names if name not in numeric]) as file:
-            labels = [name for name in ("label",) if name in file.schema_arrow.names]
-            yield from file.iter_batches(columns=[*labels, *(["weight"] if weighted else []), *names])
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: can't be read: {error}; ingest the day with the present fields again") from error
+def _profiles(
+    file: pq.ParquetFile, fields: Fields, weighted: bool, numbers: Mapping[str, Numbers]
+) -> Iterator[DayProfile]:
+    """What adds up to the profile of a file: its footer tells how many rows have no text, unless rows have weights."""
+    numeric = [field.name for field in fields if field.kind == "numeric"]
+    empty = {} if weighted else _told_empty(file, [field.name for field in fields if field.kind != "numeric"])
+    yield DayProfile(missing=empty)
+    read = [field.name for field in fields if field.name not in empty]
+    labels = [name for name in ("label",) if name in file.schema_arrow.names]
+    for batch in file.iter_batches(columns=[*labels, *(["weight"] if weighted else []), *read]):
+        yield _of_batch(batch, read, numeric, batch["weight"].to_numpy() if weighted else None, numbers)
 
 
-def _of_batch(batch: pa.RecordBatch, names: list[str], numeric: set[str], weighted: bool) -> DayProfile:
-    if weighted:
-        return _of_weighted(batch, names, numeric)
-    clicks = pc.sum(batch["label"]).as_py() or 0 if "label" in batch.schema.names else 0
+def _told_empty(file: pq.ParquetFile, names: list[str]) -> dict[str, int]:
+    """How many rows have no value in a column, where every group of rows says so, by the column's name."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    columns = {name: number for number, name in enumerate(file.schema_arrow.names)}
+    told: dict[str, int] = {}
+    for name in names:
+        found = [group.column(columns[name]).statistics for group in groups]
+        if all(each is not None and each.has_null_count for each in found):
+            told[name] = sum(each.null_count for each in found)
+    return told
+
+
+def _of_batch(
+    batch: pa.RecordBatch,
+    names: list[str],
+    numeric: list[str],
+    weight: npt.NDArray[np.int64] | None,
+    numbers: Mapping[str, Numbers],
+) -> DayProfile:
+    counted: dict[str, dict[int, int]] = {}
     missing: dict[str, int] = {}
-    numbers: dict[str, dict[int, int]] = {}
     for name in names:
         if name in numeric:
             values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)  # NULL is NaN
-            given = values[~np.isnan(values)]
-            missing[name], numbers[name] = len(values) - len(given), _counted(cells(given))
-        else:
-            missing[name] = batch[name].null_count
-    return DayProfile(batch.num_rows, clicks, 0, missing, numbers)
-
-
-def _of_weighted(batch: pa.RecordBatch, names: list[str], numeric: set[str]) -> DayProfile:
-    weight = batch["weight"].to_numpy()
-    clicks = int(weight[batch["label"].to_numpy() == 1].sum())
-    missing: dict[str, int] = {}
-    numbers: dict[str, dict[int, int]] = {}
-    for name in names:
-        empty = batch[name].is_null().to_numpy(zero_copy_only=False)
-        if name in numeric:
-            values = batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
             empty = np.isnan(values)
-            numbers[name] = _counted(cells(values[~empty]), weight[~empty])
-        missing[name] = int(weight[empty].sum())
-    return DayProfile(int(weight.sum()), clicks, 0, missing, numbers)
+            counted[name] = _counted(cells(values[~empty]), None if weight is None else weight[~empty])
+            if name in numbers:
+                numbers[name].add(values, weight)
+        else:
+            empty = batch[name].is_null().to_numpy(zero_copy_only=False)
+        missing[name] = _rows(empty, weight)
+    clicked = batch["label"].to_numpy() == 1 if "label" in batch.schema.names else np.zeros(batch.num_rows, bool)
+    return DayProfile(_rows(np.ones_like(clicked), weight), _rows(clicked, weight), 0, missing, counted)
+
+
+def _rows(which: npt.NDArray[np.bool_], weight: npt.NDArray[np.int64] | None) -> int:
+    """How many rows these are, by their weight if they have one."""
+    return int(np.count_nonzero(which) if weight is None else weight[which].sum())
 
 
 def cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -162,11 +185,13 @@ def edge(cell: int) -> float:
 
 
 def _counted(found: npt.NDArray[np.int64], weight: npt.NDArray[np.int64] | None = None) -> dict[int, int]:
-    values, where, counts = np.unique(found, return_inverse=True, return_counts=True)
-    if weight is not None:
-        counts = np.zeros(len(values), np.int64)
-        np.add.at(counts, where, weight)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    """Rows by cell."""
+    if not len(found):
+        return {}
+    least = int(found.min())
+    counts = np.bincount(found - least, weight).astype(np.int64)  # weights add up exactly below 2^53
+    (where,) = np.nonzero(counts)
+    return dict(zip((where + least).tolist(), counts[where].tolist(), strict=True))
 
 
 def _sum(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:

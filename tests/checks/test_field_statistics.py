@@ -6,24 +6,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pnn_gluon.checks.field_statistics import field_statistics
+from pnn_gluon.checks.field_statistics import Numbers, field_statistics
+from pnn_gluon.checks.profile import profile_rows
 from pnn_gluon.config import CategoricalField, NumericField
 
 FIELDS = (CategoricalField(name="site"), NumericField(name="price", kind="numeric"))
+
+
+def statistics(paths: list[Path]) -> dict[str, dict[str, float | int]]:
+    numbers = {"price": Numbers()}
+    missing = profile_rows(FIELDS, paths, 0, numbers=numbers).missing
+    return field_statistics(FIELDS, numbers, missing, {"site": 9})
 
 
 def told(folder: Path, *parts: list[float | None]) -> dict[str, float | int]:
     paths = []
     for number, values in enumerate(parts):
         paths.append(folder / f"{number}.parquet")
-        pq.write_table(pa.table({"price": pa.array(values, pa.float64())}), paths[-1], row_group_size=7)
-    return field_statistics(FIELDS, paths, {"site": 4, "price": 2}, {"site": 9})["price"]
+        columns = {"site": [None] * len(values), "price": pa.array(values, pa.float64())}
+        pq.write_table(pa.table(columns), paths[-1], row_group_size=7)
+    return statistics(paths)["price"]
 
 
 def test_fields_without_numbers_tell_what_is_missing_and_how_many_values_there_are(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"price": [1.0]}), tmp_path / "rows.parquet")
-    found = field_statistics(FIELDS, tmp_path / "rows.parquet", {"site": 4, "price": 0}, {"site": 9})
-    assert found["site"] == {"missing": 4, "distinct": 9}
+    pq.write_table(pa.table({"site": ["a", None], "price": [1.0, 2.0]}), tmp_path / "rows.parquet")
+    assert statistics([tmp_path / "rows.parquet"])["site"] == {"missing": 1, "distinct": 9}
 
 
 def test_numbers_of_all_parts_are_those_of_numpy(tmp_path: Path) -> None:

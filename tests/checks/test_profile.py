@@ -63,6 +63,13 @@ def test_rows_clicks_and_missing_values_are_counted(tmp_path: Path) -> None:
     assert DayProfile.load(tmp_path / "profile.json") == found
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_missing_texts_are_counted_whether_the_footer_tells_of_them_or_not(tmp_path: Path, told: bool) -> None:
+    rows = {"site": ["a", None, None] * 5, "price": [1.0] * 15, "tags": [None] * 14 + ["c"]}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet", row_group_size=4, write_statistics=told)
+    assert profile_rows(FIELDS, tmp_path / "rows.parquet", 0).missing == {"site": 10, "price": 0, "tags": 14}
+
+
 def test_rows_that_lack_a_field_say_what_to_do(tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": [1]}), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match=r"rows\.parquet: can't be read: .*ingest the day with the present fields"):
