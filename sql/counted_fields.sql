@@ -1,3 +1,3 @@
 -- The fields that the counts of the window name.
 select distinct field
-from ({{ window }}) as summed
+from {{ counts | parquet }}

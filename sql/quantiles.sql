@@ -1,28 +1,25 @@
--- The values at the k/buckets quantiles (PERCENTILE_DISC, k = 1 ... buckets - 1) of each numeric field, each once.
+-- The values at the k/buckets quantiles (PERCENTILE_DISC, k = 1 ... buckets - 1) of a numeric field, each once.
 -- A value is one of them when a multiple of `total` lies in ((rows below it) * buckets, (rows up to it) * buckets].
 with counted as (
-{% for field in fields %}
-    {{ "union all" if not loop.first }}
-    select {{ field.name | text }} as field, {{ field.buckets }} as buckets, {{ field.name | name }} as value, {{ impressions }} as n
+    select {{ field | name }} as value, {{ impressions }} as n
     from {{ rows | parquet }}
     -- Not a comparison: with the file's statistics, which leave NaN out, DuckDB takes those to hold for NaN too.
-    where isfinite({{ field.name | name }})
-    group by {{ field.name | name }}
-{% endfor %}
+    where isfinite({{ field | name }})
+    group by {{ field | name }}
 ),
 summed as (
-    select field, buckets, value, n,
-        cast(sum(n) over (partition by field order by value) as bigint) as up_to,
-        cast(sum(n) over (partition by field) as bigint) as total
+    select value, n,
+        cast(sum(n) over (order by value) as bigint) as up_to,
+        cast(sum(n) over () as bigint) as total
     from counted
 ),
 scaled as (
-    select field, value, total,
-        (up_to - n) * buckets as below,
-        least(up_to * buckets, (buckets - 1) * total) as reached
+    select value, total,
+        (up_to - n) * {{ buckets }} as below,
+        least(up_to * {{ buckets }}, ({{ buckets }} - 1) * total) as reached
     from summed
 )
-select field, value
+select value
 from scaled
 where reached - mod(reached, total) > below
-order by field, value
+order by value

@@ -59,17 +59,18 @@ def fit_quantiles(
         InputError: the rows are not there or lack a field.
     """
     impressions = "cast(sum(weight) as bigint)" if weighted else "count(*)"
-    named_fields = [{"name": f.name, "buckets": f.buckets} for f in fields]
-    query = statement("quantiles", rows=rows, fields=named_fields, impressions=impressions)
+    queries = {
+        f.name: statement("quantiles", rows=rows, field=f.name, buckets=f.buckets, impressions=impressions)
+        for f in fields
+    }
     try:
-        found = connection.sql(query).fetchnumpy()
+        found = {name: connection.sql(query).fetchnumpy()["value"] for name, query in queries.items()}
     except UNREADABLE as error:
         raise InputError(
             f"{named(rows)}: can't fit quantile edges of {', '.join(f.name for f in fields)}: {error}; "
             "ingest the first day with the present configuration again"
         ) from error
-    names, values = np.asarray(found["field"]), np.asarray(found["value"], np.float64)
-    return {field.name: _rising(values[names == field.name]) for field in fields}
+    return {name: _rising(np.asarray(values, np.float64)) for name, values in found.items()}
 
 
 def bucket_of(edges: Edges, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:

@@ -1,14 +1,11 @@
 """Rows of a day -> impressions and clicks of every value; a window is a sum of days."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields
 from pnn_gluon.errors import InputError
@@ -78,56 +75,57 @@ def count_values(
 
 
 def count_part(engine: EngineConfig, part: CountPart) -> CountReport:
-    """Count the values of some rows."""
-    counted = [
-        {"position": i, "name": field.name, "kind": field.kind, "separator": getattr(field, "separator", "")}
-        for i, field in enumerate(part.fields)
-        if field.kind != "numeric"
-    ]
-    names = [str(field["name"]) for field in counted]
-    if not counted:
-        return _written(iter(()), names, part.path)
+    """Count the values of some rows, field by field: memory is bounded by the values of the one that has most."""
     impressions = "cast(sum(weight) as bigint)" if part.weighted else "count(*)"
     clicks = ("label * weight" if part.weighted else "label") if part.labelled else "0"
-    query = statement("count", rows=part.rows, fields=counted, label=clicks, impressions=impressions)
+    queries = {
+        field.name: statement(
+            "count",
+            rows=part.rows,
+            field=field.name,
+            kind=field.kind,
+            separator=getattr(field, "separator", ""),
+            label=clicks,
+            impressions=impressions,
+        )
+        for field in part.fields
+        if field.kind != "numeric"
+    }
     with connect(engine) as connection:
-        return _written(_counted(connection, query, part.rows), names, part.path)
+        try:
+            return _written(connection, queries, part.path)
+        except (duckdb.IOException, duckdb.BinderException) as error:
+            raise InputError(
+                f"{named(part.rows)}: can't be counted: {error}; ingest the day with the present fields again"
+            ) from error
 
 
 def _summed(fields: Fields, engine: EngineConfig, paths: list[Path], path: Path) -> CountReport:
     """The counts of the parts, summed and in order."""
     names = [field.name for field in fields if field.kind != "numeric"]
-    query = statement("merged_counts", counts=merge_counts(paths), fields=names)
     with connect(engine) as connection:
-        return _written(connection.sql(query).to_arrow_reader(GROUP_ROWS), names, path)
+        return _written(connection, {name: f"{merge_counts(paths, name)} order by value" for name in names}, path)
 
 
-def _written(batches: Iterable[Any], names: Sequence[str], path: Path) -> CountReport:
-    """Write counts, and say how many values each field has."""
-    values: Counter[str] = Counter(dict.fromkeys(names, 0))
+def _written(connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str], path: Path) -> CountReport:
+    """Write the counts of each field that its query gives, and say how many values it has."""
+    values = dict.fromkeys(queries, 0)
     with TableWriter(path, plain=("value",), schema=COUNTS) as writer:
-        for batch in batches:
-            writer.write(batch.cast(COUNTS))
-            for pair in pc.value_counts(batch.column("field")).to_pylist():
-                values[pair["values"]] += pair["counts"]
-    return CountReport(sum(values.values()), dict(values))
+        for name, query in queries.items():
+            for batch in connection.sql(query).to_arrow_reader(GROUP_ROWS):
+                writer.write(batch.add_column(0, "field", pa.repeat(name, batch.num_rows)).cast(COUNTS))
+                values[name] += batch.num_rows
+    return CountReport(sum(values.values()), values)
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, query: str, rows: Files) -> Any:
-    try:
-        return connection.sql(query).to_arrow_reader(GROUP_ROWS)
-    except (duckdb.IOException, duckdb.BinderException) as error:
-        raise InputError(
-            f"{named(rows)}: can't be counted: {error}; ingest the day with the present fields again"
-        ) from error
+def merge_counts(paths: Sequence[Path], field: str, days: int = 1) -> str:
+    """The statement that sums the counts of a field over several days: value, impressions, clicks, in no order.
 
-
-def merge_counts(paths: Sequence[Path], days: int = 1) -> str:
-    """The statement that sums the counts of several days: field, value, impressions, clicks, in no order.
+    Field by field, sums take the memory of one field, and no longer: the name alone is read of the others.
 
     Raises:
         InputError: no paths.
     """
     if not paths:
         raise InputError("counts: no day to sum; run count for the days of the window first")
-    return statement("window_counts", paths=[str(path) for path in paths], days=days)
+    return statement("window_counts", paths=[str(path) for path in paths], field=field, days=days)

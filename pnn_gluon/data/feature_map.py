@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -296,16 +296,16 @@ class FeatureMap:
         """Arrow table (value large_string, id int32) of one field's values, without those whose id is expired."""
         return self._dictionaries[field]
 
-    def known_values(self) -> Any:
-        """Arrow table (field int16, value large_string, id int32) of all values, without copying any."""
-        every = pa.table({"field": self.field_of, "value": self.values, "id": np.arange(self.size, dtype=np.int32)})
-        return pa.concat_tables([every.slice(a, b - a) for a, b, _ in self._stretches] or [every.slice(0, 0)])
+    @cached_property
+    def known_values(self) -> tuple[Any, ...]:
+        """Arrow table (value large_string, id int32) of each field's values, expired or not, without copying any."""
+        every = pa.table({"value": self.values, "id": np.arange(self.size, dtype=np.int32)})
+        none = every.slice(0, 0)
+        return tuple(pa.concat_tables([none, *(every.slice(a, b - a) for a, b in runs)]) for runs in self._runs)
 
     @cached_property
     def _dictionaries(self) -> tuple[Any, ...]:
-        every = pa.table({"value": self.values, "id": np.arange(self.size, dtype=np.int32)})
-        none = every.slice(0, 0)
-        found = tuple(pa.concat_tables([none, *(every.slice(a, b - a) for a, b in runs)]) for runs in self._runs)
+        found = self.known_values
         if not self.expired.any():
             return found
         return tuple(words.filter(~self.expired[words["id"].to_numpy()]) for words in found)
@@ -449,7 +449,7 @@ def grow_map(
     with connect(engine) as connection:
         fitted = _fit(connection, base, fields, rows, weighted) if base.unfitted else base
         admitted = _admitted(connection, base, counts, threshold, min_days)
-        passing = _passing(connection, merge_counts(counts, min_days), threshold) if expire_days else _no_ids()
+        passing = _passing(connection, base, counts, threshold, min_days) if expire_days else _no_ids()
     room = max(0, most - base.size)
     entries = _with_buckets(fitted, base.unfitted, admitted, room)
     chosen = _with_room(entries, room)
@@ -544,30 +544,48 @@ def _describe(field: MapField) -> str:
 def _admitted(
     connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int, min_days: int
 ) -> Any:
-    """Arrow table (field int16, value, impressions, clicks) of the values that get an id, in the order of ids."""
-    names = [field.name for field in base.fields]
-    numbers = pa.array(base.owners, pa.int16())
-    connection.register("map_fields", pa.table({"name": pa.array(names, pa.string()), "position": numbers}))
-    connection.register("parent_values", base.known_values())
+    """Arrow table (field int16, value, impressions, clicks) of the values that get an id, of a field in their order."""
     try:
-        counted = connection.sql(statement("counted_fields", window=merge_counts(counts))).fetchall()
-        query = statement("grow_map", window=merge_counts(counts, min_days), threshold=threshold)
-        found = connection.sql(query).to_arrow_table()
+        named = connection.sql(statement("counted_fields", counts=counts)).fetchall()
+        found = [
+            table.add_column(0, "field", [np.full(len(table), number)]).cast(ENTRY)
+            for number, table in _by_field(connection, "grow_map", base, counts, threshold, min_days)
+        ]
     except UNREADABLE as error:
         raise InputError(f"feature map: can't read the counts of the window: {error}; run count again") from error
-    unknown = sorted({field for (field,) in counted} - {field.name for field in base.table})
-    if unknown:
+    if unknown := sorted({name for (name,) in named} - {field.name for field in base.table}):
         raise InputError(
-            f"feature map: the counts of the window have the field {unknown[0]!r}, expected {', '.join(names)}; "
-            "run count again for every day of the window"
+            f"feature map: the counts of the window have the field {unknown[0]!r}, expected "
+            f"{', '.join(field.name for field in base.fields)}; run count again for every day of the window"
         )
-    return found.rename_columns(ENTRY.names).cast(ENTRY)
+    return pa.concat_tables([ENTRY.empty_table(), *found])
 
 
-def _passing(connection: duckdb.DuckDBPyConnection, window: str, threshold: int) -> Ids:
-    """The known ids whose values pass the threshold; the connection knows them from `_admitted`."""
-    query = statement("passing_values", window=window, threshold=threshold)
-    return np.asarray(connection.execute(query).fetchnumpy()["id"], np.int32)
+def _passing(
+    connection: duckdb.DuckDBPyConnection, base: FeatureMap, counts: Sequence[Path], threshold: int, min_days: int
+) -> Ids:
+    """The known ids whose values pass the threshold."""
+    tables = [table["id"] for _, table in _by_field(connection, "passing_values", base, counts, threshold, min_days)]
+    return np.concatenate([_no_ids(), *(ids.to_numpy() for ids in tables)])
+
+
+def _by_field(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    base: FeatureMap,
+    counts: Sequence[Path],
+    threshold: int,
+    min_days: int,
+) -> Iterator[tuple[int, Any]]:
+    """What a statement finds for each field that is counted, with the field's number.
+
+    One field is summed at a time, so that memory is bounded by the values of the one that has most.
+    """
+    for field, number, known in zip(base.fields, base.owners, base.known_values, strict=True):
+        if field.kind != "numeric":
+            connection.register("known_values", known)
+            window = merge_counts(counts, field.name, min_days)
+            yield number, connection.sql(statement(name, window=window, threshold=threshold)).to_arrow_table()
 
 
 def _aged(grown: FeatureMap, base: FeatureMap, passing: Ids, expire_days: int) -> FeatureMap:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import pipeline
 
-from pnn_gluon.config import EngineConfig, NumericField
+from pnn_gluon.config import CategoricalField, EngineConfig, NumericField
 from pnn_gluon.data.counting import CountReport, count_values, merge_counts
 from pnn_gluon.errors import InputError
 from pnn_gluon.warehouse.duckdb_engine import connect
@@ -105,6 +105,16 @@ def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
+def test_many_fields_need_the_memory_of_one(tmp_path: Path) -> None:
+    fields = [CategoricalField(name=f"c{number}", kind="categorical") for number in range(60)]
+    texts = pa.array(range(10_000)).cast(pa.string())
+    columns = {"label": pa.repeat(pa.scalar(0, pa.int8()), len(texts)), **{field.name: texts for field in fields}}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    engine = EngineConfig(threads=1, memory_limit="32MB")
+    report = count_values(fields, engine, tmp_path / "rows.parquet", tmp_path / "counts.parquet")
+    assert report.values == len(fields) * len(texts)
+
+
 def test_merged_counts_of_days_are_the_counts_of_all_their_rows(tmp_path: Path) -> None:
     days = [[row(f"s{i % (day + 2)}", f"a{i % 3}|b", i % 2) for i in range(50)] for day in range(3)]
     paths = []
@@ -114,19 +124,19 @@ def test_merged_counts_of_days_are_the_counts_of_all_their_rows(tmp_path: Path) 
         count(folder, rows)
         paths.append(folder / "counts.parquet")
     with connect(pipeline(tmp_path).engine) as connection:
-        merged = connection.sql(merge_counts(paths)).fetchall()
+        merged = [(name, *each) for name in NAMES for each in connection.sql(merge_counts(paths, name)).fetchall()]
     assert sorted(merged) == sorted(expected([each for rows in days for each in rows]))
     with pytest.raises(InputError, match="no day to sum"):
-        merge_counts([])
+        merge_counts([], "site")
 
 
 def test_merged_counts_are_whole_numbers_of_64_bits(tmp_path: Path) -> None:
     many, path = 2**40, tmp_path / "counts.parquet"
     pq.write_table(pa.table({"field": ["f"], "value": ["v"], "impressions": [many], "clicks": [many - 1]}), path)
     with connect(pipeline(tmp_path).engine) as connection:
-        merged = connection.sql(merge_counts([path, path])).to_arrow_table()
-    assert merged.to_pylist() == [{"field": "f", "value": "v", "impressions": 2 * many, "clicks": 2 * many - 2}]
-    assert merged.schema.types[2:] == [pa.int64(), pa.int64()]
+        merged = connection.sql(merge_counts([path, path], "f")).to_arrow_table()
+    assert merged.to_pylist() == [{"value": "v", "impressions": 2 * many, "clicks": 2 * many - 2}]
+    assert merged.schema.types[1:] == [pa.int64(), pa.int64()]
 
 
 def test_rows_that_are_missing_or_lack_a_field_are_refused(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _used(found: FeatureMap) -> None:
     for field in range(len(found.fields)):
         found.dictionary(field).to_pylist()
         found.other_id(field)
-    _ = found.vocabulary, found.fingerprint, found.known_values(), found.expired
+    _ = found.vocabulary, found.fingerprint, found.known_values, found.expired
     found.other_of(np.arange(found.size, dtype=np.int32))
 
 

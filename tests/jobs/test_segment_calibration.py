@@ -95,7 +95,7 @@ def test_values_that_the_fit_did_not_see_are_served_as_the_whole(built: Config) 
     bundle = folder(config, "bundles", TODAY)
     scored = pq.read_table(folder(config, "evaluations", TOMORROW) / "predictions.parquet")
     rows = pq.read_table(folder(config, "rows", TOMORROW) / "rows.parquet")
-    values = FeatureMap.load(bundle / "map.h5").known_values()["value"].to_pylist()
+    values = FeatureMap.load(bundle / "map.h5").values.to_pylist()
     assert sum(value is not None and value not in values for value in rows["c3"].to_pylist()) > 100
     served = expected(bundle, config.sampling.negative_rate, rows, scored["logit"].to_numpy(), "c3")
     np.testing.assert_allclose(scored["probability"].to_numpy(), served, rtol=1e-12)
