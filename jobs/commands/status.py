@@ -54,7 +54,12 @@ def command(
 
 def print_why(config: Config, day: datetime.date, name: str) -> None:
     """Print how one step of a day stands, and every reason for it."""
-    state, out = day_states(config, [day])[day][step(name).name], console()
+    states, out = day_states(config, [day])[day], console()
+    state = states.get(step(name).name)
+    if state is None:
+        raise ConfigError(
+            f"--why {day} {name}: a step by hand, which has no state then; these have one: {', '.join(states)}"
+        )
     out.print(f"{name} {day}: {state.word}")
     for reason in state.reasons:
         out.print(f"  {masked(reason)}", markup=False, soft_wrap=True)

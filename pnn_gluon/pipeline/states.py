@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pnn_gluon.config import Config
-from pnn_gluon.errors import DamagedError, PnnError
+from pnn_gluon.errors import DamagedError, InputError, PnnError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.options import differences
-from pnn_gluon.pipeline.partition import kept_reason
+from pnn_gluon.pipeline.partition import kept_reason, open_partition
 from pnn_gluon.pipeline.reading import CLOCKS, Reading
 from pnn_gluon.pipeline.step import Step
-from pnn_gluon.pipeline.steps import daily_steps, maker, nightly_steps
+from pnn_gluon.pipeline.steps import daily_steps, maker, mending_command, nightly_steps
+from pnn_gluon.pipeline.steps import step as step_of
+from pnn_gluon.pipeline.tables import COMPACTIONS
 from pnn_gluon.store.manifest import Manifest
 
 Word: TypeAlias = Literal["done", "kept", "stale", "missing", "failed", "damaged"]
@@ -24,6 +26,8 @@ class State(NamedTuple):
     reasons: tuple[str, ...] = ()
 
 
+COMPACT = step_of("compact")
+
 DayStates: TypeAlias = dict[datetime.date, dict[str, State]]
 """By day and by the name of the step."""
 
@@ -34,14 +38,18 @@ def day_states(config: Config, days: Iterable[datetime.date]) -> DayStates:
     A step is done when the day in force was made from what is there now, and kept when so it was found that nothing
     could be made; stale when an input, an option, the step's code or anything upstream changed since; failed when its
     last run ended in an error; damaged when its manifest is not what was written; missing when it was never made. Raw
-    files are compared by name and size, and by what this machine knows of their content.
+    files are compared by name and size, and by what this machine knows of their content. A day whose map a person had
+    compacted has the state of that, too: later days go on from it, and no run of a day makes it again.
     """
     wanted, states = list(days), _States(config)
     steps = (*daily_steps(config), *nightly_steps(config))
     for day in states.made_before(max(wanted)):  # in order, so that no chain of days is walked at once
         for step in steps:
             states.of(step, day)
-    return {day: {step.name: states.of(step, day) for step in steps} for day in wanted}
+    return {
+        day: {step.name: states.of(step, day) for step in (*steps, *((COMPACT,) if states.compacted(day) else ()))}
+        for day in wanted
+    }
 
 
 class _States:
@@ -57,6 +65,14 @@ class _States:
         """The days of the pipeline before a day of which there is something in the store."""
         made = {made for step in self._steps for made in self._store.days(step.table.name)}
         return sorted(other for other in made if self._config.first_day <= other < day)
+
+    def compacted(self, day: datetime.date) -> bool:
+        """Whether there is a compact map of a day, which was not taken back."""
+        try:
+            found = open_partition(self._store, COMPACTIONS, day)
+            return found is not None and found.details.compacted
+        except InputError:
+            return True
 
     def of(self, step: Step, day: datetime.date) -> State:
         """The state of a step on a day."""
@@ -83,6 +99,10 @@ class _States:
             return State("stale", (f"input: {error}",))
         chosen = self._chosen(step, config)
         reasons = [*changes(step, reading, manifest, chosen), *self._upstream(reading.recorded)]
+        if reasons and step.by_hand:
+            reasons.append(
+                f"no run of a day makes it again: {mending_command(step.table.name, day, self._config.path)}"
+            )
         if reasons:
             return State("stale", tuple(reasons))
         reason = kept_reason(manifest.details)
@@ -101,7 +121,7 @@ class _States:
         for key, run in recorded.items():
             table, _, day = key.partition("/")
             step = maker(table)
-            if run is None or step is None or step not in self._steps:
+            if run is None or step is None or step not in (*self._steps, COMPACT):
                 continue
             state = self.of(step, datetime.date.fromisoformat(day))
             if state.word not in {"done", "kept"}:

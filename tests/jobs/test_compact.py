@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.commands.compact import compact
+from jobs.commands.status import print_status, print_why
 from jobs.signature import UNSIGNED
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.feature_map import FeatureMap
@@ -114,3 +115,26 @@ def test_a_day_whose_own_candidate_is_not_in_force_is_refused_where_training_goe
     build(load_config(config.path), [day(3)], ("gate", "promote"))
     with pytest.raises(ConfigError, match=f"by the map of {day(2)}.*whose own candidate was promoted"):
         compact(load_config(config.path), day(3), "the map is nearly full", UNSIGNED)
+
+
+def test_a_compact_map_of_a_map_that_was_made_again_is_shown_stale(tmp_path: Path, capsys) -> None:
+    config = built(tmp_path, "fm")
+    compact(config, day(3), "the map is nearly full", UNSIGNED)
+    build(config, [day(4)], UNPUBLISHED)
+    assert state_words(config, [day(3)])[day(3)]["compact"] == "done"
+    write(config, "logs", 3, lines(3, 900).replace("s3,", "new,"))
+    build(config, [day(3)], UNPUBLISHED)
+    words = state_words(config, [day(3), day(4)])
+    assert (words[day(3)]["feature_map"], words[day(3)]["compact"]) == ("done", "stale")
+    assert words[day(4)]["feature_map"] == "stale"
+    print_status(config, [day(3)])
+    said = capsys.readouterr().out
+    assert f"compact {day(3)} stale: input: maps/{day(3)} was made again" in said
+    assert f"pnn-gluon compact --config {config.path} --day {day(3)} --reason" in said
+    compact(config, day(3), "the map is nearly full", UNSIGNED, clear=True)
+    assert "compact" not in state_words(config, [day(3)])[day(3)]
+
+
+def test_why_a_step_that_has_no_state_stands_so_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"--why {day(1)} compact: .*; these have one: ingest, "):
+        print_why(odd_pipeline(tmp_path, 1), day(1), "compact")
