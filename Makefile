@@ -64,6 +64,13 @@ help:
 	@$(LOCKED) --no-build-isolation -r requirements/onnx.lock
 	@touch $@
 
+# The CUDA build of MXNet in an environment of its own, 4.7 GB: the long tests of tests/test_cuda.py try it with no GPU.
+.venv-cu112/stamp: requirements/build.lock requirements/cu112.lock
+	@$(PYTHON) -m venv .venv-cu112
+	@$(subst .venv,.venv-cu112,$(LOCKED)) -r requirements/build.lock
+	@$(subst .venv,.venv-cu112,$(LOCKED)) --no-build-isolation -r requirements/cu112.lock
+	@touch $@
+
 demo: .venv/package.stamp
 	@$(BIN)/pnn-gluon demo
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pnn_gluon.cuda import load_libraries
+
 Tensor: TypeAlias = Any
 """An `mx.nd.NDArray`, or an `mx.sym.Symbol` while a hybrid block is traced."""
 
@@ -81,7 +83,11 @@ def prepare_mxnet() -> Any:
 
     A fatal signal ends the process at once, after a line that names it: MXNet's own handlers, which call `exit`, hang
     for ever when the signal hits a thread of OpenMP.
+
+    Raises:
+        ConfigError: it is the CUDA build, and NVIDIA's driver or one of its libraries is missing.
     """
+    load_libraries()
     os.environ.setdefault("OMP_NUM_THREADS", str(available_processors()))
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", _GRADIENT_SUM_CAP)

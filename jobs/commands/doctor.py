@@ -15,6 +15,7 @@ from rich.table import Table
 from jobs.score_server import server_uri
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.cuda import Gpu, gpus
 from pnn_gluon.errors import PnnError
 from pnn_gluon.extras import install_command
 from pnn_gluon.pipeline.opening import open_store
@@ -51,6 +52,7 @@ def examine(config: Config | None) -> bool:
         *((name, lambda name=name: _version(name)) for name in ("numpy", *PACKAGES)),
         ("operators", _operators),
         ("kernels", _kernels),
+        ("GPU", _gpu),
     ]
     if config is not None:
         checks += [("configuration", lambda: str(config.path)), ("store", lambda: _store(config))]
@@ -63,7 +65,6 @@ def examine(config: Config | None) -> bool:
         except (PnnError, ImportError, OSError) as error:
             good = False
             table.add_row(name, f"[red]{escape(str(error))}[/]")
-    table.add_row("GPU", _gpu())
     console().print(table)
     return good
 
@@ -129,5 +130,12 @@ def _gpu() -> str:
 
     if not mx.runtime.Features().is_enabled("CUDA"):
         return "not usable: this is the CPU build of MXNet (install requirements/cu112.lock for Pascal to Ada GPUs)"
-    count = mx.context.num_gpus()
-    return f"{count} usable" if count else "not usable: the driver reports no GPU"
+    found = gpus()
+    return "; ".join(map(_told, found)) or "not usable: the driver reports no GPU"
+
+
+def _told(gpu: Gpu) -> str:
+    """What it is and whether it can be used."""
+    return (
+        f"not usable: {gpu.fault}" if gpu.fault else f"usable: {gpu.name}, compute capability {gpu.major}.{gpu.minor}"
+    )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.cuda import gpus
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.options import Device
@@ -22,13 +23,17 @@ def contexts(device: Device, count: int) -> list[Any]:
             f"{count} GPU(s) asked for, {found} found: install the extra [cu112] on a machine with an NVIDIA driver, "
             "lower `devices`, or set device = 'cpu'"
         )
-    gpus = [mx.gpu(i) for i in range(count)]
-    for gpu in gpus:
-        _try(gpu)
-    return gpus
+    places = [mx.gpu(i) for i in range(count)]
+    for place in places:
+        _try(place)
+    return places
 
 
 def _usable_gpus() -> int:
+    if not mx.runtime.Features().is_enabled("CUDA"):
+        return 0
+    if faults := [fault for gpu in gpus() if (fault := gpu.fault) is not None]:
+        raise ConfigError("; ".join(faults))
     try:
         return int(mx.context.num_gpus())
     except mx.MXNetError as error:
