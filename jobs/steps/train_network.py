@@ -89,7 +89,8 @@ def network_options(inputs: Inputs, feature_map: "FeatureMap", start: "Start | N
 
 
 def training_feeder(inputs: Inputs, feature_map: "FeatureMap") -> "Feeder":
-    """The rows that are trained on, shuffled."""
+    """The rows that are trained on, shuffled; for several devices in the order of a cluster's."""
+    from pnn_gluon.data.batch_part import WHOLE
     from pnn_gluon.data.feeder import Feeder
 
     training = inputs.config.training
@@ -101,6 +102,7 @@ def training_feeder(inputs: Inputs, feature_map: "FeatureMap") -> "Feeder":
         size=feature_map.size,
         seed=training.seed,
         unseen=unseen(inputs, feature_map),
+        part=WHOLE if training.devices > 1 else None,
     )
 
 

@@ -16,6 +16,7 @@ from pnn_gluon.section import Section
 from pnn_gluon.training.options import BatchSize, Seed, TrainingOptions, UnseenShare
 
 if TYPE_CHECKING:
+    from pnn_gluon.data.batch_part import BatchPart
     from pnn_gluon.data.feeder import Feeder
     from pnn_gluon.data.unseen import Unseen
     from pnn_gluon.runtime import HybridBlock
@@ -146,8 +147,16 @@ class Job(Section):
         """The checkpoint to go on from."""
         return None if self.resume is None else self.checkpoints(folder) / self.resume
 
-    def feeder(self) -> "Feeder":
-        """The training rows, in the order in which one process would take them."""
+    def part(self, worker: int) -> "BatchPart":
+        """What a worker trains on: of every batch a part for each of its devices."""
+        from pnn_gluon.data.batch_part import BatchPart
+
+        devices = self.training.devices
+        return BatchPart(worker * devices, (worker + 1) * devices, self.shape.workers * devices)
+
+    def feeder(self, part: "BatchPart | None" = None) -> "Feeder":
+        """The training rows in the order in which one process of several devices takes them; all, or a part of them."""
+        from pnn_gluon.data.batch_part import WHOLE
         from pnn_gluon.data.feeder import Feeder
 
         slots = self.model.layout.slots
@@ -160,6 +169,7 @@ class Job(Section):
             size=self.model.size,
             seed=rows.seed,
             unseen=self._unseen(),
+            part=part or WHOLE,
         )
 
     def _unseen(self) -> "Unseen | None":

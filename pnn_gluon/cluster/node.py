@@ -50,7 +50,7 @@ def _work(role: str, folder: Path, watch: Watch) -> None:
     options = job.training
     with plain_operators() if options.device == "gpu" else nullcontext(), dense_precision(options.precision):
         worker = Worker(job, compact, store, watch, folder)
-        worker.write_result(run(worker, job.feeder(), options, worker.progress))
+        worker.write_result(run(worker, job.feeder(job.part(store.rank)), options, worker.progress))
     store._barrier()
 
 

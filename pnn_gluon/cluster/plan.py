@@ -23,7 +23,7 @@ FLOATS = 3
 """Float32 numbers that stand for one of float64."""
 
 CONTROL = 2
-"""Numbers a worker sends with each step: learning rate, examples of the batch."""
+"""Numbers a worker sends with each step: learning rate, examples of its part of the batch."""
 
 EXCHANGED = 8
 """Most numbers that workers tell each other at once."""

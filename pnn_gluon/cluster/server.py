@@ -134,9 +134,9 @@ class Server:
         pieces = [piece for piece in self._plan.pieces if piece.server == self._number]
         if len(self._mail) < len(pieces) + 2:
             return
-        rate, examples = from_floats(self._mail[dense.control].reshape(-1, CONTROL, FLOATS))[0]
-        self._optimizer.set_learning_rate(float(rate))
-        self._optimizer.rescale_grad = 1.0 / float(examples)
+        told = from_floats(self._mail[dense.control].reshape(-1, CONTROL, FLOATS))
+        self._optimizer.set_learning_rate(float(told[0, 0]))
+        self._optimizer.rescale_grad = 1.0 / float(told[:, 1].sum())
         for index, gradient, weight in (*self._of_pieces(pieces), *self._of_dense(dense)):
             self._updater(index, gradient, weight)
             weight.wait_to_read()

@@ -71,18 +71,22 @@ class Worker:
         mx.random.seed((number + 1_000_003 * self._rank) % 2**31)
 
     def step(self, batch: Batch, rate: float, number: int) -> list[Tensor]:
-        """See `Place`."""
-        ids, *others = self._part(batch)
+        """See `Place`; the batch is this worker's part of it."""
+        ids, *others = batch if len(batch[0]) else self._no_rows()
         self._pull(ids)
         losses = self._step(self._numbered(ids), *others)
-        self._push(rate, examples_of(*batch))
+        self._push(rate, batch)
         self._watch.seen()
         return losses
 
-    def gathered(self, loss: float) -> float:
+    def _no_rows(self) -> Batch:
+        """A row that counts for nothing, which MXNet can compute: it does not compute none."""
+        return np.zeros((1, self._job.model.layout.slots), np.int32), np.zeros(1, np.float32), np.zeros(1, np.float32)
+
+    def gathered(self, loss: float, examples: int) -> tuple[float, int]:
         """See `Place`."""
-        total = float(self._exchange([loss])[:, 0].sum())
-        return total if self.is_first else 0.0
+        told = self._exchange([loss, examples]).sum(axis=0)
+        return float(told[0]) if self.is_first else 0.0, int(told[1])
 
     def end_epoch(self) -> None:
         """See `Place`."""
@@ -150,14 +154,6 @@ class Worker:
         held = rows if self.is_first else 0
         self._store.init(key, _some_rows(np.zeros((held, width), np.float32), np.arange(held), rows))
 
-    def _part(self, batch: Batch) -> Batch:
-        """This worker's rows; none is the first row with weight 0."""
-        parts = np.array_split(np.arange(len(batch[0])), self._plan.workers * len(self._places))
-        mine = np.concatenate(parts[self._rank * len(self._places) : (self._rank + 1) * len(self._places)])
-        if len(mine):
-            return tuple(column[mine] for column in batch)
-        return batch[0][:1], batch[1][:1], np.zeros(1, np.float32)
-
     def _numbered(self, ids: Ids) -> Ids:
         """Ids (B, S) as rows of the small tables; 0 is 0."""
         return np.where(ids > 0, 1 + np.searchsorted(self._found, ids), 0).astype(np.int32)
@@ -203,10 +199,11 @@ class Worker:
         for name, part, shape in dense.parts():
             set_value(self._parameters[name], numbers[part.start : part.stop].reshape(shape))
 
-    def _push(self, rate: float, examples: float) -> None:
+    def _push(self, rate: float, batch: Batch) -> None:
         """Send the gradients, and wait until every server has updated its parameters."""
+        examples = examples_of(*batch)
         for table in self._plan.tables:
-            self._send_rows(table)
+            self._send_rows(table, *(self._gradients_of_rows(table) if len(batch[0]) else self._none_of(table)))
         for dense in self._plan.dense:
             whole = np.zeros((1, dense.count), np.float32)
             for name, part, _ in dense.parts():
@@ -223,7 +220,8 @@ class Worker:
         flat: NDArray[np.float32] = first.reshape(-1)
         return flat
 
-    def _send_rows(self, table: str) -> None:
+    def _gradients_of_rows(self, table: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ids (n,) of the gradients of a table, and these (n, width), of all devices."""
         gradients = self._parameters[table].list_grad()
         held = [gradient.indices.asnumpy() for gradient in gradients]
         values = [
@@ -231,10 +229,17 @@ class Worker:
         ]
         devices = np.repeat(np.arange(len(held)), [len(rows) for rows in held])
         rows, total = added_up(np.concatenate(held), np.concatenate(values), devices)
-        ids = np.concatenate(([0], self._found))[rows].astype(np.int64)
+        return np.concatenate(([0], self._found))[rows].astype(np.int64), total
+
+    def _none_of(self, table: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """No gradients: a row that counts for nothing must not make a server update row 0."""
+        width = self._plan.of_table(table)[0].width
+        return np.empty(0, np.int64), np.empty((0, width), np.float32)
+
+    def _send_rows(self, table: str, ids: NDArray[np.int64], gradients: NDArray[np.float32]) -> None:
         for piece in self._plan.of_table(table):
             mine = ids % self._plan.cut == piece.number
-            mail = packed(ids[mine] // self._plan.cut, total[mine])
+            mail = packed(ids[mine] // self._plan.cut, gradients[mine])
             if not len(mail):  # a message without rows cannot be: a row that is none
                 mail = packed(np.array([piece.rows]), np.zeros((1, piece.width), np.float32))
             places = self._rank * piece.most + np.arange(len(mail))

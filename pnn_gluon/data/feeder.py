@@ -6,18 +6,19 @@ Every order is drawn from (seed, epoch), so a pass can be begun again in its mid
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Batch
+from pnn_gluon.data.batch_part import WHOLE, BatchPart, Places, order_keys, own_places
 from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.data.shards import CHUNK_ROWS, Shard, bad_row_message, first_bad_row, open_shard
 from pnn_gluon.data.unseen import Unseen
@@ -25,6 +26,12 @@ from pnn_gluon.errors import ConfigError, InputError
 
 MOST_OPEN = 128
 """Shards that a pass has open at once."""
+
+_GAP = 256
+"""Rows that are read for nothing rather than read around."""
+
+_Columns = tuple[NDArray[Any], ...]
+"""Of rows: ids, labels, weights where there are any, and what orders them within their batch where something does."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,27 @@ class _Chunk:
     rows: int
 
 
+@dataclass(frozen=True)
+class _Window:
+    """Chunks that are shuffled together, number `number` of a pass."""
+
+    number: int
+    chunks: tuple[_Chunk, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(chunk.rows for chunk in self.chunks)
+
+
 class Feeder:
     """Streams the rows of one share of several shards in batches, each row once a pass.
 
     In `shuffled` order the chunks of all shards come in an order drawn from (seed, epoch); windows of at least one
     chunk and at most `window_rows` rows are shuffled whole. In `sequential` order rows come as written, shard
     after shard. The last batch of a pass may be short.
+
+    With a `part`, batches are of the same rows, ordered by place (see `pnn_gluon.data.batch_part`). The part of each is
+    read and given; it may be empty in a short last batch.
 
     Args:
         paths: The shards, in a fixed order (it is part of what the order of rows depends on).
@@ -54,6 +76,7 @@ class Feeder:
         size: Number of ids V of the model; every id must be below it.
         order: `shuffled` or `sequential`.
         unseen: Hides some fields, others in every pass.
+        part: The part of every batch that is read; None for all rows in the order in which they were drawn.
 
     Raises:
         ConfigError: an option out of range.
@@ -73,6 +96,7 @@ class Feeder:
         window_rows: int = 8 * CHUNK_ROWS,
         order: Literal["shuffled", "sequential"] = "shuffled",
         unseen: Unseen | None = None,
+        part: BatchPart | None = None,
     ) -> None:
         if batch_size < 1 or window_rows < 1 or seed < 0:
             raise ConfigError(
@@ -81,9 +105,11 @@ class Feeder:
             )
         if order not in {"shuffled", "sequential"}:
             raise ConfigError(f"order must be 'shuffled' or 'sequential', not {order!r}")
+        if part is not None and (order == "sequential" or batch_size < part.of):
+            raise ConfigError(f"{order} batches of {batch_size} rows are not divided into {part.of} parts")
         self._paths, self._share, self._order = tuple(paths), share, order
         self._batch_size, self._window_rows = batch_size, window_rows
-        self._seed, self._slots, self._size, self._unseen = seed, slots, size, unseen
+        self._seed, self._slots, self._size, self._unseen, self._part = seed, slots, size, unseen, part
         self._weighted = False
         self._shard_rows = tuple(self._rows(path) for path in self._paths)
 
@@ -116,10 +142,11 @@ class Feeder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything the order of rows depends on, except the bytes of the shards."""
+        """Hash of everything the order of rows depends on, except the bytes of the shards; of all parts the same."""
         what = (self._share, self._order, self._batch_size, self._window_rows, self._seed, self._shard_rows)
         names = (*(path.name for path in self._paths), *([self._unseen.fingerprint] if self._unseen else []))
         names += ("weighted",) if self._weighted else ()
+        names += ("by place",) if self._part is not None else ()
         return hashlib.sha256(repr((what, names)).encode()).hexdigest()
 
     def batches(self, epoch: int = 0, start_batch: int = 0) -> Generator[Batch, None, None]:
@@ -133,10 +160,10 @@ class Feeder:
         windows = _windows(self._chunks(epoch), self._window_rows)
         skip = start_batch * self._batch_size
         first = 0
-        while first < len(windows) and (rows := sum(chunk.rows for chunk in windows[first])) <= skip:
+        while first < len(windows) and (rows := windows[first].rows) <= skip:
             skip -= rows
             first += 1
-        return self._cut(epoch, list(enumerate(windows))[first:], skip)
+        return self._cut(epoch, windows[first:], skip)
 
     def _chunks(self, epoch: int) -> list[_Chunk]:
         """All chunks in the order of this pass."""
@@ -149,56 +176,97 @@ class Feeder:
             return chunks
         return [chunks[i] for i in np.random.default_rng((self._seed, epoch)).permutation(len(chunks))]
 
-    def _cut(self, epoch: int, windows: list[tuple[int, list[_Chunk]]], skip: int) -> Generator[Batch, None, None]:
+    def _cut(self, epoch: int, windows: list[_Window], skip: int) -> Generator[Batch, None, None]:
         """Batches out of the stream of windows, without its first `skip` rows."""
+        own = (self._part or WHOLE).of_batch(self._batch_size)
+        size = own.stop - own.start
+        full, left = divmod(max(0, sum(window.rows for window in windows) - skip), self._batch_size)
         waiting = self._empty(0)
-        with closing(read_ahead(self._read_windows(epoch, windows), "feeder")) as read:
+        with closing(read_ahead(self._read_windows(epoch, windows, skip), "feeder")) as read:
             for window in read:
-                waiting = _joined(waiting, _of(window, slice(min(skip, len(window[0])), None)))
-                skip = 0
-                whole = len(waiting[0]) // self._batch_size * self._batch_size
-                for start, stop in pairwise(range(0, whole + 1, self._batch_size)):
-                    yield _of(waiting, slice(start, stop))
-                waiting = _of(waiting, slice(whole, None))
-            if len(waiting[0]):
-                yield waiting
+                waiting = _joined(waiting, window)
+                here = min(len(waiting[0]) // size, full)
+                full -= here
+                for start, stop in pairwise(range(0, here * size + 1, size)):
+                    yield self._batch(_of(waiting, slice(start, stop)))
+                waiting = _of(waiting, slice(here * size, None))
+            if left:
+                yield self._batch(waiting)
 
-    def _empty(self, rows: int) -> Batch:
+    def _batch(self, columns: _Columns) -> Batch:
+        """A batch of its rows, ordered where there is something to order them by."""
+        if self._part is not None:
+            *others, keys = columns
+            order = np.argsort(keys, kind="stable")
+            columns = tuple(column.take(order, axis=0) for column in others)
+        ids, label, *weights = columns
+        return ids, label, *weights
+
+    def _empty(self, rows: int) -> _Columns:
         """Room for so many rows."""
         weight = [np.ones(rows, np.float32)] if self._weighted else []
-        return np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32), *weight
+        key = [] if self._part is None else [np.empty(rows, np.int64)]
+        return np.empty((rows, self._slots), np.int32), np.empty(rows, np.float32), *weight, *key
 
-    def _read_windows(self, epoch: int, windows: list[tuple[int, list[_Chunk]]]) -> Generator[Batch, None, None]:
+    def _read_windows(self, epoch: int, windows: list[_Window], skip: int) -> Generator[_Columns, None, None]:
+        drawn = self._drawn(epoch, windows, skip)
+        if self._part is not None:
+            drawn = own_places(
+                zip(drawn, (window.rows for window in windows), strict=True), self._batch_size, self._part
+            )
         with _OpenShards(self._paths) as shards:
-            for number, chunks in windows:
-                yield self._read_window(shards, epoch, number, chunks)
+            for window, places in zip(windows, drawn, strict=True):
+                yield self._read_window(shards, epoch, window, places)
 
-    def _read_window(self, shards: "_OpenShards", epoch: int, number: int, chunks: list[_Chunk]) -> Batch:
-        """One window, checked and shuffled."""
-        rows = sum(chunk.rows for chunk in chunks)
-        window = self._empty(rows)
-        ids, label, *weights = window
-        at = 0
-        for chunk in chunks:
-            part, shard = slice(at, at + chunk.rows), shards.get(chunk.shard)
-            ids[part], label[part] = self._read_chunk(shard, chunk)
-            for weight in weights if shard.weighted else ():
-                weight[part] = shard.weights(self._share, chunk.first, chunk.first + chunk.rows)
-            if self._unseen is not None:
-                ids[part] = self._unseen.applied(ids[part], (epoch, chunk.shard, chunk.first))
-            at += chunk.rows
+    def _drawn(self, epoch: int, windows: list[_Window], skip: int) -> Iterator[Places]:
+        """The places of each window in the order of this pass, without the first `skip` of the first."""
+        for window in windows:
+            shuffled = self._order == "shuffled"
+            draw = np.random.default_rng((self._seed, epoch, window.number)) if shuffled else None
+            yield (np.arange(window.rows) if draw is None else draw.permutation(window.rows))[skip:]
+            skip = 0
+
+    def _read_window(self, shards: "_OpenShards", epoch: int, window: _Window, places: Places) -> _Columns:
+        """The rows of these places of a window, checked, in this order."""
+        all_rows = len(places) == window.rows
+        wanted = np.arange(window.rows) if all_rows else np.sort(places)
+        columns = self._empty(len(wanted))
+        at = filled = 0
+        for chunk in window.chunks:
+            first, stop = np.searchsorted(wanted, (at, at + chunk.rows))
+            into = slice(filled, filled + stop - first)
+            if stop > first:
+                self._read_chunk(shards.get(chunk.shard), epoch, chunk, wanted[first:stop] - at, _of(columns, into))
+            at, filled = at + chunk.rows, into.stop
+        if self._part is not None:
+            columns[-1][:] = order_keys(wanted, window.rows)
         if self._order == "sequential":
-            return window
-        order = np.random.default_rng((self._seed, epoch, number)).permutation(rows)
-        return ids.take(order, axis=0), label.take(order), *(weight.take(order) for weight in weights)
+            return columns
+        order = places if all_rows else np.searchsorted(wanted, places)
+        return tuple(column.take(order, axis=0) for column in columns)
 
-    def _read_chunk(self, shard: Shard, chunk: _Chunk) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        ids, label = shard.read(self._share, chunk.first, chunk.first + chunk.rows)
+    def _read_chunk(self, shard: Shard, epoch: int, chunk: _Chunk, rows: Places, into: _Columns) -> None:
+        """Rows of a chunk, by their ascending numbers in it, into columns."""
+        ids, label, *others = into
+        for run in _runs(rows):
+            first, stop = (chunk.first + int(row) for row in (rows[run.start], rows[run.stop - 1] + 1))
+            inside = slice(None) if stop - first == run.stop - run.start else rows[run] - rows[run.start]
+            found_ids, found_label = (column[inside] for column in shard.read(self._share, first, stop))
+            self._check(shard, chunk.first + rows[run], found_ids, found_label)
+            ids[run], label[run] = found_ids, found_label
+            found_weight = shard.weights(self._share, first, stop)
+            if found_weight is not None:
+                others[0][run] = found_weight[inside]
+        if self._unseen is not None:
+            some = rows if len(rows) < chunk.rows else None
+            ids[:] = self._unseen.applied(ids, (epoch, chunk.shard, chunk.first), chunk.rows, some)
+
+    def _check(self, shard: Shard, rows: Places, ids: NDArray[Any], label: NDArray[Any]) -> None:
+        """Raise InputError if one of these rows of a shard is out of range."""
         bad = first_bad_row(ids, label, self._size)
         if bad is not None:
-            message = bad_row_message(ids, label, self._size, bad, chunk.first)
+            message = bad_row_message(ids, label, self._size, bad, int(rows[bad]) - bad)
             raise InputError(f"{shard.path} {self._share} {message}")
-        return ids, label
 
 
 class _OpenShards:
@@ -227,20 +295,23 @@ class _OpenShards:
             self._open.popitem()[1].close()
 
 
-def _of(batch: Batch, where: slice) -> Batch:
-    ids, label, *weights = batch
-    return ids[where], label[where], *(weight[where] for weight in weights)
+def _of(columns: _Columns, where: slice) -> _Columns:
+    return tuple(column[where] for column in columns)
 
 
-def _joined(left: Batch, right: Batch) -> Batch:
+def _joined(left: _Columns, right: _Columns) -> _Columns:
     if not len(left[0]):
         return right
-    (ids, label, *weights), (more_ids, more_labels, *more_weights) = left, right
-    both = [np.concatenate(pair) for pair in zip(weights, more_weights, strict=True)]
-    return np.concatenate((ids, more_ids)), np.concatenate((label, more_labels)), *both
+    return tuple(np.concatenate(pair) for pair in zip(left, right, strict=True))
 
 
-def _windows(chunks: list[_Chunk], window_rows: int) -> list[list[_Chunk]]:
+def _runs(rows: Places) -> list[slice]:
+    """Rows, ascending, that are read together, as slices of their array."""
+    ends = [0, *(np.flatnonzero(np.diff(rows) > _GAP) + 1).tolist(), len(rows)]
+    return [slice(first, stop) for first, stop in pairwise(ends)]
+
+
+def _windows(chunks: list[_Chunk], window_rows: int) -> list[_Window]:
     """Neighbouring chunks together up to `window_rows` rows, at least one chunk each."""
     windows: list[list[_Chunk]] = []
     room = 0
@@ -250,4 +321,4 @@ def _windows(chunks: list[_Chunk], window_rows: int) -> list[list[_Chunk]]:
             room = window_rows
         windows[-1].append(chunk)
         room -= chunk.rows
-    return windows
+    return [_Window(number, tuple(chunks)) for number, chunks in enumerate(windows)]

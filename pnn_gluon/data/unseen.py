@@ -91,11 +91,23 @@ class Unseen:
         what = (self.layout, self.share, self.other.tolist(), self.missing.tolist(), self.seed)
         return hashlib.sha256(repr(what).encode()).hexdigest()
 
-    def applied(self, ids: Ids, part: Sequence[int]) -> Ids:
-        """Rows int32 (B, S) with some fields hidden, by draws of the seed and the part (pass, place in it, ...)."""
+    def applied(
+        self, ids: Ids, part: Sequence[int], of: int | None = None, rows: NDArray[np.int64] | None = None
+    ) -> Ids:
+        """Rows int32 (B, S) with some fields hidden, by draws of the seed and the part (pass, place in it, ...).
+
+        Args:
+            ids: The rows.
+            part: Of which these are all rows, or some.
+            of: Number of all rows; None for those that are here.
+            rows: Ascending numbers of those that are here; None for all.
+        """
         draws = np.random.default_rng((self.seed, *part))
-        chosen = np.flatnonzero(draws.random(len(ids)) < self.share)
+        chosen = np.flatnonzero(draws.random(len(ids) if of is None else of) < self.share)
         fate = draws.random((len(chosen), self.layout.fields))
+        if rows is not None:
+            here = np.isin(chosen, rows, assume_unique=True)
+            chosen, fate = np.searchsorted(rows, chosen[here]), fate[here]
         become = np.where(fate < THIRD, self.other, np.where(fate < 2 * THIRD, self.missing, 0))
         seen = ids.copy()
         for field, (start, width) in enumerate(zip(self.layout.starts, self.layout.widths, strict=True)):

@@ -209,6 +209,8 @@ STEPS: tuple[Step, ...] = (
         alone=True,
         hours=6.0,
         queue=TRAINING,
+        version=2,
+        stands=(1,),
     ),
     Step(
         "calibrate",

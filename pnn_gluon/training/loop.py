@@ -54,8 +54,8 @@ class Place(Protocol):
     def step(self, batch: Batch, rate: float, number: int) -> list[Tensor]:
         """Take step `number` of the run, from 1, with a learning rate; loss sums of the batch, not yet computed."""
 
-    def gathered(self, loss: float) -> float:
-        """The sum of what all processes add up by themselves; 0 in all of them but one."""
+    def gathered(self, loss: float, examples: int) -> tuple[float, int]:
+        """The sums of what all processes have: of the loss, which is 0 in all of them but one, and of examples."""
 
     def end_epoch(self) -> None:
         """Do what waits for the end of an epoch."""
@@ -159,7 +159,7 @@ def run(
     options: TrainingOptions,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
-    """Train where a network is placed, see `train`; every process of a cluster runs this, on the same batches."""
+    """Train where a network is placed, see `train`; every process of a cluster runs this, on its part of batches."""
     return _Run(place, source, options, progress).result()
 
 
@@ -209,15 +209,17 @@ class _Run:
         state, first = self.state, self.state.batch
         self.place.seed(_segment_seed(self.options, state.epoch, state.batch))
         running: list[Tensor] = []
+        examples = 0
         for batch in islice(batches, self.options.checkpoint_every):
             losses = self._step(batch)
             self._add_losses(running)  # of the step before: this step is already being computed
             running = losses
             state.batch += 1
-            state.examples += round(examples_of(*batch))
+            examples += round(examples_of(*batch))
         self._add_losses(running)
         if state.batch > first:
-            state.loss_sum = self.place.gathered(state.loss_sum)
+            state.loss_sum, examples = self.place.gathered(state.loss_sum, examples)
+            state.examples += examples
             self._report()
         return state.batch - first
 

@@ -66,9 +66,9 @@ class OneProcess:
             self._means.add(number)
         return losses
 
-    def gathered(self, loss: float) -> float:
+    def gathered(self, loss: float, examples: int) -> tuple[float, int]:
         """See `loop.Place`: this process has it all."""
-        return loss
+        return loss, examples
 
     def end_epoch(self) -> None:
         """See `loop.Place`."""

@@ -36,14 +36,14 @@ def options_of(name):
     return {key: value for key, value in wanted.items() if key in model_options(name)}
 
 
-def job_of(path, name="fm", *, workers=2, servers=1, validate=True, stall_seconds=120, **training):
+def job_of(path, name="fm", *, workers=2, servers=1, validate=True, stall_seconds=120, batch_size=96, **training):
     devices = training.pop("devices", 1)
     kvstore = "dist_sync" if devices == 1 else "dist_device_sync"
     return Job(
         shape=Shape(workers=workers, servers=servers, stall_seconds=stall_seconds),
         model=JobModel(name=name, options=options_of(name), fields=FIELDS, size=SIZE),
         training=TrainingOptions(kvstore=kvstore, devices=devices, **OPTIONS | training),
-        rows=TrainingRows(paths=(path,), batch_size=96, seed=3),
+        rows=TrainingRows(paths=(path,), batch_size=batch_size, seed=3),
         validation=ValidationRows(paths=(path,), share="calibrate", rate=0.5) if validate else None,
     )
 

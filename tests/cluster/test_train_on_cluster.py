@@ -41,9 +41,9 @@ def test_every_network_with_every_optimizer(tmp_path, name, optimizer):
     ("workers", "servers", "devices"), [(1, 1, 1), (1, 3, 1), (3, 1, 1), (3, 2, 1), (2, 1, 2), (4, 2, 1)]
 )
 def test_any_number_of_workers_and_servers(tmp_path, workers, servers, devices):
-    job = job_of(
-        shard(tmp_path, weighted=True), "ipnn", workers=workers, servers=servers, devices=devices, validate=False
-    )
+    shape = {"workers": workers, "servers": servers, "devices": devices}
+    # the last of 1,000 rows is alone in its batch, of which most workers have no row
+    job = job_of(shard(tmp_path, weighted=True), "ipnn", **shape, batch_size=111, validate=False)
     first, second = (by_cluster(job, tmp_path / name)[1] for name in ("first", "second"))
     assert all(np.array_equal(first[name], second[name]) for name in first), "the order of arrival decides"
     assert difference(first, by_one_process(job, workers * devices)[1]) < 1e-5
