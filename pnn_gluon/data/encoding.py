@@ -158,7 +158,7 @@ def write_shard(
         joined = {share: Cells.joined(parts) for share, parts in cells.items()}
         Patch(day.isoformat(), feature_map.size, joined).write(patch_of(shard_path))
     if carried:
-        others.others(day.isoformat(), size).write(others_of(shard_path))
+        others.write(others_of(shard_path), day.isoformat(), size)
     return rows
 
 

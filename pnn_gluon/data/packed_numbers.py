@@ -19,14 +19,14 @@ MOST = 2**15
 
 def smallest(values: NDArray[Any]) -> NDArray[Any]:
     """Numbers >= 0 in the smallest unsigned type that holds them."""
-    return values.astype(np.min_scalar_type(values.max(initial=0)))
+    return values.astype(np.min_scalar_type(values.max(initial=0)), copy=False)
 
 
 def put_packed(writing: Hdf5Writing, name: str, values: NDArray[Any]) -> None:
     """Write numbers (C,) >= 0 as a new dataset."""
     small = smallest(values)
     planes = small.view(np.uint8).reshape(-1, small.itemsize).T  # (bytes of one, C)
-    writing.put(name, np.frombuffer(ZSTD.compress(planes.tobytes(), asbytes=True), np.uint8))
+    writing.put(name, np.frombuffer(ZSTD.compress(np.ascontiguousarray(planes), asbytes=True), np.uint8))
     writing.file[name].attrs.update({"type": small.dtype.str, "count": len(small)})
 
 

@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
-from pnn_gluon.data.hdf5_reading import refuse_large
-from pnn_gluon.data.hdf5_writing import written_hdf5
+from pnn_gluon.data.hdf5_reading import opened_beside
+from pnn_gluon.data.hdf5_writing import Hdf5Writing, written_hdf5
 from pnn_gluon.data.packed_numbers import put_packed, read_packed, smallest
 from pnn_gluon.data.shard_patch import Cells
-from pnn_gluon.errors import InputError
 
 FORMAT = 1
+_NONE: NDArray[Any] = np.empty(0, np.uint8)
 OTHERS_SUFFIX = ".others"
 """In place of the shard's."""
 
@@ -34,19 +34,6 @@ class Places(NamedTuple):
 
     row: NDArray[Any]
     first: NDArray[np.int64]
-
-    @classmethod
-    def of_words(cls, word: NDArray[np.int32], row: NDArray[Any], words: int) -> Self:
-        """Of cells (C,) by rising row."""
-        order = np.argsort(word, kind="stable")
-        return cls(row[order], _starts(np.bincount(word, minlength=words)))
-
-    @classmethod
-    def joined(cls, parts: Sequence["Places"]) -> Self:
-        """Of the words of several, one after the other."""
-        counts = [np.diff(part.first) for part in parts]
-        rows = [np.empty(0, np.uint8), *(part.row for part in parts)]
-        return cls(np.concatenate(rows), _starts(np.concatenate([np.empty(0, np.int64), *counts])))
 
     def of(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows of some words, one word after the other, and how many each has."""
@@ -84,47 +71,26 @@ class Others(NamedTuple):
         row, counts = places.of(word)
         return Cells(row, np.repeat(self.slot[word], counts), np.repeat(known, counts))
 
-    def write(self, path: Path) -> None:
-        """Write the file."""
-        content = self.value.buffers()[2]
-        with written_hdf5(path) as writing:
-            writing.file.attrs.update({"day": self.day, "size": self.size, "format": FORMAT})
-            put_packed(writing, "slot", self.slot)
-            put_packed(writing, "length", pc.binary_length(self.value).to_numpy())
-            put_packed(writing, "bytes", np.frombuffer(content or b"", np.uint8))
-            for share, places in self.places.items():
-                put_packed(writing, f"{share}/count", np.diff(places.first))
-                put_packed(writing, f"{share}/row", places.row)
-
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that `write` wrote.
+        """Read a file that `OthersSeen.write` wrote.
 
         Raises:
             InputError: it is none, or is of a newer release.
         """
-        try:
-            with h5py.File(path, "r") as file:
-                refuse_large(file, path)
-                if (found := int(file.attrs["format"])) > FORMAT:
-                    raise InputError(f"{path}: of format {found}, written by a newer release: install that")
-                offsets, content = _starts(read_packed(file["length"])), read_packed(file["bytes"])
-                if content.nbytes != offsets[-1]:
-                    raise ValueError(f"{content.nbytes:,} bytes of words, expected {offsets[-1]:,}")
-                value = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(content))
-                groups = {name: group for name, group in file.items() if isinstance(group, h5py.Group)}
-                places = {
-                    name: Places(read_packed(group["row"]), _starts(read_packed(group["count"])))
-                    for name, group in groups.items()
-                }
-                slot = read_packed(file["slot"]).astype(np.int32)
-                others = cls(str(file.attrs["day"]), int(file.attrs["size"]), slot, value, places)
-                others.check()
-                return others
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise InputError(
-                f"{path}: cannot be read as the other values of a shard ({error}); encode the day again"
-            ) from error
+        with opened_beside(path, "the other values of a shard", FORMAT) as (file, day, size):
+            offsets, content = _starts(read_packed(file["length"])), read_packed(file["bytes"])
+            if content.nbytes != offsets[-1]:
+                raise ValueError(f"{content.nbytes:,} bytes of words, expected {offsets[-1]:,}")
+            value = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(content))
+            groups = {name: group for name, group in file.items() if isinstance(group, h5py.Group)}
+            places = {
+                name: Places(read_packed(group["row"]), _starts(read_packed(group["count"])))
+                for name, group in groups.items()
+            }
+            others = cls(day, size, read_packed(file["slot"]).astype(np.int32), value, places)
+            others.check()
+            return others
 
     def check(self) -> None:
         """See that the arrays fit each other.
@@ -166,21 +132,43 @@ class OthersSeen:
         of_slot = self._seen.setdefault(slot, {name: [] for name in self._shares})
         of_slot[share].append((smallest(row), texts.cast(pa.large_string())))
 
-    def others(self, day: str, size: int) -> Others:
-        """What was seen."""
-        slots, values = [np.empty(0, np.int32)], [pa.array([], pa.large_string())]
-        places: dict[str, list[Places]] = {name: [] for name in self._shares}
-        for slot, of_slot in sorted(self._seen.items()):
+    def write(self, path: Path, day: str, size: int) -> None:
+        """Write the file; what was seen is forgotten slot by slot on the way, so that it takes little more memory.
+
+        Args:
+            path: Where to.
+            day: Of the shard.
+            size: Number of ids of the shard's own map.
+        """
+        slots, lengths, contents = [_NONE], [_NONE], [_NONE]
+        counts: dict[str, list[NDArray[Any]]] = {share: [_NONE] for share in self._shares}
+        rows: dict[str, list[NDArray[Any]]] = {share: [_NONE] for share in self._shares}
+        for slot in sorted(self._seen):
+            of_slot = self._seen.pop(slot)
             coded = pa.concat_arrays([texts for seen in of_slot.values() for _, texts in seen]).dictionary_encode()
             word, words = coded.indices.to_numpy(), len(coded.dictionary)
-            for name, seen in of_slot.items():
-                row = np.concatenate([np.empty(0, np.uint8), *(row for row, _ in seen)])
-                places[name].append(Places.of_words(word[: len(row)], row, words))
-                word = word[len(row) :]
-            slots.append(np.full(words, slot, np.int32))
-            values.append(coded.dictionary)
-        joined = {name: Places.joined(parts) for name, parts in places.items()}
-        return Others(day, size, np.concatenate(slots), pa.concat_arrays(values), joined)
+            for share, seen in of_slot.items():
+                row = np.concatenate([_NONE, *(row for row, _ in seen)])
+                here, word = word[: len(row)], word[len(row) :]
+                rows[share].append(row[np.argsort(here, kind="stable")])
+                counts[share].append(smallest(np.bincount(here, minlength=words)))
+            slots.append(np.full(words, slot, np.min_scalar_type(slot)))
+            lengths.append(smallest(pc.binary_length(coded.dictionary).to_numpy()))
+            contents.append(np.frombuffer(coded.dictionary.buffers()[2] or b"", np.uint8))
+        with written_hdf5(path) as writing:
+            writing.file.attrs.update({"day": day, "size": size, "format": FORMAT})
+            for name, parts in {"slot": slots, "length": lengths, "bytes": contents}.items():
+                _put_joined(writing, name, parts)
+            for share in self._shares:
+                _put_joined(writing, f"{share}/count", counts[share])
+                _put_joined(writing, f"{share}/row", rows[share])
+
+
+def _put_joined(writing: Hdf5Writing, name: str, parts: list[NDArray[Any]]) -> None:
+    """Write numbers that come in parts, which are gone then."""
+    joined = np.concatenate(parts)
+    parts.clear()
+    put_packed(writing, name, joined)
 
 
 def _starts(lengths: NDArray[Any]) -> NDArray[np.int64]:

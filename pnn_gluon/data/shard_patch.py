@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.arrays import Ids
-from pnn_gluon.data.hdf5_reading import refuse_large
+from pnn_gluon.data.hdf5_reading import opened_beside
 from pnn_gluon.data.hdf5_writing import written_hdf5
-from pnn_gluon.errors import InputError
 
 FORMAT = 1
 PATCH_SUFFIX = ".patch"
@@ -96,16 +94,8 @@ class Patch(NamedTuple):
         Raises:
             InputError: it is none, or is of a newer release.
         """
-        try:
-            with h5py.File(path, "r") as file:
-                refuse_large(file, path)
-                if (found := int(file.attrs["format"])) > FORMAT:
-                    raise InputError(f"{path}: a patch of format {found}, written by a newer release: install that")
-                return cls(
-                    str(file.attrs["day"]), int(file.attrs["size"]), {share: _cells(file[share]) for share in file}
-                )
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise InputError(f"{path}: cannot be read as a patch of a shard ({error}); encode the day again") from error
+        with opened_beside(path, "a patch of a shard", FORMAT) as (file, day, size):
+            return cls(day, size, {share: _cells(file[share]) for share in file})
 
 
 def _cells(group: Any) -> Cells:

@@ -148,6 +148,7 @@ OTHERS = {
     ),
     "more than the file holds": large("train/row", "u1"),
     "a size that is no number": attribute("size", "x"),
+    "a day that is none": attribute("day", "x"),
 }
 
 
@@ -157,7 +158,7 @@ def test_other_values_whose_arrays_do_not_fit_are_refused(tmp_path: Path, what: 
     seen.add(1, "train", np.array([0, 2]), pa.array(["a", "a"]))
     seen.add(2, "train", np.array([4]), pa.array(["b"]))
     path = tmp_path / "a.others"
-    seen.others("2026-11-01", 20).write(path)
+    seen.write(path, "2026-11-01", 20)
     cells = Others.read(path).cells({1: pa.table({"value": ["a", "c"], "id": pa.array([25, 26], pa.int32())})})
     assert [column.tolist() for column in cells["train"]] == [[0, 2], [1, 1], [25, 25]]
     with pytest.raises(InputError, match=r"a\.others: cannot be read as the other values"):

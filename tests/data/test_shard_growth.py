@@ -289,5 +289,5 @@ def test_a_patch_of_another_day_or_a_newer_release_is_refused(tmp_path: Path) ->
         open_shard(tmp_path / "day.h5")
     with h5py.File(tmp_path / "day.patch", "a") as file:
         file.attrs["format"] = 2
-    with pytest.raises(InputError, match="a patch of format 2, written by a newer release"):
+    with pytest.raises(InputError, match="a patch of a shard of format 2, written by a newer release"):
         Patch.read(tmp_path / "day.patch")
