@@ -2,8 +2,9 @@
 
     python -m benchmarks.etl_growth [--rows 500000,2000000,8000000] [--work work/benchmark]
 
-Days of Criteo-like rows in one file each, as `benchmarks.etl` has them, all steps in one process into an empty store.
-Ends with one JSON line: by rows, rows a CPU second, peak MB of all processes at once, and ids of the map.
+Days of Criteo-like rows in one file each, as `benchmarks.etl` has them, each step in a process of its own, into an
+empty store; one process for all of them gives memory back between steps. Ends with one JSON line: by rows, rows a CPU
+second, peak MB of each step, pairs of a field and a value that were counted, and ids of the map.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from benchmarks.etl import DAY, generate, run_steps
+from benchmarks.etl import DAY, STEPS, generate, run_each
 from jobs.terminal import console
 from pnn_gluon.config import load_config
 from pnn_gluon.pipeline.opening import open_store
@@ -39,20 +40,22 @@ def main(
 def measured(folder: Path, rows: int) -> dict[str, Any]:
     """What a day of so many rows takes."""
     log = generate(folder, rows)
-    used = run_steps(folder)
-    made = open_store(load_config(folder / "etl.toml")).manifest("maps", DAY)
+    used = run_each(folder)
+    store = open_store(load_config(folder / "etl.toml"))
+    made = {table: manifest.rows for table in ("counts", "maps") if (manifest := store.manifest(table, DAY))}
     return {
         "log_mb": round(log.stat().st_size / 1e6),
-        "seconds": round(used.seconds, 1),
-        "rows_per_cpu_second": round(rows / used.cpu_seconds),
-        "peak_mb": round(used.peak_mb),
-        "ids": made.rows if made else 0,
+        "seconds": round(sum(each.seconds for each in used.values()), 1),
+        "rows_per_cpu_second": round(rows / sum(each.cpu_seconds for each in used.values())),
+        **{f"{name}_mb": round(each.peak_mb) for name, each in used.items()},
+        "values": made["counts"],
+        "ids": made["maps"],
     }
 
 
 def shown(found: dict[int, dict[str, Any]]) -> Table:
     """A row for each size."""
-    table = Table("rows", "log MB", "seconds", "rows/CPU s", "peak MB", "ids")
+    table = Table("rows", "log MB", "seconds", "rows/CPU s", *(f"{name}, MB" for name in STEPS), "values", "ids")
     for rows, each in found.items():
         table.add_row(f"{rows:,}", *(f"{value:,}" for value in each.values()))
     return table

@@ -98,7 +98,7 @@ class _Run:
     def run(self, wait: bool) -> Outcome:
         started = time.monotonic()
         try:
-            inputs, reading = self._read()
+            inputs, reading = self._read(late=self._force or self._in_force() is None)
             manifest, status = self._standing(inputs, reading), "skipped"
             if manifest is None:
                 manifest, status = self._make(inputs, reading, wait)
@@ -109,8 +109,9 @@ class _Run:
             raise
         return self._outcome(manifest, status, time.monotonic() - started)
 
-    def _read(self, peek: bool = False) -> tuple[Inputs, Reading]:
-        reading = Reading(self._config, self._store, self._day, peek=peek)
+    def _read(self, peek: bool = False, late: bool = False) -> tuple[Inputs, Reading]:
+        """The inputs; `late`, where there is no day in force whose raw logs could be the same, with logs unhashed."""
+        reading = Reading(self._config, self._store, self._day, peek=peek, late=late)
         return Inputs.read(self._step, reading, self._force), reading
 
     def _in_force(self) -> Manifest | None:
@@ -156,10 +157,11 @@ class _Run:
         """Make the day, unless the process that was waited for has made it."""
         started = time.monotonic()
         with self._store.staging(self._table, self._day, wait, self._work.alone(inputs)) as folder:
-            inputs, reading = self._as_it_is_now(inputs, reading)
+            inputs, reading = self._as_it_is_now(inputs, reading, wait)
             if wait and (manifest := self._standing(inputs, reading)) is not None:
                 return manifest, "skipped"
             built = self._work.build(inputs, folder)
+            reading.complete()
             if built.kept is not None:
                 self._say(f"kept: {built.kept}")
             manifest = self._store.commit(
@@ -185,8 +187,10 @@ class _Run:
         except OSError as error:
             self._say(f"the report will not show how long it took: {error}")
 
-    def _as_it_is_now(self, inputs: Inputs, reading: Reading) -> tuple[Inputs, Reading]:
-        """What was read, or what is there now if an input changed before the day's lock was had."""
+    def _as_it_is_now(self, inputs: Inputs, reading: Reading, wait: bool) -> tuple[Inputs, Reading]:
+        """What was read, or what is there now if the day was made, or an input changed, before its lock was had."""
+        if wait and reading.late and not self._force and self._in_force() is not None:
+            return self._read()
         _, now = self._read(peek=True)
         return (inputs, reading) if now.agrees(reading.recorded) else self._read()
 

@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Parse, check and type every line; set bad ones aside with their reason."""
-    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder, _earlier(inputs))
-    details = RowsDetails(**dataclasses.asdict(result))
+    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder, _earlier(inputs), inputs.late)
+    told = dataclasses.asdict(result)
+    inputs.hashed(told.pop("digests"))
+    details = RowsDetails(**told)
     if reason is not None:
         return kept(reason, details)
     log.info("ingest %s: %s rows, %s rejects of %s lines", inputs.day, *_shown(result))
@@ -65,7 +67,12 @@ def _told(before: Partition[RowsDetails]) -> bytes | None:
 
 
 def read_day(
-    config: Config, day: datetime.date, skipped: str | None, folder: Path, earlier: "Earlier | None" = None
+    config: Config,
+    day: datetime.date,
+    skipped: str | None,
+    folder: Path,
+    earlier: "Earlier | None" = None,
+    hashed: bool = False,
 ) -> "tuple[IngestReport, str | None]":
     """The rows and rejects of a day's raw logs in the folder; why there are no rows, if there are none.
 
@@ -75,6 +82,7 @@ def read_day(
         skipped: Why the day was declared as skipped, if it was.
         folder: Where to write.
         earlier: What need not be read again.
+        hashed: Whether the raw logs are hashed while they are read, as far as they can be.
     """
     from pnn_gluon.data.ingest import ingest_logs, no_logs
     from pnn_gluon.data.read_together import NOTHING
@@ -82,7 +90,8 @@ def read_day(
     targets = dataclasses.replace(targets_in(folder), parts=folder / PARTS_FILE)
     if skipped is not None:
         return no_logs(raw_lines(config), targets), f"declared as skipped: {skipped}"
-    result = ingest_logs(raw_lines(config), config.engine, day, targets, earlier or NOTHING)
+    raw = dataclasses.replace(raw_lines(config), hashed=hashed)
+    result = ingest_logs(raw, config.engine, day, targets, earlier or NOTHING)
     return (
         result,
         None if result.rows else f"the logs of {day} hold no row ({result.lines:,} lines, {result.rejects:,} rejects)",

@@ -25,7 +25,7 @@ import datetime
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from pnn_gluon.data.ingest_part import (
     read_clicks,
     reject_table,
 )
+from pnn_gluon.data.lines import Digests
 from pnn_gluon.data.log_files import Log, open_log
 from pnn_gluon.data.pieces import PART_LINES, Piece, plan
 from pnn_gluon.data.raw_files import (
@@ -95,6 +96,7 @@ class IngestReport:
         parts: rows of each part file, where there are several.
         halves: lines that gave two rows, one of their clicks and one of their other impressions; None without weights.
         impressions: sum of the weights of the rows; None where each of them is one impression.
+        digests: SHA-256 by name of raw files that were hashed while they were read.
     """
 
     lines: int
@@ -110,6 +112,7 @@ class IngestReport:
     parts: tuple[int, ...] | None = None
     halves: int | None = None
     impressions: int | None = None
+    digests: Digests = field(default_factory=dict, compare=False)
 
 
 def ingest_logs(
@@ -211,6 +214,7 @@ class _DayOfParts:
         self._rows: list[Path] = []
         self._read: list[ReadTogether] = []
         self._settled: set[str] = set()
+        self._digests: Digests = {}
         self._clicks: Path | None = None
         self._met: list[Path] = []
         self._lines = self._headers = self._other_days = self._click_lines = self._joined = self._conflicts = 0
@@ -222,7 +226,7 @@ class _DayOfParts:
         self._refuse_yesterdays(stream)
         pieces = tuple(Piece(log) for log in self._logs(stream))
         targets = Targets(self._folder / "clicks.parquet", self._folder / "click_rejects.parquet")
-        raw = replace(self._raw, source=self._raw.source.of_clicks)
+        raw = replace(self._raw, source=self._raw.source.of_clicks, hashed=False)
         part = IngestPart(raw, self._day, stream, pieces, 0, targets, None)
         counts = read_clicks(self._engine, part)
         self._take([counts], [targets])
@@ -241,7 +245,8 @@ class _DayOfParts:
 
     def write_rows(self, stream: Stream, path: Path, earlier: Earlier) -> None:
         """Write the good lines into part files, in order; link those that an earlier reading made of the same files."""
-        groups = plan(self._logs(stream), self._engine.parallel, PART_LINES)
+        digests = self._digests if self._raw.hashed else None
+        groups = plan(self._logs(stream), self._engine.parallel, PART_LINES, digests)
         fresh = {each.files: self._parts(stream, each.tasks) for each in groups if each.files not in earlier.read}
         todo = [part for parts in fresh.values() for part in parts]
         results = iter(map_parts(self._engine, ingest_part, todo))
@@ -250,6 +255,8 @@ class _DayOfParts:
             if files in fresh:
                 counts = [next(results) for _ in fresh[files]]
                 self._take(counts, [part.targets for part in fresh[files]])
+                for each in counts:
+                    self._digests |= each.digests
                 made = [path for part in fresh[files] for path in parts_in(part.targets.rows)]
                 self._read.append(_together(files, counts, len(made)))
             else:
@@ -380,6 +387,7 @@ class _DayOfParts:
             parts=tuple(map(_rows_in, self._rows)) if len(self._rows) > 1 else None,
             halves=rows - lines if weighted else None,
             impressions=impressions if weighted else None,
+            digests=self._digests,
         )
 
     def _sums(self, labelled: bool, weighted: bool) -> tuple[int, int, int, int]:

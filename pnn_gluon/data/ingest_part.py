@@ -4,7 +4,7 @@ import datetime
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pnn_gluon.config import EngineConfig, Fields, SourceConfig
-from pnn_gluon.data.lines import SHOWN_CHARACTERS
+from pnn_gluon.data.lines import SHOWN_CHARACTERS, Digests
 from pnn_gluon.data.log_files import Block, Log, LogBlock, TextBlock
 from pnn_gluon.data.pieces import Piece
 from pnn_gluon.data.row_cutter import CutLines, row_cutter
@@ -48,11 +48,13 @@ class RawLines:
         source: the files and their form.
         fields: what rows are made of.
         base: folder that relative paths of the source start from.
+        hashed: whether text files that are not compressed are hashed while they are read.
     """
 
     source: SourceConfig
     fields: Fields
     base: Path
+    hashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,12 @@ class IngestPart:
 
 @dataclass(frozen=True)
 class LineCounts:
-    """What was read: lines but headers, headers, lines of other days."""
+    """What was read: lines but headers, headers, lines of other days; and the SHA-256 of files that were hashed."""
 
     lines: int
     headers: int
     other_days: int
+    digests: Digests = field(default_factory=dict)
 
 
 def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
@@ -142,7 +145,7 @@ def ingest_part(engine: EngineConfig, part: IngestPart) -> LineCounts:
         for piece in part.pieces:
             reader.read(part.stream, piece, write)
             files.end_of_file(reader.lines + reader.headers + reader.passed)
-    return LineCounts(reader.lines, reader.headers, reader.other_days)
+    return LineCounts(reader.lines, reader.headers, reader.other_days, reader.digests)
 
 
 def read_clicks(engine: EngineConfig, part: IngestPart) -> LineCounts:
@@ -194,6 +197,7 @@ class LineReader:
     ) -> None:
         self._connection, self._raw, self._day, self._sink = connection, raw, day, reject
         self.lines = self.headers = self.other_days = self.passed = 0
+        self.digests: Digests = {}
         if raw.source.time_zone != UTC:
             connection.execute(statement("clocks", **clocks(day, raw.source.time_zone, days)._asdict()))
 
@@ -203,7 +207,7 @@ class LineReader:
         cutter = row_cutter(*rules, self._connection)
         query = None if cutter else rows_statement(*rules)
         self.headers += piece.log.headers if piece.span.first == 1 else 0
-        for block in piece.blocks():
+        for block in piece.blocks(self.digests if self._raw.hashed else None):
             cut = cutter.typed(block) if cutter and isinstance(block, TextBlock) else None
             if cut is not None:
                 sink(self._taken(cut))

@@ -21,30 +21,37 @@ class KnownDigests:
 
     def read(self, raw_file: RawFile) -> str:
         """SHA-256 of the file as it is now, in hexadecimal; remembered unless the file changed meanwhile."""
-        before = _stamp(raw_file)
+        before = stamp(raw_file)
         digest = fingerprint(raw_file)
-        if before == _stamp(raw_file) and self._known.get(raw_file.name) != (entry := [before, digest]):
+        self.note(raw_file, before, digest)
+        return digest
+
+    def note(self, raw_file: RawFile, before: str, digest: str) -> None:
+        """Remember the SHA-256 of a file that was read since it had a stamp, unless it changed meanwhile."""
+        if before == stamp(raw_file) and self._known.get(raw_file.name) != (entry := [before, digest]):
             self._known[raw_file.name] = entry
             self._keep()
-        return digest
 
     def recall(self, raw_file: RawFile) -> str:
         """SHA-256 of a file that was read before, which is read again if it changed since; else empty."""
         entry = self._known.get(raw_file.name)
         if entry is None:
             return ""
-        return entry[1] if entry[0] == _stamp(raw_file) else self.read(raw_file)
+        return entry[1] if entry[0] == stamp(raw_file) else self.read(raw_file)
 
     def _keep(self) -> None:
         with suppress(OSError):  # where nothing can be written, as in somebody else's store, files are read again
             write_atomically(self._path, json.dumps(self._known, sort_keys=True).encode())
 
 
-def _stamp(raw_file: RawFile) -> str:
-    """What changes whenever the file does; of an object in a store its time is all there is."""
+def stamp(raw_file: RawFile) -> str:
+    """What changes whenever the file does; of an object in a store its time is all there is. Empty if it is gone."""
     if "://" in raw_file.path:
         return f"{raw_file.size} {raw_file.modified}"
-    now = os.stat(raw_file.path)
+    try:
+        now = os.stat(raw_file.path)
+    except FileNotFoundError:
+        return ""
     return f"{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns} {now.st_ino}"
 
 

@@ -1,7 +1,8 @@
 """Text files as blocks of numbered lines, plain or compressed, cut at newlines without a loop over lines."""
 
 import codecs
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Generator, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pnn_gluon.data.raw_files import RawFile, open_text
+from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import InputError
 from pnn_gluon.text_encoding import as_utf8
 
@@ -35,6 +37,9 @@ _NEWLINE, _RETURN = 10, 13
 
 WholeLines: TypeAlias = bytes | memoryview
 """Lines with their newlines, perhaps a view of what was read."""
+
+Digests: TypeAlias = dict[str, str]
+"""SHA-256 in hexadecimal of files that were read from beginning to end, by their names."""
 
 Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]
@@ -71,18 +76,23 @@ class LineBlock(NamedTuple):
 
 
 def read_lines(
-    raw_file: RawFile, block_bytes: int = BLOCK_BYTES, span: Span = WHOLE, encoding: str = "utf-8"
+    raw_file: RawFile,
+    block_bytes: int = BLOCK_BYTES,
+    span: Span = WHOLE,
+    encoding: str = "utf-8",
+    digests: Digests | None = None,
 ) -> Iterator[LineBlock]:
     r"""Stream a file, or some of it, as blocks of lines.
 
     A line ends at "\n", "\r\n" or the end of the file. Lines that are not valid in their encoding, hold a NUL byte or
-    are longer than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes.
+    are longer than `MAX_LINE_BYTES` are set aside. Memory is bounded by the block, whatever the bytes. `digests` is as
+    for `read_pieces`.
 
     Raises:
         InputError: the file can't be opened, its compression is damaged or cut off, or it lacks the mark with which
             its encoding begins.
     """
-    for data, first in read_pieces(raw_file, block_bytes, span, encoding):
+    for data, first in read_pieces(raw_file, block_bytes, span, encoding, digests=digests):
         yield line_block(data, first)
 
 
@@ -92,17 +102,20 @@ def read_pieces(
     span: Span = WHOLE,
     encoding: str = "utf-8",
     together: int = 1,
+    digests: Digests | None = None,
 ) -> Iterator[tuple[bytes, int]]:
     """Stream a file as pieces of whole lines, which end with a newline, each with the number of its first line.
 
     Of a line that is too long its beginning is there, and shows that it is. A piece has `BLOCK_LINES` lines, or less
-    where these take more than `together` times `block_bytes`.
+    where these take more than `together` times `block_bytes`. A whole file that is not compressed is in `digests` once
+    it was read; a thread reads and hashes it while the pieces before are in use.
 
     Raises:
         InputError: as for `read_lines`.
     """
     first = span.first
-    chunks = _chunks(raw_file, block_bytes, span)
+    stored = _chunks(raw_file, block_bytes, span, digests)
+    chunks: Iterator[bytes] = stored if digests is None else read_ahead(stored, f"read {raw_file.name}")
     chunks = chunks if encoding == "utf-8" else _decoded(raw_file, chunks, encoding)
     whole = _whole_lines(chunks if span.start else _without_mark(chunks))
     for piece, lines in _pieces(whole, together * block_bytes):
@@ -179,15 +192,20 @@ def _cut(data: WholeLines, lines: int) -> Iterator[tuple[WholeLines, int]]:
         yield data[start:end], after - before
 
 
-def _chunks(raw_file: RawFile, size: int, span: Span) -> Iterator[bytes]:
-    at = span.start
+def _chunks(raw_file: RawFile, size: int, span: Span, digests: Digests | None) -> Generator[bytes, None, None]:
+    at, digest = span.start, hashlib.sha256()
     try:
         with open_text(raw_file) as stream:
+            noted = digests if span == WHOLE and not isinstance(stream, pa.CompressedInputStream) else None
             if span.start:
                 stream.seek(span.start)
             while chunk := stream.read(size if span.stop is None else min(size, span.stop - at)):
+                if noted is not None:
+                    digest.update(chunk)
                 yield chunk
                 at += len(chunk)
+            if noted is not None:
+                noted[raw_file.name] = digest.hexdigest()
     except OSError as error:
         raise InputError(
             f"{raw_file.path}: can't be read to its end: {error}; the file is damaged or cut off, deliver it again"

@@ -15,7 +15,17 @@ import pyarrow.parquet as pq
 from pnn_gluon.config import SourceConfig
 from pnn_gluon.data.cutter_library import instruction_set
 from pnn_gluon.data.file_content import START_BYTES, content_of
-from pnn_gluon.data.lines import MAX_LINE_BYTES, REJECTED, WHOLE, LineBlock, Span, line_block, read_lines, read_pieces
+from pnn_gluon.data.lines import (
+    MAX_LINE_BYTES,
+    REJECTED,
+    WHOLE,
+    Digests,
+    LineBlock,
+    Span,
+    line_block,
+    read_lines,
+    read_pieces,
+)
 from pnn_gluon.data.orc_file import OrcFile
 from pnn_gluon.data.parquet_text import TOO_LARGE, ColumnText, as_text, has_zone, is_time
 from pnn_gluon.data.path_columns import tells
@@ -144,9 +154,10 @@ class DelimitedLog:
     times: frozenset[str] = frozenset()
     moments: frozenset[str] = frozenset()
 
-    def blocks(self, span: Span = WHOLE) -> Iterator[TextBlock]:
-        """The lines below the header, or some of them."""
-        for data, first in read_pieces(self.raw, span=span, together=_TOGETHER if instruction_set() else 1):
+    def blocks(self, span: Span = WHOLE, digests: Digests | None = None) -> Iterator[TextBlock]:
+        """The lines below the header, or some of them; `digests` is as for `read_pieces`."""
+        together = _TOGETHER if instruction_set() else 1
+        for data, first in read_pieces(self.raw, span=span, together=together, digests=digests):
             yield TextBlock(self, data, first)
 
     def cut(self, data: bytes, first: int) -> LogBlock:
@@ -301,9 +312,9 @@ class JsonLog:
     times: frozenset[str] = frozenset()
     moments: frozenset[str] = frozenset()
 
-    def blocks(self, span: Span = WHOLE) -> Iterator[LogBlock]:
-        """The lines, or some of them."""
-        for lines, rejected in read_lines(self.raw, span=span):
+    def blocks(self, span: Span = WHOLE, digests: Digests | None = None) -> Iterator[LogBlock]:
+        """The lines, or some of them; `digests` is as for `read_pieces`."""
+        for lines, rejected in read_lines(self.raw, span=span, digests=digests):
             yield LogBlock(_sliced(lines, self.raw.name), rejected)
 
 

@@ -5,13 +5,14 @@ So parts follow from the files' names, sizes and lines alone: neither how many p
 file is cut decides what is in them.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pnn_gluon.data.file_content import COMPRESSIONS, START_BYTES, content_of
-from pnn_gluon.data.lines import WHOLE, Span
+from pnn_gluon.data.lines import WHOLE, Digests, Span
 from pnn_gluon.data.log_files import Block, DelimitedLog, JsonLog, Log
 from pnn_gluon.data.raw_files import RawFile, open_stored
 
@@ -35,14 +36,18 @@ class Piece:
     Attributes:
         log: The file.
         span: Which lines of it.
+        hashed: Whether the SHA-256 of the file is known.
     """
 
     log: Log
     span: Span = WHOLE
+    hashed: bool = False
 
-    def blocks(self) -> Iterator[Block]:
-        """The lines."""
-        return self.log.blocks(self.span) if isinstance(self.log, _CUT) else self.log.blocks()
+    def blocks(self, digests: Digests | None = None) -> Iterator[Block]:
+        """The lines; `digests` is as for `read_pieces`."""
+        if not isinstance(self.log, _CUT):
+            return self.log.blocks()
+        return self.log.blocks(self.span, None if self.hashed else digests)
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,23 @@ class Together:
     tasks: tuple[tuple[Piece, ...], ...]
 
 
-def plan(logs: Sequence[Log], cut: bool, part_lines: int) -> list[Together]:
+def plan(logs: Sequence[Log], cut: bool, part_lines: int, digests: Digests | None = None) -> list[Together]:
     """What is read together, in the order of the files.
 
     Args:
         logs: The files of the day.
         cut: Whether a large file of lines is cut where its part files end; others and compressed ones are not.
         part_lines: Most lines of a part file.
+        digests: Gets the SHA-256 of files that are read to be cut, if it is wanted.
     """
-    return [Together(tuple(log.raw.name for log in logs), _tasks(logs, cut, part_lines)) for logs in _together(logs)]
+    together = _together(logs)
+    return [Together(tuple(log.raw.name for log in logs), _tasks(logs, cut, part_lines, digests)) for logs in together]
 
 
-def _tasks(logs: Sequence[Log], cut: bool, part_lines: int) -> tuple[tuple[Piece, ...], ...]:
+def _tasks(logs: Sequence[Log], cut: bool, part_lines: int, digests: Digests | None) -> tuple[tuple[Piece, ...], ...]:
     if cut and len(logs) == 1 and isinstance(logs[0], _CUT):
-        return tuple((Piece(logs[0], span),) for span in cut_lines(logs[0].raw, part_lines))
+        spans = cut_lines(logs[0].raw, part_lines, digests)
+        return tuple((Piece(logs[0], span, hashed=logs[0].raw.name in (digests or {})),) for span in spans)
     return (tuple(Piece(log) for log in logs),)
 
 
@@ -87,14 +95,17 @@ def _together(logs: Iterable[Log]) -> Iterator[list[Log]]:
         yield chosen
 
 
-def cut_lines(raw: RawFile, lines: int) -> list[Span]:
-    """A text file cut after every so many lines; a compressed one is left whole."""
+def cut_lines(raw: RawFile, lines: int, digests: Digests | None = None) -> list[Span]:
+    """A text file cut after every so many lines, and hashed if that is wanted; a compressed one is left whole."""
+    digest = hashlib.sha256()
     with open_stored(raw) as stream:
         if content_of(stream.read(START_BYTES)) in COMPRESSIONS:
             return [WHOLE]
         stream.seek(0)
         ends, seen, offset = [0], 0, 0
         while chunk := stream.read(_CHUNK):
+            if digests is not None:
+                digest.update(chunk)
             data = np.frombuffer(chunk, np.uint8)
             before, seen = seen, seen + int(np.count_nonzero(data == _NEWLINE))
             if seen // lines > before // lines:
@@ -102,6 +113,8 @@ def cut_lines(raw: RawFile, lines: int) -> list[Span]:
                 wanted = np.arange((before // lines + 1) * lines, seen + 1, lines) - before - 1
                 ends += (offset + places[wanted] + 1).tolist()
             offset += len(chunk)
+    if digests is not None:
+        digests[raw.name] = digest.hexdigest()
     ends = [end for end in ends if end < offset] or [0]
     return [
         Span(start, stop, number * lines + 1)

@@ -456,7 +456,7 @@ class RawLogs(Input[str | None]):
         if day is None or (skipped := reading.skipped(day)) is not None:
             return None if day is None else skipped
         try:
-            reading.raw("logs", day)
+            reading.raw("logs", day, read_by_step=not self.matured)
             if reading.config.source.clicks is not None:
                 reading.raw("clicks", day)
         except NoRawFiles as error:

@@ -1,7 +1,8 @@
 """What a step reads on a day: partitions and raw files, every one of them recorded."""
 
 import datetime
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pnn_gluon.config import Config
 from pnn_gluon.days import plus
@@ -13,6 +14,7 @@ from pnn_gluon.store.store import Store
 from pnn_gluon.time_zones import UTC, rules_of
 
 if TYPE_CHECKING:
+    from pnn_gluon.data.known_digests import KnownDigests
     from pnn_gluon.data.raw_files import RawFile
 
 _SHOWN_DAYS = 10
@@ -20,24 +22,32 @@ _SHOWN_DAYS = 10
 CLOCKS = "clocks"
 """What the names of inputs begin with that are days of a time zone."""
 
+CHANGED = "changed while it was read"
+"""In place of a SHA-256: what was made of the file is stale from the beginning."""
+
 
 class Reading:
     """One step's view of the store on one day; everything asked for is recorded in `recorded`.
 
     With `peek`, raw files that this machine read before are read again only where their times changed, and others are
-    described by size alone: enough to see that something changed.
+    described by size alone: enough to see that something changed. With `late`, files on this machine that a step reads
+    itself are so described until `complete`: they are hashed while they are read.
 
     Raises:
         ConfigError: the day is before the pipeline's first.
     """
 
-    def __init__(self, config: Config, store: Store, day: datetime.date, peek: bool = False) -> None:
+    def __init__(
+        self, config: Config, store: Store, day: datetime.date, peek: bool = False, late: bool = False
+    ) -> None:
         if day < config.first_day:
             raise ConfigError(
                 f"day {day}: before the pipeline's first day {config.first_day} (first_day in {config.path})"
             )
-        self.config, self.store, self.day, self.peek = config, store, day, peek
+        self.config, self.store, self.day, self.peek, self.late = config, store, day, peek, late
         self.recorded: dict[str, str | None] = {}
+        self._late: dict[str, _LateFile] = {}
+        self._digests: dict[str, str] = {}
 
     def need(self, table: Table[D], day: datetime.date) -> Partition[D]:
         """A partition that must be there.
@@ -99,16 +109,18 @@ class Reading:
         day = plus(self.day, -self.config.calibration.maturity_days)
         return day if day >= self.config.first_day else None
 
-    def raw(self, kind: Literal["logs", "clicks", "requests"], day: datetime.date) -> "tuple[RawFile, ...]":
+    def raw(
+        self, kind: Literal["logs", "clicks", "requests"], day: datetime.date, read_by_step: bool = False
+    ) -> "tuple[RawFile, ...]":
         """The raw files of a kind and day, of clicks those of the days after it that they may come on, too.
 
         Each is an input by size and SHA-256. In days of a time zone, so are the rules by which they are cut,
-        which another release of tzdata may change.
+        which another release of tzdata may change. With `read_by_step` the step reads them from beginning to end.
 
         Raises:
             ConfigError: when the configuration does not say where files of this kind lie.
         """
-        from pnn_gluon.data.known_digests import KnownDigests
+        from pnn_gluon.data.known_digests import KnownDigests, stamp
         from pnn_gluon.data.raw_files import list_days_of_files
 
         source = self.config.source
@@ -119,8 +131,20 @@ class Reading:
         known = KnownDigests(self.store.raw_digests(kind, day))
         digest = known.recall if self.peek else known.read
         for file in files:
-            self.recorded[f"raw/{kind}/{file.name}"] = f"{file.size}:{digest(file)}"
+            name = f"raw/{kind}/{file.name}"
+            if late := self.late and read_by_step and "://" not in file.path:
+                self._late[name] = _LateFile(file, known, stamp(file))
+            self.recorded[name] = f"{file.size}:{'' if late else digest(file)}"
         return files
+
+    def hashed(self, digests: Mapping[str, str]) -> None:
+        """Take note of the SHA-256, by name, of raw logs that were hashed while they were read."""
+        self._digests |= digests
+
+    def complete(self) -> None:
+        """Record the SHA-256 of the logs that were left late; those that nobody hashed are read for it."""
+        for name, late in self._late.items():
+            self.recorded[name] = f"{late.file.size}:{late.digest(self._digests.get(late.file.name))}"
 
     def skipped(self, day: datetime.date) -> str | None:
         """The reason that `pnn-gluon skip-day` recorded for a day; None for a day like any other.
@@ -153,6 +177,24 @@ class Reading:
         if name not in recorded or name not in self.recorded:
             return False
         now, then = self.recorded[name], recorded[name]
-        if self.peek and now and then and now.endswith(":"):
-            return then.startswith(now)
+        if self.peek and now and then and (now.endswith(":") or then.endswith(":")):
+            return then.startswith(now) or now.startswith(then)
         return now == then
+
+
+class _LateFile(NamedTuple):
+    """A raw file of which only the size was recorded, what keeps its SHA-256, and what it was like then."""
+
+    file: "RawFile"
+    known: "KnownDigests"
+    stamp: str
+
+    def digest(self, hashed: str | None) -> str:
+        """Its SHA-256, if it was hashed while it was read; else as it is now, if it is what it was then."""
+        from pnn_gluon.data.known_digests import stamp
+
+        if hashed is not None:
+            self.known.note(self.file, self.stamp, hashed)
+            return hashed
+        now = self.known.read(self.file) if stamp(self.file) == self.stamp else CHANGED
+        return now if stamp(self.file) == self.stamp else CHANGED

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,15 @@ class Inputs:
             LookupError: the step does not declare it.
         """
         return self._known[wanted]
+
+    @property
+    def late(self) -> bool:
+        """Whether raw logs that the step reads are still to be hashed."""
+        return self._reading.late
+
+    def hashed(self, digests: Mapping[str, str]) -> None:
+        """Tell the SHA-256, by name, of raw logs that were hashed while they were read."""
+        self._reading.hashed(digests)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import hashlib
 import lzma
 import tempfile
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pnn_gluon.data import lines as lines_module
-from pnn_gluon.data.lines import HOLDS_NUL, NOT_UTF8, TOO_LONG, read_lines
+from pnn_gluon.data.lines import HOLDS_NUL, NOT_UTF8, TOO_LONG, Span, read_lines
 from pnn_gluon.data.raw_files import RawFile
 from pnn_gluon.errors import InputError
 
@@ -168,3 +169,22 @@ def test_blocks_of_short_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.M
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"")
     assert read(tmp_path / "log") == ([], [])
+
+
+@pytest.mark.parametrize("content", [b"", b"a\n", b"\xef\xbb\xbfa\nb", b"a\r\n" * 1000])
+def test_a_whole_file_is_hashed_while_it_is_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "log").write_bytes(content)
+    file, digests = raw(tmp_path / "log"), dict[str, str]()
+    list(read_lines(file, 64, Span(0, 1, 1), digests=digests))
+    assert digests == {}
+    assert list(read_lines(file, 64, digests=digests)) == list(read_lines(file, 64))
+    assert digests == {"log": hashlib.sha256(content).hexdigest()}
+
+
+def test_neither_a_file_that_was_left_nor_a_compressed_one_is_hashed(tmp_path: Path) -> None:
+    digests: dict[str, str] = {}
+    (tmp_path / "log").write_bytes(b"a\n" * 1000)
+    next(read_lines(raw(tmp_path / "log"), 64, digests=digests))
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"a\n" * 1000))
+    list(read_lines(raw(tmp_path / "log.gz"), 64, digests=digests))
+    assert digests == {}

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ def test_pieces_of_a_file_hold_its_lines_with_their_numbers(
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "log"
     path.write_bytes(content + b"\n" * ended)
-    spans = cut_lines(raw(path), lines)
+    digests: dict[str, str] = {}
+    spans = cut_lines(raw(path), lines, digests)
+    assert digests == {"log": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert lines_of(path, *spans) == lines_of(path, WHOLE)
     assert [span.first for span in spans] == [1 + lines * k for k in range(len(spans))]
     for span in spans:
