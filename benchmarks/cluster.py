@@ -5,7 +5,7 @@
 For each network: the largest difference of any parameter from one process with as many devices; milliseconds of a step
 and bytes a step over the loopback interface, both from the difference of a short and a long run, so that starting
 does not count (other traffic of the machine does). Dense bytes are what whole tables would be: pulled and pushed by
-every worker. Processes of one machine share its cores. Ends with one JSON line.
+every worker. Processes of one machine share its cores. Ends with one JSON line: what was found by network.
 """
 
 import json
@@ -59,7 +59,7 @@ def main(
         for name in models.split(",")
     }
     show(results, f"{workers} workers, {servers} servers, {ids:,} ids, {BATCH} rows a batch")
-    print(json.dumps({"workers": workers, "servers": servers, "ids": ids, "models": results}))
+    print(json.dumps(results))
 
 
 def shard(folder: Path, rows: int, ids: int) -> Path:

@@ -20,6 +20,7 @@ _log = logging.getLogger("jobs")
 COMMANDS = (
     "run",
     "step",
+    "train-cluster",
     "arrived",
     "status",
     "verify",

@@ -22,7 +22,7 @@ def write_pods(config: Config, folder: Path) -> list[Path]:
     require("yaml")
     import yaml
 
-    pods = pods_of(config, folder, _own_pod(config))
+    pods = pods_of(config, folder, own_pod(config))
     for path in pods:
         if path.exists() and not path.read_text(errors="replace").startswith(MARK):
             raise ConfigError(
@@ -33,7 +33,7 @@ def write_pods(config: Config, folder: Path) -> list[Path]:
     return list(pods)
 
 
-def _own_pod(config: Config) -> Mapping[str, Any] | None:
+def own_pod(config: Config) -> Mapping[str, Any] | None:
     """The pod that the configuration names, None if it names none."""
     import yaml
 

@@ -1,5 +1,6 @@
 """Training divided over many processes: the day's rows and configuration as the job of a cluster."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from pnn_gluon.pipeline.work import Inputs
 
 if TYPE_CHECKING:
     from pnn_gluon.cluster.job import Job
-    from pnn_gluon.cluster.launcher import Hosts
+    from pnn_gluon.cluster.launcher import Hosts, Outside
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.runtime import HybridBlock
     from pnn_gluon.training.loop import TrainingResult
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 def train_by_many(
     inputs: Inputs, net: "HybridBlock", options: Mapping[str, Any], feature_map: "FeatureMap"
 ) -> "TrainingResult":
-    """Train a network of these options on the day's window, by the workers of the configuration."""
+    """Train a network of these options on the day's window, by the workers of the configuration.
+
+    Where the environment says at which address the scheduler listens, others start servers and workers; see
+    `pnn_gluon.cluster.member`.
+    """
     from pnn_gluon.cluster.training import train_on_cluster
 
-    return train_on_cluster(net, _job(inputs, options, feature_map), inputs.scratch() / "training", _hosts(inputs))
+    return train_on_cluster(net, _job(inputs, options, feature_map), inputs.scratch() / "training", _where(inputs))
 
 
 def _job(inputs: Inputs, options: Mapping[str, Any], feature_map: "FeatureMap") -> "Job":
@@ -43,10 +48,13 @@ def _job(inputs: Inputs, options: Mapping[str, Any], feature_map: "FeatureMap") 
     )
 
 
-def _hosts(inputs: Inputs) -> "Hosts | None":
-    from pnn_gluon.cluster.launcher import Hosts
+def _where(inputs: Inputs) -> "Hosts | Outside | None":
+    from pnn_gluon.cluster.launcher import Hosts, Outside
+    from pnn_gluon.cluster.member import root_of
 
-    cluster = inputs.config.engine.cluster
+    cluster, root = inputs.config.engine.cluster, root_of(os.environ)
+    if root is not None:
+        return Outside(root)
     if cluster.address is None:
         return None
     return Hosts(cluster.worker_hosts, cluster.server_hosts, cluster.address)

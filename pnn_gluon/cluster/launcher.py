@@ -1,4 +1,4 @@
-"""Starts the processes of a job, watches them, and ends all of them when one ends badly."""
+"""Starts the processes of a job, or one of them, watches them, and ends all of them when one ends badly."""
 
 import os
 import shlex
@@ -47,13 +47,28 @@ class Hosts:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """Servers and workers are started by something else; see `pnn_gluon.cluster.member`.
+
+    Attributes:
+        root: Address and port where the scheduler listens.
+    """
+
+    root: tuple[str, int]
+
+
+_Command = tuple[str, list[str], dict[str, str] | None]
+"""Name, command and variables of a process; without variables where the command sets them itself."""
+
+
+@dataclass(frozen=True)
 class _Started:
     name: str
     process: "subprocess.Popen[bytes]"
 
 
-def launch(folder: Path, hosts: Hosts | None = None) -> None:
-    """Run the job of a folder to its end, all on this machine or on several.
+def launch(folder: Path, where: Hosts | Outside | None = None) -> None:
+    """Run the job of a folder to its end, all on this machine or on several; or the scheduler alone.
 
     When one process ends badly, or none gets on for `stall_seconds`, all end within some seconds.
 
@@ -63,25 +78,53 @@ def launch(folder: Path, hosts: Hosts | None = None) -> None:
     job = Job.read(folder)
     for name in (FAILED_FILE, RESULT_FILE):
         (folder / name).unlink(missing_ok=True)
+    if isinstance(where, Outside):
+        host = os.environ.get("DMLC_NODE_HOST", where.root[0])  # of a pod, which does not resolve its own name yet
+        _run([_one_command(job, folder, "scheduler", (host, where.root[1]), host)], folder, "scheduler")
+    else:
+        _run(_commands(job, folder, where), folder, "worker")
+    if not (folder / RESULT_FILE).exists():
+        raise PnnError("training on a cluster: the scheduler ended before the work was done")
+
+
+def _one_command(job: Job, folder: Path, role: str, root: tuple[str, int], host: str) -> _Command:
+    """What starts one process on this machine, which listens on the address of a host."""
+    variables = role_environment(
+        role, workers=job.shape.workers, servers=job.shape.servers, root=(numeric(root[0]), root[1]), host=numeric(host)
+    )
+    return f"{role} on {os.uname().nodename}", [sys.executable, *NODE, str(folder)], variables
+
+
+def join(folder: Path, role: str, root: tuple[str, int], host: str) -> None:
+    """Be one process of a job that was started elsewhere, to its end.
+
+    Raises:
+        PnnError: a process failed; the message is its reason.
+    """
+    _run([_one_command(Job.read(folder), folder, role, root, host)], folder, role)
+
+
+def _run(commands: Sequence[_Command], folder: Path, role: str) -> None:
+    """Run processes until those of a role have ended well."""
     started: list[_Started] = []
     try:
-        for name, command, variables in _commands(job, folder, hosts):
+        for name, command, variables in commands:
             environment = None if variables is None else os.environ | variables
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603
             started.append(_Started(name, process))
-        _wait(started, folder)
+        _wait(started, folder, role)
     finally:
         _end([each.process for each in started])
 
 
-def _commands(job: Job, folder: Path, hosts: Hosts | None) -> list[tuple[str, list[str], dict[str, str] | None]]:
-    """Name, command and variables of every process; without variables where the command sets them itself."""
+def _commands(job: Job, folder: Path, hosts: Hosts | None) -> list[_Command]:
+    """What starts every process."""
     shape = job.shape
-    address = HOST if hosts is None else _numeric(hosts.address)
+    address = HOST if hosts is None else numeric(hosts.address)
     root = (address, _free_port(address))
     roles = ["scheduler", *["server"] * shape.servers, *["worker"] * shape.workers]
     threads = max(1, _threads() // shape.workers) if hosts is None else None
-    commands: list[tuple[str, list[str], dict[str, str] | None]] = []
+    commands: list[_Command] = []
     for number, role in enumerate(roles):
         at = number - {"scheduler": 0, "server": 1, "worker": 1 + shape.servers}[role]
         where = None if hosts is None or role == "scheduler" else _of(hosts, role, at)
@@ -90,7 +133,7 @@ def _commands(job: Job, folder: Path, hosts: Hosts | None) -> list[tuple[str, li
             workers=shape.workers,
             servers=shape.servers,
             root=root,
-            host=_numeric(where or address),
+            host=numeric(where or address),
             threads=threads,
         )
         python = (hosts.python if hosts and where else None) or sys.executable
@@ -114,21 +157,21 @@ def _of(hosts: Hosts, role: str, number: int) -> str:
     return names[number % len(names)]
 
 
-def _wait(started: list[_Started], folder: Path) -> None:
-    """Return when all workers have ended well."""
-    workers = [each for each in started if each.name.startswith("worker")]
+def _wait(started: list[_Started], folder: Path, role: str) -> None:
+    """Return when all of a role have ended well."""
+    awaited = [each for each in started if each.name.startswith(role)]
     while True:
         for each in started:
             status = each.process.poll()
             if status not in {None, 0}:
                 _report(each, status, folder)
-        if _over(workers):
+        if _over(awaited):
             return
         time.sleep(_POLL)
 
 
-def _over(workers: list[_Started]) -> bool:
-    return all(each.process.poll() == 0 for each in workers)
+def _over(processes: list[_Started]) -> bool:
+    return all(each.process.poll() == 0 for each in processes)
 
 
 def _report(failed: _Started, status: int, folder: Path) -> None:
@@ -156,7 +199,7 @@ def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
         each.wait()
 
 
-def _numeric(host: str) -> str:
+def numeric(host: str) -> str:
     """The address of a host: the parameter server listens on addresses only.
 
     Raises:

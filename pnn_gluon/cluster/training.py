@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pnn_gluon.cluster.job import START_FILE, Job, result_of
 from pnn_gluon.cluster.kept import whole_values
-from pnn_gluon.cluster.launcher import Hosts, launch
+from pnn_gluon.cluster.launcher import Hosts, Outside, launch
 from pnn_gluon.cluster.network import compact_network
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.checkpoint import Checkpoints
@@ -14,7 +14,7 @@ from pnn_gluon.training.loop import TrainingResult, fingerprint_of
 from pnn_gluon.training.parameters import named_parameters, put_values, save_values, take_values
 
 
-def train_on_cluster(net: HybridBlock, job: Job, folder: Path, hosts: Hosts | None = None) -> TrainingResult:
+def train_on_cluster(net: HybridBlock, job: Job, folder: Path, where: Hosts | Outside | None = None) -> TrainingResult:
     """Train a network on a cluster; afterwards it has the parameters of the best epoch.
 
     A run that was stopped goes on from the newest checkpoint in the folder, as `pnn_gluon.training.loop.train` does.
@@ -23,7 +23,7 @@ def train_on_cluster(net: HybridBlock, job: Job, folder: Path, hosts: Hosts | No
         net: The network of the job; it starts from its values if it has any.
         job: What to train; `warm` and `resume` are set here.
         folder: Of this run alone, seen by all machines under the same path.
-        hosts: The machines; None for processes of this one.
+        where: The machines, or who starts the processes; None for processes of this one.
 
     Raises:
         ConfigError: a network that cannot be trained so, or a checkpoint of another run.
@@ -31,7 +31,7 @@ def train_on_cluster(net: HybridBlock, job: Job, folder: Path, hosts: Hosts | No
     """
     folder.mkdir(parents=True, exist_ok=True)
     job = prepared(net, job, folder)
-    launch(folder, hosts)
+    launch(folder, where)
     result = dict(result_of(folder))
     history = tuple(EpochRecord(**record) for record in result.pop("history"))
     given = TrainingResult(history=history, **result)

@@ -385,6 +385,10 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def scratches(self, table: str, day: datetime.date) -> list[Path]:
+        """The scratch folders that there are of a day that is being made, or that a kill has left."""
+        return sorted(path for path in self._scratch(table, day).glob("*") if path.is_dir())
+
     def drop_scratch(self, table: str, day: datetime.date) -> None:
         """Remove the scratch folders of a day that is done."""
         discard(self.local, self._scratch(table, day))

@@ -1,0 +1,1 @@
+"""Files by which something else starts the processes of a cluster."""
