@@ -30,6 +30,8 @@ Rows: TypeAlias = dict[str, Mapping[str, int]]
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Take over what was made from the same samples and map, carry on what is of yesterday's map, encode the rest."""
+    from pnn_gluon.data.encode_part import load_map
+
     samples = inputs[SAMPLES]
     rows = _take_over(inputs, folder)
     if rest := {day: sample for day, sample in samples.items() if str(day) not in rows}:
@@ -41,6 +43,7 @@ def build(inputs: Inputs, folder: Path) -> Built:
         rate=_rate(inputs, samples),
         other=_other(inputs, folder, max(samples)) if samples else None,
     )
+    load_map.cache_clear()  # later steps of this process need the room
     return Built(sum(sum(share.values()) for share in rows.values()), details)
 
 

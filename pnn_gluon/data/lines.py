@@ -2,7 +2,8 @@
 
 import codecs
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,7 +12,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pnn_gluon.data.raw_files import RawFile, open_text
-from pnn_gluon.data.read_ahead import read_ahead
 from pnn_gluon.errors import InputError
 from pnn_gluon.text_encoding import as_utf8
 
@@ -108,14 +108,13 @@ def read_pieces(
 
     Of a line that is too long its beginning is there, and shows that it is. A piece has `BLOCK_LINES` lines, or less
     where these take more than `together` times `block_bytes`. A whole file that is not compressed is in `digests` once
-    it was read; a thread reads and hashes it while the pieces before are in use.
+    it was read; a thread hashes what was read last while that is in use.
 
     Raises:
         InputError: as for `read_lines`.
     """
     first = span.first
-    stored = _chunks(raw_file, block_bytes, span, digests)
-    chunks: Iterator[bytes] = stored if digests is None else read_ahead(stored, f"read {raw_file.name}")
+    chunks = _chunks(raw_file, block_bytes, span, digests)
     chunks = chunks if encoding == "utf-8" else _decoded(raw_file, chunks, encoding)
     whole = _whole_lines(chunks if span.start else _without_mark(chunks))
     for piece, lines in _pieces(whole, together * block_bytes):
@@ -192,17 +191,17 @@ def _cut(data: WholeLines, lines: int) -> Iterator[tuple[WholeLines, int]]:
         yield data[start:end], after - before
 
 
-def _chunks(raw_file: RawFile, size: int, span: Span, digests: Digests | None) -> Generator[bytes, None, None]:
+def _chunks(raw_file: RawFile, size: int, span: Span, digests: Digests | None) -> Iterator[bytes]:
     at, digest = span.start, hashlib.sha256()
     try:
-        with open_text(raw_file) as stream:
+        with open_text(raw_file) as stream, ThreadPoolExecutor(1) as beside:
             noted = digests if span == WHOLE and not isinstance(stream, pa.CompressedInputStream) else None
             if span.start:
                 stream.seek(span.start)
             while chunk := stream.read(size if span.stop is None else min(size, span.stop - at)):
-                if noted is not None:
-                    digest.update(chunk)
+                hashed = [beside.submit(digest.update, chunk)] if noted is not None else []
                 yield chunk
+                wait(hashed)
                 at += len(chunk)
             if noted is not None:
                 noted[raw_file.name] = digest.hexdigest()

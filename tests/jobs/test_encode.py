@@ -9,6 +9,7 @@ import pytest
 
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.data.encode_part import load_map
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from tests.jobs.small_pipeline import DAYS, build, tree
@@ -43,6 +44,11 @@ def test_the_page_of_a_day_tells_what_the_map_reads_as_other(built: Config) -> N
 
 def test_force_takes_nothing_over(built: Config, caplog: pytest.LogCaptureFixture) -> None:
     assert run(built, caplog, force=True) == []
+
+
+def test_no_map_stays_in_memory(built: Config, caplog: pytest.LogCaptureFixture) -> None:
+    run(built, caplog, force=True)
+    assert load_map.cache_info().currsize == 0
 
 
 def test_a_damaged_shard_is_not_taken_over(built: Config, caplog: pytest.LogCaptureFixture) -> None:
