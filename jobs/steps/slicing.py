@@ -28,9 +28,11 @@ class Slicing:
     @classmethod
     def of(cls, config: "Config", rows: "Files") -> "Slicing":
         """Look which values of the fields of `evaluation.slices` have the most rows, by their weights."""
+        fields, most = config.evaluation.slices, config.evaluation.slice_values
+        if not fields:
+            return cls({})
         from pnn_gluon.warehouse.duckdb_engine import connect, identifier, parquet
 
-        fields, most = config.evaluation.slices, config.evaluation.slice_values
         rank = "sum(weight)" if config.source.weights is not None else "count(*)"
         largest: dict[str, tuple[str, ...]] = {}
         with connect(config.engine) as connection:

@@ -28,8 +28,15 @@ def connect(engine: EngineConfig) -> Generator[duckdb.DuckDBPyConnection, None, 
         connection.execute("set preserve_insertion_order = true")
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"set temp_directory = {literal(spill)}")
-        connection.execute(statement("prelude_duckdb"))
+        for each in _prelude():
+            connection.execute(each)
         yield connection
+
+
+@cache
+def _prelude() -> list[duckdb.Statement]:
+    """Parsed once: a third of the time of what makes them."""
+    return duckdb.extract_statements(statement("prelude_duckdb"))
 
 
 def statement(name: str, **values: Any) -> str:
