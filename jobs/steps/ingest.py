@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 def build(inputs: Inputs, folder: Path) -> Built:
     """Parse, check and type every line; set bad ones aside with their reason."""
-    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder, _earlier(inputs), inputs.late)
+    earlier = still_holding(inputs, inputs[Saved(ROWS)])
+    result, reason = read_day(inputs.config, inputs.day, inputs[RawLogs()], folder, earlier, inputs.late)
     told = dataclasses.asdict(result)
     inputs.hashed(told.pop("digests"))
     details = RowsDetails(**told)
@@ -42,12 +43,17 @@ def _shown(result: "IngestReport") -> tuple[str, str, str]:
     return f"{result.rows:,}", f"{result.rejects:,}", f"{result.lines:,}"
 
 
-def _earlier(inputs: Inputs) -> "Earlier | None":
-    """What an earlier reading of the day made of files that are as they were then, if that is known."""
+def still_holding(inputs: Inputs, before: Partition[RowsDetails] | None) -> "Earlier | None":
+    """What an earlier reading of a day made of files that are as they were then, if that is known.
+
+    Args:
+        inputs: With the raw logs of that day as they are now.
+        before: The earlier reading, if there is one.
+    """
     from pnn_gluon.data.read_together import Earlier, unchanged
 
-    apart = inputs.config.source.clicks is not None  # whose lines may belong to any part
-    before = None if inputs.force or apart else inputs[Saved(ROWS)]
+    if inputs.force or inputs.config.source.clicks is not None:  # clicks, whose lines may belong to any part
+        return None
     told = None if before is None else _told(before)
     changed = None if before is None else inputs.changed_inputs(before, step("ingest"))
     if before is None or told is None or changed is None or not before.whole:

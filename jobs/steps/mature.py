@@ -8,7 +8,7 @@ import datetime
 import logging
 from pathlib import Path
 
-from jobs.steps.ingest import read_day
+from jobs.steps.ingest import read_day, still_holding
 from pnn_gluon.pipeline.details import MaturedDetails
 from pnn_gluon.pipeline.inputs import RawLogs, Saved
 from pnn_gluon.pipeline.step import Built, kept
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def build(inputs: Inputs, folder: Path) -> Built:
-    """Ingest and split again; when the raw files have not changed, the first reading serves."""
+    """Ingest and split again; what the first reading made of raw files that have not changed serves."""
     from pnn_gluon.data.sampling import sample_rows
 
     day = inputs.matured_day
@@ -38,10 +38,14 @@ def build(inputs: Inputs, folder: Path) -> Built:
 
 
 def _read(inputs: Inputs, day: datetime.date, folder: Path) -> int:
-    """The rows of the day in the folder, linked from its first reading if that was of the same files; their number."""
+    """The rows of the day in the folder; their number.
+
+    They are linked from its first reading if that was of the same files; else only those that changed are read again.
+    """
     first = inputs[Saved(ROWS, matured=True)]
     if first is None or not inputs.made_alike(first, step("ingest")):
-        return read_day(inputs.config, day, inputs[RawLogs(matured=True)], folder)[0].rows
+        skipped, earlier = inputs[RawLogs(matured=True)], still_holding(inputs, first)
+        return read_day(inputs.config, day, skipped, folder, earlier)[0].rows
     for file in first.manifest.files:
         link_file(first.file(file.name), folder / file.name)
     return first.rows

@@ -14,6 +14,7 @@ from pnn_gluon.days import plus
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import daily_steps, step
 from pnn_gluon.store.manifest import Manifest
+from pnn_gluon.store.parts import parts_in
 from tests.jobs.small_pipeline import DAILY, DAYS, build, state_words
 
 
@@ -99,3 +100,22 @@ def test_reading_again_is_a_step_of_the_day_only_where_labels_come_late(pipeline
     with_late = [each.name for each in daily_steps(late(pipeline, maturity_days=1))]
     assert set(with_late) - set(DAILY) == {"mature"}
     assert with_late.index("ingest") < with_late.index("mature") < with_late.index("encode")
+
+
+def test_of_a_day_whose_labels_came_late_only_the_files_that_changed_are_read_again(
+    pipeline: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnn_gluon.data.pieces.TOGETHER_BYTES", 1)
+    config = late(pipeline, maturity_days=1)
+    one = log(config, DAYS[0])
+    lines = one.read_text().splitlines(keepends=True)
+    one.write_text("".join(lines[:100]))
+    one.with_name("z.tsv").write_text("".join(lines[100:]))
+    run_step(step("ingest"), config, DAYS[0])
+    one.write_text("".join("1" + line[1:] for line in lines[:100]))
+    run_step(step("mature"), config, DAYS[1])
+    folders = [open_store(config).folder(manifest(config, *day)) for day in (("rows", DAYS[0]), ("matured", DAYS[1]))]
+    first, again = ({path.stat().st_ino for path in parts_in(folder / "rows.parquet")} for folder in folders)
+    assert (len(first), len(again), len(first & again)) == (2, 2, 1)
+    run = manifest(config, "matured", DAYS[1]).run
+    assert run_step(step("mature"), config, DAYS[1], force=True).run == run
