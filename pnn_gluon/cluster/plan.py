@@ -22,8 +22,8 @@ ID_COLUMNS = 2
 FLOATS = 3
 """Float32 numbers that stand for one of float64."""
 
-CONTROL = 2
-"""Numbers a worker sends with each step: learning rate, examples of its part of the batch."""
+CONTROL = 3
+"""Numbers a worker sends with each step: learning rate, examples of its part of the batch, norm of the gradient."""
 
 EXCHANGED = 8
 """Most numbers that workers tell each other at once."""
@@ -67,6 +67,7 @@ class Dense:
         values: Key of the numbers.
         mail: Key of the gradients: a row for each worker.
         control: Key of what a step needs besides.
+        squares: Key of the sum of squares of this server's gradients, which is asked for where they are clipped.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -74,6 +75,7 @@ class Dense:
     values: int
     mail: int
     control: int
+    squares: int
 
     @property
     def count(self) -> int:
@@ -98,7 +100,7 @@ class Plan:
         cut: P, pieces of a table.
         pieces: All of them.
         dense: One for each server.
-        fixed: What is not trained (constants, running statistics), on server 0; its mail and control are not used.
+        fixed: What is not trained (constants, running statistics), on server 0; its other keys are not used.
         exchange: Key through which workers tell each other numbers.
     """
 
@@ -176,7 +178,7 @@ def _piece(keys: _Keys, table: str, number: int, width: int, *, size: int, cut: 
 
 
 def _dense(keys: _Keys, shapes: Mapping[str, tuple[int, ...]], server: int) -> Dense:
-    return Dense(shapes, server, keys.on(server), keys.on(server), keys.on(server))
+    return Dense(shapes, server, *(keys.on(server) for _ in range(4)))
 
 
 def _shared_out(shapes: Mapping[str, tuple[int, ...]], servers: int) -> Sequence[dict[str, tuple[int, ...]]]:

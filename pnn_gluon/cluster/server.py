@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.cluster.gradients import added_up, from_floats, unpacked
+from pnn_gluon.cluster.gradients import added_up, from_floats, in_floats, unpacked
 from pnn_gluon.cluster.job import Job
 from pnn_gluon.cluster.kept import piece_name, server_file, state_name, write
 from pnn_gluon.cluster.network import CompactNetwork
@@ -22,8 +22,8 @@ from pnn_gluon.training.states import state_parts
 
 Array = NDArray[np.float32]
 
-_Update = tuple[int, Tensor, Tensor]
-"""Index, gradient and weight of a parameter, or of a piece of one."""
+_Update = tuple[int, Tensor | None, Tensor]
+"""Index, gradient and weight of a parameter, or of a piece of one; a piece may have no gradient in a step."""
 
 
 def dense_view(stored: Tensor, shape: tuple[int, ...]) -> Array:
@@ -51,7 +51,7 @@ class Server:
 
     def __init__(self, job: Job, compact: CompactNetwork, start: Callable[[int], Start], watch: Watch) -> None:
         self._plan, self._l2, self._watch = compact.plan, compact.l2, watch
-        self._start_of = start
+        self._start_of, self._clip_norm = start, job.training.clip_norm
         self._start: Start | None = None
         self._optimizer: Any = make_optimizer(job.training)
         self._updater = mx.optimizer.get_updater(self._optimizer)
@@ -71,6 +71,9 @@ class Server:
             self._fill(self._places[key], stored)
         elif key == self._plan.exchange:
             sent.copyto(stored)
+            stored.wait_to_read()
+        elif key == self._plan.dense[self._number].squares:
+            mx.nd.array(in_floats([self._squares()]).reshape(stored.shape)).copyto(stored)
             stored.wait_to_read()
         else:
             self._mail[key] = _received(sent)
@@ -131,16 +134,36 @@ class Server:
     def _update_when_complete(self) -> None:
         """Take a step once everything of it is here."""
         dense = self._plan.dense[self._number]
-        pieces = [piece for piece in self._plan.pieces if piece.server == self._number]
-        if len(self._mail) < len(pieces) + 2:
+        if len(self._mail) < len(self._pieces()) + 2:
             return
         told = from_floats(self._mail[dense.control].reshape(-1, CONTROL, FLOATS))
         self._optimizer.set_learning_rate(float(told[0, 0]))
-        self._optimizer.rescale_grad = 1.0 / float(told[:, 1].sum())
-        for index, gradient, weight in (*self._of_pieces(pieces), *self._of_dense(dense)):
-            self._updater(index, gradient, weight)
-            weight.wait_to_read()
+        self._optimizer.rescale_grad = 1.0 / self._divisor(float(told[:, 1].sum()), float(told[0, 2]))
+        for index, gradient, weight in self._updates():
+            if gradient is None:
+                self._optimizer._update_count(index)
+            else:
+                self._updater(index, gradient, weight)
+                weight.wait_to_read()
         self._mail = {}
+
+    def _divisor(self, examples: float, norm: float) -> float:
+        """What the gradient, a sum over examples, is divided by; more where its mean has too large a norm."""
+        return examples if self._clip_norm is None else examples * max(1.0, norm / examples / self._clip_norm)
+
+    def _squares(self) -> float:
+        """Sum of squares of the gradients of this server."""
+        gradients = (gradient for _, gradient, _ in self._updates() if gradient is not None)
+        held = (gradient if gradient.stype == "default" else gradient.data for gradient in gradients)
+        return sum(float(np.square(each.asnumpy(), dtype=np.float64).sum()) for each in held)
+
+    def _pieces(self) -> list[Piece]:
+        return [piece for piece in self._plan.pieces if piece.server == self._number]
+
+    def _updates(self) -> Iterator[_Update]:
+        """The gradients of a step, of all workers."""
+        yield from self._of_pieces(self._pieces())
+        yield from self._of_dense(self._plan.dense[self._number])
 
     def _of_pieces(self, pieces: list[Piece]) -> Iterator[_Update]:
         for piece in pieces:
@@ -149,11 +172,9 @@ class Server:
             real = held < piece.rows
             rows, total = added_up(held[real], gradients[real], places[real] // piece.most)
             name = piece_name(piece.table, piece.number)
-            if len(rows):
-                sparse = mx.nd.sparse.row_sparse_array((total, rows), shape=(piece.rows, piece.width))
-                yield self._index[name], sparse, self._weights[name]
-            else:
-                self._optimizer._update_count(self._index[name])
+            shape = (piece.rows, piece.width)
+            sparse = mx.nd.sparse.row_sparse_array((total, rows), shape=shape) if len(rows) else None
+            yield self._index[name], sparse, self._weights[name]
 
     def _of_dense(self, dense: Dense) -> Iterator[_Update]:
         _, sent = self._mail[dense.mail]

@@ -1,6 +1,7 @@
 """A worker: computes the gradients of its part of every batch, with the rows of the tables that it needs."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -138,6 +139,7 @@ class Worker:
             self._store.init(dense.values, mx.nd.zeros(dense.count))
             self._room_for_rows(dense.mail, self._plan.workers, dense.count)
             self._store.init(dense.control, mx.nd.zeros((self._plan.workers, CONTROL, FLOATS)))
+            self._store.init(dense.squares, mx.nd.zeros((1, FLOATS)))
         self._store.init(self._plan.exchange, mx.nd.zeros((self._plan.workers, EXCHANGED, FLOATS)))
         self._store._barrier()
         self._command("alive")  # from now on the servers listen
@@ -209,8 +211,19 @@ class Worker:
             for name, part, _ in dense.parts():
                 whole[0, part] = self._gradient(name)
             self._store.push(dense.mail, _some_rows(whole, [self._rank], self._plan.workers))
-            self._store.push(dense.control, self._own_row([rate, examples], CONTROL))
+        norm = 0.0 if self._job.training.clip_norm is None else self._norm()
+        for dense in self._plan.dense:
+            self._store.push(dense.control, self._own_row([rate, examples, norm], CONTROL))
         mx.nd.waitall()
+
+    def _norm(self) -> float:
+        """2-norm of the gradient that the servers have now, of all workers: the same number in each of them."""
+        mx.nd.waitall()  # a server has everything when it is asked
+        squares = [mx.nd.zeros((1, FLOATS)) for _ in self._plan.dense]
+        for dense, told in zip(self._plan.dense, squares, strict=True):
+            self._store.push(dense.squares, mx.nd.zeros((1, FLOATS)))
+            self._store.pull(dense.squares, out=told)
+        return math.sqrt(sum(float(from_floats(told.asnumpy())[0]) for told in squares))
 
     def _gradient(self, name: str) -> NDArray[np.float32]:
         """The gradient of a dense parameter, of all devices, flat."""

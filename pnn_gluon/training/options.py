@@ -192,7 +192,6 @@ class TrainingOptions(FittingOptions):
     def _server_rules(self) -> Iterator[tuple[bool, str]]:
         """What servers do not do, each with the reason."""
         goes = f"kvstore {self.kvstore!r} goes without"
-        yield self.clip_norm is not None, f"{goes} clip_norm: no server sees the norm of the whole gradient"
         yield self.average_decay is not None, f"{goes} average_decay: servers keep no means of the parameters"
         yield self.catch_up_decay, f"{goes} catch_up_decay: servers do not keep the decay that rows missed"
         yield not self.lazy_update, f"{goes} lazy_update = false: a step would pass over all rows of all servers"

@@ -28,7 +28,9 @@ def test_every_number_lies_once_on_a_server_that_its_key_leads_to(size, servers,
             assert piece.rows * piece.width <= max(largest, width)
     assert {name: shape for each in plan.dense for name, shape in each.shapes.items()} == dense
     places = [*plan.pieces, *plan.dense, plan.fixed]
-    keys = [key for each in places for key in (each.values, each.mail)] + [each.control for each in plan.dense]
+    keys = [key for each in places for key in (each.values, each.mail)] + [
+        key for each in plan.dense for key in (each.control, each.squares)
+    ]
     assert len(set(keys)) == len(keys)
     assert plan.exchange not in keys
     assert all(key * 9973 % servers == each.server for each in places for key in (each.values, each.mail))

@@ -50,6 +50,16 @@ def test_any_number_of_workers_and_servers(tmp_path, workers, servers, devices):
 
 
 @pytest.mark.long
+def test_the_norm_of_the_whole_gradient_is_limited(tmp_path):
+    path, plain = shard(tmp_path, weighted=True), {"optimizer": "sgd", "learning_rate": 0.5, "validate": False}
+    job = job_of(path, "deepfm", servers=2, **plain, clip_norm=0.05)
+    _, cluster = by_cluster(job, tmp_path / "job")
+    assert difference(cluster, by_one_process(job, 2)[1]) < 1e-5
+    _, unlimited = by_one_process(job_of(path, "deepfm", **plain), 2)
+    assert difference(cluster, unlimited) > 0.01
+
+
+@pytest.mark.long
 def test_validation_stops_training_and_the_best_epoch_is_kept(tmp_path):
     job = job_of(shard(tmp_path), "fm", epochs=30, learning_rate=0.3, embedding_l2=0.0, patience=2)
     result, values = by_cluster(job, tmp_path / "job")

@@ -357,7 +357,6 @@ def test_l2_counts_a_row_once_however_often_the_batch_has_it(optimizer):
         ({"optimizer": "sgd", "epsilon": 0.1}, "epsilon has no effect with optimizer 'sgd'"),
         ({"optimizer": "ftrl", "lazy_update": False}, "'ftrl' always updates lazily"),
         ({"kvstore": "none", "devices": 2}, "adds no gradients up"),
-        ({"kvstore": "dist_sync", "clip_norm": 1.0}, "goes without clip_norm: no server sees"),
         ({"kvstore": "dist_sync", "average_decay": 0.9}, "goes without average_decay: servers keep no means"),
         ({"kvstore": "dist_sync", "lazy_update": False}, "goes without lazy_update = false: a step would pass"),
         (
