@@ -2,7 +2,7 @@
 
     python -m benchmarks.adam_rounding [--steps 100]
 
-Prints, after some steps, the largest difference of any parameter, and the mean gradients of the number that differs most.
+Prints, after some steps, the largest difference of any parameter, and the gradients of the number that differs most.
 """
 
 from collections.abc import Iterator
