@@ -37,6 +37,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """What was set aside is given up in order, or DuckDB tells of leaks."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def loaded_by_collecting(pytestconfig: pytest.Config) -> frozenset[str]:
     """Modules that were loaded when all tests of this run had been collected and none had run."""

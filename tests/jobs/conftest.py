@@ -1,4 +1,4 @@
-"""Five days of a small pipeline, built once."""
+"""Five days of a small pipeline, built once; the pages of their reports hold what charts are drawn of, not drawings."""
 
 import os
 import shutil
@@ -9,8 +9,22 @@ import adbc_driver_postgresql.dbapi as adbc
 import pytest
 
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.file_lock import file_lock
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
-from tests.jobs.small_pipeline import DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
+from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
+from tests.jobs.undrawn import undrawn
+
+OF_A_WORKER = ("publish", "report")
+"""Steps that ask the score server, which each worker has for itself, or that read what they made."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _charts_are_undrawn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """tests/report draws every chart, tests/dags and files of long tests those of days that other processes make."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("long") is None:
+            patch.setattr("pnn_gluon.report.charts.svg", undrawn)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +41,30 @@ def scores_variable(five_days_server: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture(scope="session")
 def five_days(tmp_path_factory: pytest.TempPathFactory, five_days_server: str) -> Config:
-    """Five days built in order; read only."""
-    folder = tmp_path_factory.mktemp("five")
-    (folder / "pipeline.toml").write_text(PIPELINE)
-    write_raw(folder / "raw", DAYS)
-    config = load_config(folder / "pipeline.toml")
+    """Five days built in order; read only. Each worker publishes, and reports on that, what one has built for all."""
+    alike = _folder_of_all_workers(tmp_path_factory) / "five_days"
+    with file_lock(alike.with_suffix(".lock")):
+        if not alike.exists():
+            _build_five_days(alike.with_suffix(".unfinished")).rename(alike)
+    config = _copy(load_config(alike / "pipeline.toml"), tmp_path_factory.mktemp("five") / "days", store=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCORES_VARIABLE, five_days_server)
-        build(config, DAYS)
+        patch.setattr("pnn_gluon.report.charts.svg", undrawn)  # the fixture above has a narrower scope
+        build(config, DAYS, OF_A_WORKER)
     return config
+
+
+def _folder_of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _build_five_days(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "pipeline.toml").write_text(PIPELINE)
+    write_raw(folder / "raw", DAYS)
+    build(load_config(folder / "pipeline.toml"), DAYS, [name for name in DAILY if name not in OF_A_WORKER])
+    return folder
 
 
 @pytest.fixture

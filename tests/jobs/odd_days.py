@@ -41,6 +41,8 @@ pcoc_low = 0.001
 pcoc_high = 1000.0
 max_regression = 100.0
 bootstrap_repeats = 10
+[engine]
+threads = 1
 [publish]
 server = "env:PNN_GLUON_TEST_SCORES"
 table = "odd"

@@ -21,6 +21,8 @@ from pnn_gluon.pipeline.tables import SAMPLES
 
 DAILY = tuple(each.name for each in STEPS if each.schedule == "daily")
 UNPUBLISHED = tuple(name for name in DAILY if name != "publish")
+PROMOTED = DAILY[: DAILY.index("promote") + 1]
+"""What puts a day's model in force: nothing is scored, published or reported."""
 NIGHTLY = tuple(each.name for each in STEPS if each.schedule == "nightly")
 FIRST = datetime.date(2026, 11, 1)
 DAYS = day_range(FIRST, plus(FIRST, 4))
@@ -62,9 +64,12 @@ pcoc_low = 0.2
 pcoc_high = 5.0
 max_regression = 0.5
 bootstrap_repeats = 20
+[engine]
+threads = 1
 [publish]
 server = "env:PNN_GLUON_TEST_SCORES"
 """
+"""One thread starts no process for a part; test_days_in_parts.py has several."""
 
 NAMED_PIPELINE = """
 name = "{name}"

@@ -17,6 +17,12 @@ from tests.jobs.small_pipeline import DAYS
 KEYS = {f"{part}_{what}" for part in ("feeder", "step", "loop") for what in ("ms", "rows_per_second")}
 
 
+@pytest.fixture(autouse=True)
+def _few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured need not be precise here."""
+    monkeypatch.setattr("jobs.commands.bench.LEAST_ROWS", 1 << 12)
+
+
 def bench(config: Config) -> dict[str, object]:
     """The JSON line of the command."""
     words = ["bench", "--config", str(config.path), "--batches", "3", "--rounds", "1", "--ids", "2000"]

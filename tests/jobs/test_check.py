@@ -192,10 +192,10 @@ def test_the_first_day_is_compared_with_nothing_and_says_so(three_days: Config) 
 
 
 def test_without_drift_small_days_raise_at_most_one_false_alarm(tmp_path: Path) -> None:
-    """20 days of 300 to 3,000 rows, each after three of as many, and with requests."""
+    """12 days of 300 to 3,000 rows, each after three of as many, and with requests."""
     sizes = {rows: checked_days(tmp_path / str(rows), rows=rows) for rows in (300, 1000, 3000)}
     alarms = []
-    for seed in range(20):
+    for seed in range(12):
         rows = list(sizes)[seed % 3]
         outcome = checked(sizes[rows], rows_of(100 + seed, rows), rows_of(200 + seed, rows // 2))
         alarms += [finding["words"] for finding in outcome.details["findings"]]

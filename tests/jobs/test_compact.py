@@ -1,5 +1,8 @@
 """A compact map and the model by it score as before to the bit, and later days go on from them."""
 
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +38,24 @@ def folder_of(config: Config, table: str, number: int) -> Path:
     return store.folder(manifest)
 
 
-def built(folder: Path, model: str) -> Config:
-    """Three days: sites of the first expire, and a field ends with the second."""
+@pytest.fixture(scope="module")
+def three_days(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Config]:
+    """By model, made when it is asked for: sites of the first day expire, a field ends with the second; read only."""
+    return cache(lambda model: _made(tmp_path_factory.mktemp(model), model))
+
+
+@pytest.fixture
+def built(three_days: Callable[[str], Config], tmp_path: Path) -> Callable[[str], Config]:
+    """A copy of the three days that a test may change."""
+
+    def copied(model: str) -> Config:
+        shutil.copytree(three_days(model).path.parent, tmp_path / "days")
+        return load_config(tmp_path / "days/pipeline.toml")
+
+    return copied
+
+
+def _made(folder: Path, model: str) -> Config:
     config = odd_pipeline(folder, 0, {**EDITS, 'name = "lr"': f'name = "{model}"'})
     for number in range(1, 6):
         text = lines(number, 900)
@@ -54,8 +73,10 @@ def scored(bundle: Path, rows: Path, to: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("model", ["fm", "fnn"])
-def test_requests_have_the_same_scores_before_and_after_to_the_bit(tmp_path: Path, model: str) -> None:
-    config = built(tmp_path, model)
+def test_requests_have_the_same_scores_before_and_after_to_the_bit(
+    built: Callable[[str], Config], tmp_path: Path, model: str
+) -> None:
+    config = built(model)
     compact(config, day(3), "the map is nearly full", UNSIGNED)
     before, after = folder_of(config, "bundles", 3), folder_of(config, "compactions", 3)
     old, new = (FeatureMap.load(folder / "map.h5") for folder in (before, after))
@@ -71,8 +92,8 @@ def test_requests_have_the_same_scores_before_and_after_to_the_bit(tmp_path: Pat
     assert (after / "model-0000.params").stat().st_size < (before / "model-0000.params").stat().st_size
 
 
-def test_later_days_grow_from_it_and_training_goes_on(tmp_path: Path) -> None:
-    config = built(tmp_path, "fm")
+def test_later_days_grow_from_it_and_training_goes_on(built: Callable[[str], Config]) -> None:
+    config = built("fm")
     compact(config, day(3), "the map is nearly full", UNSIGNED)
     assert set(build(config, [day(4), day(5)], UNPUBLISHED)) <= {"done", "kept"}
     base = FeatureMap.load(folder_of(config, "compactions", 3) / "map.h5")
@@ -91,8 +112,8 @@ def test_later_days_grow_from_it_and_training_goes_on(tmp_path: Path) -> None:
     assert {words[day(number)][name] for number in (3, 4, 5) for name in UNPUBLISHED} <= {"done", "kept"}
 
 
-def test_taken_back_the_day_after_grows_from_the_days_own_map(tmp_path: Path) -> None:
-    config = built(tmp_path, "fm")
+def test_taken_back_the_day_after_grows_from_the_days_own_map(built: Callable[[str], Config]) -> None:
+    config = built("fm")
     compact(config, day(3), "the map is nearly full", UNSIGNED)
     build(config, [day(4)], UNPUBLISHED)
     compact(config, day(3), "it was not needed", UNSIGNED, clear=True)
@@ -109,16 +130,18 @@ def test_nothing_to_win_is_said(tmp_path: Path) -> None:
         compact(config, day(1), "why not", UNSIGNED)
 
 
-def test_a_day_whose_own_candidate_is_not_in_force_is_refused_where_training_goes_on(tmp_path: Path) -> None:
-    config = built(tmp_path, "fm")
+def test_a_day_whose_own_candidate_is_not_in_force_is_refused_where_training_goes_on(
+    built: Callable[[str], Config],
+) -> None:
+    config = built("fm")
     config.path.write_text(config.path.read_text().replace("min_auc = 0.0", "min_auc = 0.999"))
     build(load_config(config.path), [day(3)], ("gate", "promote"))
     with pytest.raises(ConfigError, match=f"by the map of {day(2)}.*whose own candidate was promoted"):
         compact(load_config(config.path), day(3), "the map is nearly full", UNSIGNED)
 
 
-def test_a_compact_map_of_a_map_that_was_made_again_is_shown_stale(tmp_path: Path, capsys) -> None:
-    config = built(tmp_path, "fm")
+def test_a_compact_map_of_a_map_that_was_made_again_is_shown_stale(built: Callable[[str], Config], capsys) -> None:
+    config = built("fm")
     compact(config, day(3), "the map is nearly full", UNSIGNED)
     build(config, [day(4)], UNPUBLISHED)
     assert state_words(config, [day(3)])[day(3)]["compact"] == "done"

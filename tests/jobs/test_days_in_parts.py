@@ -22,7 +22,7 @@ PARTS = 3
 
 def config_in(folder: Path, threads: int) -> Config:
     folder.mkdir()
-    (folder / "pipeline.toml").write_text(f"{PIPELINE}[engine]\nthreads = {threads}\n")
+    (folder / "pipeline.toml").write_text(PIPELINE.replace("threads = 1", f"threads = {threads}"))
     write_raw(folder / "raw", TWO_DAYS)
     return load_config(folder / "pipeline.toml")
 

@@ -33,13 +33,17 @@ def test_a_second_run_changes_no_byte_and_says_so(built: Config) -> None:
 
 
 def test_parentless_steps_in_any_order_give_the_same_store(five_days: Config, pipeline: Config) -> None:
-    days = random.Random(5).sample(DAYS, len(DAYS))
+    three = DAYS[:3]
+    days = random.Random(5).sample(three, len(three))
     jobs = [(day, "ingest") for day in days] + [(day, name) for name in ("count", "sample") for day in reversed(days)]
     for day, name in jobs:
         run_step(step(name), pipeline, day)
-    build(pipeline, DAYS, CHAINED)
-    build(pipeline, [DAYS[1], DAYS[3]], force=True)
-    assert tree(store_of(pipeline)) == tree(store_of(five_days))
+    build(pipeline, three, CHAINED)
+    build(pipeline, [DAYS[1]], force=True)
+    expected = tree(store_of(five_days)).items()
+    assert tree(store_of(pipeline)) == {
+        name: content for name, content in expected if name.partition("ds=")[2][:10] <= str(three[-1])
+    }
 
 
 KILLED = """
@@ -55,6 +59,11 @@ def kill(*arguments):
 
 def killed_write(path, *arguments, write=store.write_atomically, **options):
     return write(path, *arguments, **options) if ".local" in path.parts else kill()
+
+if sys.argv[3] == "report":
+    import pnn_gluon.report.charts as charts
+    from tests.jobs.undrawn import undrawn
+    charts.svg = undrawn
 
 if sys.argv[4] == "files are made":
     store.move_folder = kill

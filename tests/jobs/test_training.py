@@ -12,7 +12,7 @@ from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.options import FittingOptions, TrainingOptions
-from tests.jobs.small_pipeline import DAILY, DAYS, build
+from tests.jobs.small_pipeline import DAILY, DAYS, PROMOTED, build
 
 DAY = DAYS[2]
 DEFAULTS = TrainingOptions()
@@ -120,7 +120,7 @@ def test_a_model_that_goes_on_from_yesterdays_is_not_pretrained(pipeline: Config
     text = pipeline.path.read_text().replace("window_days = 2", "window_days = 1\nwarm_start = true")
     pipeline.path.write_text(text.replace('name = "fm"', 'name = "fnn"\nhidden = [4]'))
     config = with_training(pipeline, "pretrain_epochs = 1")
-    build(config, DAYS[:1])
+    build(config, DAYS[:1], PROMOTED)
     build(config, DAYS[1:2], DAILY[: DAILY.index("train") + 1])
     first, second = (open_store(config).manifest("models", day) for day in DAYS[:2])
     assert first is not None

@@ -20,7 +20,7 @@ from pnn_gluon.pipeline.steps import step
 from pnn_gluon.training.export import load_exported, predict_logits
 from pnn_gluon.training.growth import warm_start
 from pnn_gluon.warehouse.duckdb_engine import connect
-from tests.jobs.small_pipeline import DAILY, DAYS, UNPUBLISHED, build
+from tests.jobs.small_pipeline import DAILY, DAYS, PROMOTED, build
 
 TRAINING = DAILY[: DAILY.index("train") + 1]
 
@@ -40,7 +40,7 @@ def folder_of(config: Config, table: str, day: datetime.date) -> Path:
 
 
 def test_a_warm_start_goes_on_from_yesterday_and_a_cold_one_does_not(warm: Config) -> None:
-    build(warm, DAYS[:2])
+    build(warm, DAYS[:2], PROMOTED)
     history = run_step(step("train"), warm, DAYS[1]).details["history"]
     cold = load_config(_with(warm.path, "warm_start = true", "warm_start = false"))
     assert history[0]["loss"] < run_step(step("train"), cold, DAYS[1]).details["history"][0]["loss"]
@@ -57,7 +57,7 @@ def test_a_day_after_one_without_a_model_trains_from_scratch_until_that_is_mende
     made = DAILY[: DAILY.index("evaluate")]
     build(config, DAYS[:2], made)
     assert "started_from" not in run_step(step("train"), config, DAYS[1]).details
-    build(config, DAYS[:1])
+    build(config, DAYS[:1], PROMOTED)
     state = day_states(config, [DAYS[1]])[DAYS[1]]["train"]
     assert state.word == "stale"
     assert any(reason.endswith("has come") for reason in state.reasons)
@@ -86,7 +86,7 @@ def test_growing_the_map_by_a_fifth_moves_no_id_and_changes_no_score(built: Conf
 def test_a_warm_start_keeps_the_adaptive_sizes_of_yesterday(warm: Config) -> None:
     kfm = 'name = "kfm"\nembedding_size = 9\nadaptive_c = 1.3'
     config = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', kfm))
-    build(config, DAYS[:2])
+    build(config, DAYS[:2], PROMOTED)
     sizes = [run_step(step("train"), config, day).details["model"]["options"]["embedding_sizes"] for day in DAYS[:2]]
     assert sizes[0] == sizes[1]
     assert 1 <= min(sizes[0]) < max(sizes[0]) <= 9
@@ -98,7 +98,7 @@ def carrying(warm: Config) -> Config:
 
 
 def test_a_warm_start_with_the_optimizers_states_goes_on_from_the_model_in_force(carrying: Config) -> None:
-    build(carrying, DAYS[:2])
+    build(carrying, DAYS[:2], PROMOTED)
     build(carrying, DAYS[2:3], TRAINING)
     store = open_store(carrying)
     models = [store.manifest("models", day) for day in DAYS[:3]]
@@ -112,7 +112,7 @@ def test_a_warm_start_with_the_optimizers_states_goes_on_from_the_model_in_force
 
 
 def test_states_of_another_optimizer_are_left_and_told(carrying: Config, caplog: pytest.LogCaptureFixture) -> None:
-    build(carrying, DAYS[:1])
+    build(carrying, DAYS[:1], PROMOTED)
     build(carrying, DAYS[1:2], TRAINING[:-1])
     other = load_config(_with(carrying.path, "carry_optimizer = true", 'carry_optimizer = true\noptimizer = "adagrad"'))
     with caplog.at_level("INFO"):
@@ -125,8 +125,8 @@ def test_states_of_another_optimizer_are_left_and_told(carrying: Config, caplog:
 @pytest.fixture
 def refusing(warm: Config) -> Config:
     """Two days of which the second's candidate was refused."""
-    build(warm, DAYS[:2])
-    build(load_config(_with(warm.path, "min_auc = 0.4", "min_auc = 0.999")), DAYS[1:2], DAILY)
+    build(warm, DAYS[:2], PROMOTED)
+    build(load_config(_with(warm.path, "min_auc = 0.4", "min_auc = 0.999")), DAYS[1:2], PROMOTED)
     build(warm, DAYS[2:3], TRAINING[:-1])
     return load_config(_with(warm.path, "min_auc = 0.999", "min_auc = 0.4"))
 
@@ -156,7 +156,7 @@ def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Con
     log.write_text("")
     edit = _with(warm.path, "warm_start = true", 'warm_start = true\nwarm_start_from = "yesterday"')
     config = load_config(edit)
-    build(config, DAYS[:2])
+    build(config, DAYS[:2], PROMOTED)
     build(config, DAYS[2:3], TRAINING)
     store = open_store(config)
     models = [store.manifest("models", day) for day in DAYS[:3]]
@@ -168,7 +168,7 @@ def test_a_warm_start_after_a_kept_day_goes_on_from_the_model_in_force(warm: Con
 
 
 def test_a_warm_start_from_a_model_of_another_kind_is_refused_with_what_to_do(warm: Config) -> None:
-    build(warm, DAYS[:2], UNPUBLISHED)
+    build(warm, DAYS[:2], PROMOTED)
     other = load_config(_with(warm.path, 'name = "fm"\nembedding_size = 4', 'name = "lr"'))
     with pytest.raises(InputError, match=r"expected to go on from a model 'lr', found 'fm'.*warm_start = false"):
         run_step(step("train"), other, DAYS[1])

@@ -14,7 +14,7 @@ DATA_DAYS = DAYS[:2]
 def made(folder: Path, engine: str) -> dict[str, bytes]:
     folder.mkdir()
     path = folder / "pipeline.toml"
-    path.write_text(f"{PIPELINE}[engine]\n{engine}\n")
+    path.write_text(PIPELINE.replace("threads = 1", engine))
     write_raw(folder / "raw", DATA_DAYS)
     config: Config = load_config(path)
     build(config, DATA_DAYS, STEPS)
