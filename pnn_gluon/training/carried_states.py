@@ -91,14 +91,17 @@ class CarriedStates:
         optimizer = trainer._optimizer
         optimizer.num_update = max(optimizer._index_update_count.values(), default=0)
 
-    def write(self, states: Values) -> None:
-        """Write the files of these states."""
-        save_values(self.to / STATES_FILE, states)
+    def write(self, states: Values | Path) -> None:
+        """Write the files of these states, or of those in a file."""
+        if isinstance(states, Path):
+            shutil.copyfile(states, self.to / STATES_FILE)
+        else:
+            save_values(self.to / STATES_FILE, states)
         (self.to / KIND_FILE).write_text(json.dumps(dict(self.kind), indent=1, sort_keys=True) + "\n")
 
 
-def take_states(net: HybridBlock, trainer: Any) -> Values:
-    """Copies of the first device's states (the others' are equal) after an epoch, with the numbers of updates.
+def states_of(net: HybridBlock, trainer: Any) -> Values:
+    """The first device's states themselves (the others' are equal) after an epoch, with the numbers of updates.
 
     AdamW's sums of decay that rows missed are left out: at the end of an epoch every row has all of it.
     """
@@ -108,7 +111,7 @@ def take_states(net: HybridBlock, trainer: Any) -> Values:
         index = trainer._param2idx[parameter.name]
         if index in counts:
             parts = enumerate(_lasting(states[index]))
-            found |= {_key(name, part): array.copy() for part, array in parts}
+            found |= {_key(name, part): array for part, array in parts}
             found[_key(name, _UPDATES)] = mx.nd.array([counts[index]], dtype="int64")
     return found
 

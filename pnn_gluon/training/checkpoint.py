@@ -23,7 +23,7 @@ from pnn_gluon.field_types import check_type, check_types
 from pnn_gluon.file_hash import sha256_of
 from pnn_gluon.runtime import HybridBlock
 from pnn_gluon.training.history import EpochRecord
-from pnn_gluon.training.parameters import Values, put_values, read_values, save_values, take_values
+from pnn_gluon.training.parameters import Values, put_file, read_values, save_values, values_of
 from pnn_gluon.training.states import Counts, load_states, save_states
 
 STATE = "state.json"
@@ -71,7 +71,7 @@ class Checkpoints:
         """Keep the best epoch's values, and states if given; they count once a checkpoint that names it is saved."""
         self._keep(self._best(epoch), values)
         if states is not None:
-            self._keep(self._best_states(epoch), states)
+            self._keep(self.best_states(epoch), states)
 
     def _keep(self, path: Path, values: Values) -> None:
         partial = self._folder / f"{_PARTIAL}-best"
@@ -83,7 +83,7 @@ class Checkpoints:
         """Write a whole checkpoint, then remove what it replaces."""
 
         def fill(partial: Path) -> None:
-            save_values(partial / "net.params", take_values(net))
+            save_values(partial / "net.params", values_of(net))
             if self._means:
                 save_values(partial / "means.params", self._means)
             state.updates = save_states(trainer, partial / "optimizer.params")
@@ -114,7 +114,7 @@ class Checkpoints:
         if found is None:
             return None
         newest, state = found
-        put_values(net, read_values(newest / "net.params"), str(newest / "net.params"))
+        put_file(net, newest / "net.params")
         load_states(trainer, newest / "optimizer.params", state.updates)
         if self._means:
             self._restore_means(newest / "means.params")
@@ -141,15 +141,12 @@ class Checkpoints:
         for name, mean in self._means.items():
             mean[:] = saved[name].as_in_context(mean.context)
 
-    def load_best(self, epoch: int) -> Values:
-        """The values of the best epoch."""
-        return read_values(self._best(epoch))
+    def put_best(self, net: HybridBlock, epoch: int) -> None:
+        """Give the network the values of the best epoch."""
+        put_file(net, self._best(epoch))
 
-    def load_best_states(self, epoch: int) -> Values:
-        """The optimizer's states after the best epoch."""
-        return read_values(self._best_states(epoch))
-
-    def _best_states(self, epoch: int) -> Path:
+    def best_states(self, epoch: int) -> Path:
+        """The optimizer's states after the best epoch, where they are kept."""
         return self._best(epoch).with_suffix(".optimizer.params")
 
     def _best(self, epoch: int) -> Path:

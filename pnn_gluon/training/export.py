@@ -57,7 +57,13 @@ def _as_exported(net: HybridBlock, graph: Any) -> Values:
     """The arrays of a graph in the order and under the names that Gluon's own export gives them."""
     kinds = dict.fromkeys(graph.list_arguments(), "arg") | dict.fromkeys(graph.list_auxiliary_states(), "aux")
     parameters = [parameter for is_data, parameter in net._cached_op_args if not is_data and parameter.name in kinds]
-    return {f"{kinds[each.name]}:{each.name}": each._reduce() for each in parameters}
+    return {f"{kinds[each.name]}:{each.name}": _value(each) for each in parameters}
+
+
+def _value(parameter: Any) -> Any:
+    """Its value itself on a single device, else the mean over its devices."""
+    held = parameter.list_data()
+    return held[0] if len(held) == 1 else parameter._reduce()
 
 
 def exported_values(net: HybridBlock, folder: Path) -> Values:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from pnn_gluon.arrays import Batch
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.adamw import catch_up_decay
 from pnn_gluon.training.averaging import MeanWeights
-from pnn_gluon.training.carried_states import CarriedStates, take_states
+from pnn_gluon.training.carried_states import CarriedStates, states_of
 from pnn_gluon.training.checkpoint import Checkpoints, RunState
-from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values
+from pnn_gluon.training.parameters import Values, check_finite, put_values, take_values, values_of
 from pnn_gluon.training.step import TrainingStep
 
 
@@ -41,15 +42,12 @@ class OneProcess:
         self._means, self._validate, self._checkpoints = means, validate, checkpoints
         self._carried = carried
         self._best: Values | None = None
-        self._best_states: Values | None = None
+        self._best_states: Values = {}
 
     def load(self, fingerprint: str) -> RunState | None:
         """See `loop.Place`."""
         checkpoints = self._checkpoints
         state = None if checkpoints is None else checkpoints.load(self._net, self._trainer, fingerprint)
-        if checkpoints is not None and state is not None and state.best_epoch is not None:
-            self._best = checkpoints.load_best(state.best_epoch)
-            self._best_states = checkpoints.load_best_states(state.best_epoch) if self._carried else None
         if self._carried is not None and state is None:
             self._carried.give(self._net, self._trainer)
         return state
@@ -85,12 +83,14 @@ class OneProcess:
         return nullcontext() if self._means is None else self._means.in_network()
 
     def keep_best(self, epoch: int) -> None:
-        """See `loop.Place`."""
+        """See `loop.Place`: on disk where there are checkpoints, else in memory."""
+        states = states_of(self._net, self._trainer) if self._carried else None
         with self._judged_values():
-            self._best = take_values(self._net)
-        self._best_states = take_states(self._net, self._trainer) if self._carried else None
-        if self._checkpoints is not None:
-            self._checkpoints.save_best(epoch, self._best, self._best_states)
+            if self._checkpoints is not None:
+                self._checkpoints.save_best(epoch, values_of(self._net), states)
+            else:
+                self._best = take_values(self._net)
+                self._best_states = {name: value.copy() for name, value in (states or {}).items()}
 
     def save(self, state: RunState, where: str) -> None:
         """See `loop.Place`."""
@@ -101,8 +101,18 @@ class OneProcess:
     def finish(self, best_epoch: int | None) -> None:
         """See `loop.Place`."""
         if self._carried is not None:
-            self._carried.write(self._best_states or take_states(self._net, self._trainer))
-        if self._best is not None:
+            self._carried.write(self._states_kept(best_epoch))
+        self._trainer._updaters.clear()  # the optimizer's states, which would stay: parameters know their trainer
+        if best_epoch is None:
+            if self._means is not None:
+                self._means.give_to_network()
+        elif self._checkpoints is not None:
+            self._checkpoints.put_best(self._net, best_epoch)
+        elif self._best is not None:
             put_values(self._net, self._best)
-        elif self._means is not None:
-            self._means.give_to_network()
+
+    def _states_kept(self, best_epoch: int | None) -> Values | Path:
+        """The optimizer's states after the epoch whose parameters are kept."""
+        if best_epoch is None:
+            return states_of(self._net, self._trainer)
+        return self._best_states if self._checkpoints is None else self._checkpoints.best_states(best_epoch)

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pnn_gluon.blocks.embedding import is_row_parameter
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.array_file import mapped_arrays
 
 Values = dict[str, Tensor]
 """Parameter values by structural name, as in a file of Gluon's `save_parameters`."""
+
+PUT_BYTES = 2**24
+"""Of a table of ids at once."""
 
 
 def named_parameters(net: HybridBlock) -> dict[str, Any]:
@@ -26,7 +31,12 @@ def named_parameters(net: HybridBlock) -> dict[str, Any]:
 
 def take_values(net: HybridBlock) -> Values:
     """Copies of the values on the first device."""
-    return {name: parameter.list_data()[0].copy() for name, parameter in named_parameters(net).items()}
+    return {name: value.copy() for name, value in values_of(net).items()}
+
+
+def values_of(net: HybridBlock) -> Values:
+    """The values on the first device themselves, to be read before the network is trained on."""
+    return {name: parameter.list_data()[0] for name, parameter in named_parameters(net).items()}
 
 
 def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "given values") -> None:
@@ -44,7 +54,7 @@ def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "gi
         set_value(parameter, values[name])
 
 
-def refuse_other_shapes(net: HybridBlock, values: Mapping[str, Tensor], source: str) -> None:
+def refuse_other_shapes(net: HybridBlock, values: Mapping[str, Tensor | NDArray[Any]], source: str) -> None:
     """See that values have the shapes of a network's parameters, as far as these are known.
 
     Raises:
@@ -64,6 +74,33 @@ def set_value(parameter: Any, value: Tensor) -> None:
     """
     for array in parameter.list_data():
         mx.nd.identity(value.as_in_context(array.context), out=array)
+
+
+def put_file(net: HybridBlock, path: Path) -> None:
+    """Set every parameter of an initialized network from a file, in the memory of the network and `PUT_BYTES` more.
+
+    Raises:
+        InputError: the file is damaged, or not of this network.
+    """
+    arrays, parameters = mapped_arrays(path), named_parameters(net)
+    if parameters.keys() != arrays.keys():
+        odd = sorted(parameters.keys() ^ arrays.keys())
+        raise InputError(f"{path}: not the parameters of this model; these are only in one of the two: {odd}")
+    refuse_other_shapes(net, arrays, str(path))
+    for name, parameter in parameters.items():
+        _put_rows(parameter, arrays[name])
+
+
+def _put_rows(parameter: Any, array: NDArray[Any]) -> None:
+    """Give a parameter a value on all its devices: a table of ids by parts, anything else as a whole."""
+    if not is_row_parameter(parameter.name):
+        set_value(parameter, mx.nd.array(array, dtype=array.dtype))
+        return
+    rows = max(1, PUT_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        part = mx.nd.array(array[start : start + rows], dtype=array.dtype)
+        for held in parameter.list_data():
+            held[start : start + rows] = part.as_in_context(held.context)
 
 
 def read_values(path: Path) -> Values:
@@ -119,7 +156,7 @@ def file_size(values: Mapping[str, Tensor]) -> int:
 
 def check_finite(net: HybridBlock, where: str) -> None:
     """Raise PnnError if any parameter holds NaN or infinity."""
-    check_values_finite({name: parameter.list_data()[0] for name, parameter in named_parameters(net).items()}, where)
+    check_values_finite(values_of(net), where)
 
 
 def check_values_finite(values: Mapping[str, Tensor], where: str) -> None:

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from training_cases import Source, model, problem, same, values_of
+from training_cases import LAYOUT, SIZE, Source, model, problem, same, source, values_of
 
 from pnn_gluon.errors import ConfigError, InputError
+from pnn_gluon.models.registry import create_model
+from pnn_gluon.training import parameters
+from pnn_gluon.training.export import export_model
 from pnn_gluon.training.loop import train
 from pnn_gluon.training.options import TrainingOptions
 
@@ -265,3 +268,18 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     assert start_victim(killed, 0).wait() == 0
     assert whole.wait() == 0
     assert (killed / "net.params").read_bytes() == (undisturbed / "net.params").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["fm", "ccpm", "afm"])
+def test_the_best_epoch_is_the_same_from_disk_and_from_memory(tmp_path, monkeypatch, name):
+    """On disk a table comes back part by part; weights of convolutions have a memory layout of their own."""
+    monkeypatch.setattr(parameters, "PUT_BYTES", 64)
+    found = []
+    for folder in (None, tmp_path):
+        judged, net = iter([2.0, 1.0, 3.0]), create_model(name, LAYOUT, SIZE, embedding_size=4)
+        options = TrainingOptions(epochs=3, patience=3, learning_rate=0.02)
+        train(net, source(), options, validate=lambda net, of=judged: next(of), checkpoint_dir=folder)
+        export_model(net, tmp_path, LAYOUT.slots)
+        found.append((values_of(net), (tmp_path / "model-0000.params").read_bytes()))
+    assert same(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
