@@ -37,6 +37,17 @@ def dense_view(stored: Tensor, shape: tuple[int, ...]) -> Array:
     return np.ctypeslib.as_array(numbers, shape=shape)
 
 
+def with_rows(stored: Tensor, rows: Array) -> Array:
+    """Let a row-sparse array of the parameter server hold these rows (V, K), however many it had; its memory.
+
+    MXNet's server makes an array of as many rows as whoever initializes it sends, and reads it by row from then on; the
+    number of rows in its shape, which stays, it does not look at.
+    """
+    mx.nd.sparse.row_sparse_array((rows, np.arange(len(rows))), shape=stored.shape).copyto(stored)
+    stored.wait_to_read()
+    return dense_view(stored, rows.shape)
+
+
 class Server:
     """What a server process does when MXNet's loop calls it: with keys that all workers sent, and with commands.
 
@@ -96,8 +107,9 @@ class Server:
         self._number = place.server
         start = self._start or self._start_of(place.server)
         if isinstance(place, Piece):
-            memory = dense_view(stored, (place.rows, place.width))
-            self._take(start, piece_name(place.table, place.number), memory, place.table)
+            name = piece_name(place.table, place.number)
+            memory = with_rows(stored, start.values[name].reshape((place.rows, place.width)))
+            self._take(start, name, memory, place.table)
         else:
             numbers = dense_view(stored, (place.count,))
             for name, part, shape in place.parts():

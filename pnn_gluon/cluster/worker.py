@@ -152,8 +152,8 @@ class Worker:
         self._take(self._plan.fixed)
 
     def _room_for_rows(self, key: int, rows: int, width: int) -> None:
-        """Let a key be a row-sparse array; the first worker's rows make the server's room."""
-        held = rows if self.is_first else 0
+        """Let a key be a row-sparse array of so many rows. One row is sent: the server makes room for the others."""
+        held = int(self.is_first)
         self._store.init(key, _some_rows(np.zeros((held, width), np.float32), np.arange(held), rows))
 
     def _numbered(self, ids: Ids) -> Ids:
