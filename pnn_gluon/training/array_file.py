@@ -79,10 +79,13 @@ class _Reader:
     def _name(self) -> str:
         (length,) = self._numbers("Q")
         begin = self._passed(length)
+        name = self._content[begin : self._at]
         try:
-            return self._content[begin : self._at].decode()
-        except UnicodeDecodeError as error:
-            raise self._odd("a name in UTF-8", error.object[:40]) from error
+            if b"\0" not in name:  # where MXNet's would end
+                return name.decode()
+        except UnicodeDecodeError:
+            pass
+        raise self._odd("a name in UTF-8 without zeros", name[:40])
 
     def _counted(self, count: int) -> Iterator[int]:
         """As many numbers, of things of at least 8 bytes each."""

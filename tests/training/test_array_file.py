@@ -66,6 +66,13 @@ def test_a_file_cut_anywhere_is_refused(whole: Path) -> None:
             mapped_arrays(cut)
 
 
+def test_a_name_with_a_zero_which_mxnet_would_cut_there_is_refused(whole: Path) -> None:
+    changed = whole.with_name("changed.params")
+    changed.write_bytes(whole.read_bytes().replace("é.3".encode(), b"\xc3\xa9.\0"))
+    with pytest.raises(InputError, match="expected a name in UTF-8 without zeros, found"):
+        mapped_arrays(changed)
+
+
 @pytest.mark.parametrize(
     ("place", "form", "number", "told"),
     [
