@@ -46,6 +46,9 @@ OPTIONS = {
     "kfm": "embedding_size = 4\nadaptive_c = 1.0",
     "gbdt": "trees = 20\ndepth = 3",
 }
+QUICK = {"lr", "fm", "kfm", "wdl", "din", "gbdt", "ipnn", "autoint"}
+"""Models with options, columns or files that others do not have; every network is scored in tests/portable as well."""
+
 SMALL = {"hidden": "[16, 8]", "feature_maps": "[6, 4]", "residual_units": "[8]", "filters": "[4]"}
 
 
@@ -87,7 +90,9 @@ def configured(folder: Path, model: str) -> Config:
     return load_config(folder / "pipeline.toml")
 
 
-@pytest.mark.parametrize("model", declared_models())
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in declared_models()]
+)
 def test_a_day_is_trained_calibrated_and_scored(encoded: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PRECISION, "f32")
     config = configured(encoded, model)

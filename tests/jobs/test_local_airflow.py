@@ -242,6 +242,7 @@ def test_up_again_says_so_and_other_settings_are_refused(local: Local, capsys: p
     assert family(local.home)[0].pid == before
 
 
+@pytest.mark.long
 def test_a_killed_database_comes_back_and_tasks_run(local: Local) -> None:
     beats = "select job_type, max(latest_heartbeat)::text from job group by 1 order by 1"
     old, before = int((local.database.data / "postmaster.pid").read_text().split()[0]), ask(local, beats)
