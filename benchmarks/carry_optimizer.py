@@ -20,20 +20,14 @@ import typer
 from rich.table import Table
 
 from benchmarks.generated_days import UPSTREAM, run_days
+from benchmarks.unseen_values import FIRST, scored_next_day, write_world
 from jobs.logs import show_on_stderr
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.data.synthetic import write_day
-from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
 from pnn_gluon.evaluation.metrics import ClickMetrics
-from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.processor import processor_name
-from pnn_gluon.serving.bundle import Bundle
-from pnn_gluon.store.parts import parts_in
-from pnn_gluon.warehouse.duckdb_engine import connect
 
-FIRST = datetime.date(2026, 11, 1)
 RATES = {"adam": 1e-3, "adagrad": 3e-2, "groupadagrad": 3e-2, "ftrl": 1e-1}
 """The optimizers and their learning rates."""
 
@@ -78,10 +72,7 @@ def main(
     span, found = day_range(FIRST, plus(FIRST, days - 1)), []
     for seed in map(int, seeds.split(",")):
         folder = work.resolve() / "carry_optimizer" / str(seed)
-        shutil.rmtree(folder, ignore_errors=True)
-        world = SyntheticOptions(seed=seed, first_day=FIRST, rows_per_day=rows, click_rate=0.1)
-        for day in span:
-            write_day(world, day, folder / "raw")
+        write_world(folder, seed, rows, span)
         run_days(_config(folder, "upstream", model, "adam", False, epochs), UPSTREAM, span)
         for optimizer in optimizers.split(","):
             both = [_next_days(folder, model, optimizer, carried, epochs, span) for carried in (False, True)]
@@ -106,23 +97,10 @@ def _next_days(
     shutil.copytree(folder / "upstream", folder / name, copy_function=os.link, ignore=shutil.ignore_patterns(".local"))
     config = _config(folder, name, model, optimizer, carried, epochs)
     run_days(config, ("train", "calibrate"), days[:-1])
-    parts = [_scored(config, day) for day in days[1:-1]]
+    parts = [scored_next_day(config, day)[:3] for day in days[1:-1]]
     summary = ClickMetrics().update(*(np.concatenate(column) for column in zip(*parts, strict=True))).summary()
     shutil.rmtree(folder / name)
     return {"auc": summary["auc"], "log_loss": summary["log_loss"]}
-
-
-def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any]:
-    """Labels, logits and probabilities of the next day's rows."""
-    store = open_store(config)
-    bundle, rows = store.manifest("bundles", day), store.manifest("rows", plus(day, 1))
-    if bundle is None or rows is None:
-        raise RuntimeError(f"{day} was not made")
-    with connect(config.engine) as connection:
-        parts = parts_in(store.folder(rows) / "rows.parquet")
-        scored = list(Bundle.load(store.folder(bundle)).score(connection, parts, ("label",)))
-    label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
-    return label, *(np.concatenate([getattr(each, name) for each in scored]) for name in ("logit", "probability"))
 
 
 def _compared(fresh: Figures, carried: Figures) -> Figures:

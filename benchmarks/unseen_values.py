@@ -23,7 +23,6 @@ from benchmarks.generated_days import UPSTREAM, run_days
 from jobs.logs import show_on_stderr
 from jobs.terminal import console
 from pnn_gluon.config import Config, load_config
-from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.synthetic import write_day
 from pnn_gluon.data.synthetic_options import SyntheticOptions
 from pnn_gluon.days import day_range, plus
@@ -74,10 +73,7 @@ def main(
 ) -> None:
     """Train with each share and look at the next days."""
     folder, span = work.resolve() / "unseen_values", day_range(FIRST, plus(FIRST, days - 1))
-    shutil.rmtree(folder, ignore_errors=True)
-    world = SyntheticOptions(seed=seed, first_day=FIRST, rows_per_day=rows, click_rate=0.1)
-    for day in span:
-        write_day(world, day, folder / "raw")
+    write_world(folder, seed, rows, span)
     run_days(_config(folder, "upstream", "lr", "0"), UPSTREAM, span)
     found = [
         {"model": model, "share": float(share), **_next_days(folder, model, share, span)}
@@ -89,6 +85,14 @@ def main(
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in line.values()))
     console().print(table)
     print(json.dumps(found))
+
+
+def write_world(folder: Path, seed: int, rows: int, days: list[datetime.date]) -> None:
+    """Put so many rows of each day below `raw` of a folder, which is emptied first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    world = SyntheticOptions(seed=seed, first_day=days[0], rows_per_day=rows, click_rate=0.1)
+    for day in days:
+        write_day(world, day, folder / "raw")
 
 
 def _config(folder: Path, store: str, model: str, share: str) -> Config:
@@ -103,7 +107,7 @@ def _next_days(folder: Path, model: str, share: str, days: list[datetime.date]) 
     shutil.copytree(folder / "upstream", folder / name, copy_function=os.link, ignore=shutil.ignore_patterns(".local"))
     config = _config(folder, name, model, share)
     run_days(config, ("train", "calibrate"), days[:-1])
-    parts = [_scored(config, day) for day in days[:-1]]
+    parts = [scored_next_day(config, day) for day in days[:-1]]
     label, logit, probability, unknown = (np.concatenate([part[k] for part in parts]) for k in range(4))
     every = ClickMetrics().update(label, logit, probability).summary()
     few, many = unknown == 1, unknown > 1
@@ -120,23 +124,18 @@ def _next_days(folder: Path, model: str, share: str, days: list[datetime.date]) 
     }
 
 
-def _scored(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
-    """Labels, logits and probabilities of the next day's rows, and how many of their values are *other*."""
-    from pnn_gluon.data.encoding import encode_rows
-
+def scored_next_day(config: Config, day: datetime.date) -> tuple[Any, Any, Any, Any]:
+    """Labels, logits, probabilities of the next day's rows by a day's bundle; how many of their values are *other*."""
     store = open_store(config)
     bundle_day, rows_day = store.manifest("bundles", day), store.manifest("rows", plus(day, 1))
     if bundle_day is None or rows_day is None:
         raise RuntimeError(f"{day} was not made")
     bundle, rows = Bundle.load(store.folder(bundle_day)), parts_in(store.folder(rows_day) / "rows.parquet")
-    feature_map = FeatureMap.load(store.folder(bundle_day) / "map.h5")
-    other = [feature_map.other_id(position) for position in range(len(feature_map.fields))]
     with connect(config.engine) as connection:
         scored = list(bundle.score(connection, rows, ("label",)))
-        unknown = [np.isin(batch.ids, other).sum(axis=1) for batch in encode_rows(connection, feature_map, rows)]
     label = np.concatenate([np.asarray(batch.columns["label"]) for batch in scored])
-    logit, probability = (np.concatenate([getattr(b, name) for b in scored]) for name in ("logit", "probability"))
-    return label, logit, probability, np.concatenate(unknown)
+    made = (np.concatenate([getattr(b, name) for b in scored]) for name in ("logit", "probability", "new_fields"))
+    return label, *made
 
 
 if __name__ == "__main__":
