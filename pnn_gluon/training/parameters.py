@@ -45,13 +45,16 @@ def put_values(net: HybridBlock, values: Mapping[str, Tensor], source: str = "gi
     Raises:
         InputError: a parameter is missing, left over, or of another shape; the message names `source`.
     """
-    parameters = named_parameters(net)
-    if parameters.keys() != values.keys():
-        odd = sorted(parameters.keys() ^ values.keys())
+    _refuse_others(net, values, source)
+    for name, parameter in named_parameters(net).items():
+        set_value(parameter, values[name])
+
+
+def _refuse_others(net: HybridBlock, values: Mapping[str, Tensor | NDArray[Any]], source: str) -> None:
+    """Raise InputError unless these are all parameters of a network, in their shapes."""
+    if odd := sorted(named_parameters(net).keys() ^ values.keys()):
         raise InputError(f"{source}: not the parameters of this model; these are only in one of the two: {odd}")
     refuse_other_shapes(net, values, source)
-    for name, parameter in parameters.items():
-        set_value(parameter, values[name])
 
 
 def refuse_other_shapes(net: HybridBlock, values: Mapping[str, Tensor | NDArray[Any]], source: str) -> None:
@@ -82,12 +85,9 @@ def put_file(net: HybridBlock, path: Path) -> None:
     Raises:
         InputError: the file is damaged, or not of this network.
     """
-    arrays, parameters = mapped_arrays(path), named_parameters(net)
-    if parameters.keys() != arrays.keys():
-        odd = sorted(parameters.keys() ^ arrays.keys())
-        raise InputError(f"{path}: not the parameters of this model; these are only in one of the two: {odd}")
-    refuse_other_shapes(net, arrays, str(path))
-    for name, parameter in parameters.items():
+    arrays = mapped_arrays(path)
+    _refuse_others(net, arrays, str(path))
+    for name, parameter in named_parameters(net).items():
         _put_rows(parameter, arrays[name])
 
 
