@@ -37,7 +37,6 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
     from pnn_gluon.data.feature_map import FeatureMap
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.training.history import few_steps
-    from pnn_gluon.training.loop import train
     from pnn_gluon.training.networks import FAMILY, training_bits
 
     config = inputs.config
@@ -55,15 +54,7 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
     if config.training.distributed:
         result = train_by_many(inputs, net, chosen, feature_map)
     else:
-        result = train(
-            net,
-            feeder,
-            config.training.options,
-            validate=_validation(inputs),
-            checkpoint_dir=inputs.scratch() / "training",
-            progress=_progress(inputs),
-            carried=carried,
-        )
+        result = _train_here(inputs, net, feeder, carried)
     if few := few_steps(result.steps):
         log.info("train %s: %s", inputs.day, few)
     FAMILY.save(net, folder, feature_map.layout.slots)
@@ -78,6 +69,23 @@ def build_network(inputs: Inputs, folder: Path) -> Built:
         **dataclasses.asdict(result),
     )
     return Built(result.examples, details, training_bits(config.training.precision))
+
+
+def _train_here(
+    inputs: Inputs, net: "HybridBlock", feeder: "Feeder", carried: "CarriedStates | None"
+) -> "TrainingResult":
+    """Train in this process; a run that was stopped goes on."""
+    from pnn_gluon.training.loop import train
+
+    return train(
+        net,
+        feeder,
+        inputs.config.training.options,
+        validate=_validation(inputs),
+        checkpoint_dir=inputs.scratch() / "training",
+        progress=_progress(inputs),
+        carried=carried,
+    )
 
 
 def network_options(inputs: Inputs, feature_map: "FeatureMap", start: "Start | None") -> dict[str, Any]:
