@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops.loading import load_operators
 from pnn_gluon.ops.trials import outcomes, use_widest
 from pnn_gluon.runtime import HybridBlock, mx
 
@@ -102,7 +103,7 @@ def library_state() -> str:
     try:
         if use_widest(LIBRARY) is None:
             return "left out: no instruction set passed its trial"
-        mx.library.load(str(LIBRARY), verbose=False)
+        load_operators(LIBRARY)
     except (mx.MXNetError, OSError) as error:
         return f"cannot be loaded: {str(error).strip().splitlines()[-1]}"
     return "loaded"

@@ -75,6 +75,31 @@ def test_a_narrower_instruction_set_and_plain_operators_can_be_asked_for():
     assert digests(PNN_GLUON_OPERATORS="plain")["operators"] == "plain"
 
 
+LOAD = """
+from pnn_gluon.runtime import mx
+from pnn_gluon.ops import library_state
+dots, known = (mx.nd.dot, mx.sym.dot), set(dir(mx.nd))
+assert library_state() == "loaded"
+assert (mx.nd.dot, mx.sym.dot) == dots
+for module in (mx.nd, mx.nd.op, mx.sym, mx.sym.op):
+    print(*sorted(name for name in dir(module) if "pnn_" in name))
+print(*sorted(set(dir(mx.nd)) - known))
+"""
+
+
+def test_loading_adds_the_librarys_operators_and_makes_no_others_anew():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOAD],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    added = set(done.stdout.splitlines())
+    assert len(added) == 1
+    assert {"pnn_dense", "pnn_embedding", "pnn_layer_norm"} <= set(added.pop().split())
+
+
 def test_a_library_that_was_not_built_leaves_plain_operators(monkeypatch, tmp_path):
     monkeypatch.setattr("pnn_gluon.ops.LIBRARY", tmp_path / "_native.so")
     library_state.cache_clear()
