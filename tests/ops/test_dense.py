@@ -73,31 +73,43 @@ def emulated_tiles():
     assert library.pnn_use(before.encode())
 
 
-def tdpbf16ps(x, weight):
-    """x weight^T in bfloat16 as AMX adds: even and odd numbers of 32 apart, fused, from 0; denormal numbers are 0."""
+def without_denormals(v):
+    v = v.astype(np.float32)
+    return np.where(np.abs(v) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), v), v)
 
-    def nearest(v):
-        v = v.astype(np.float32)
-        return np.where(np.abs(v) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), v), v)
 
-    x, weight = nearest(bfloat16(x)).astype(np.float64), nearest(bfloat16(weight)).astype(np.float64)
+def tdpbf16ps(total, x, weight):
+    """The tile `total` + x weight^T as AMX adds: even and odd numbers apart, fused, from 0; denormal numbers are 0."""
+    sums = [np.zeros_like(total) for _ in range(2)]
+    for k in range(x.shape[1]):
+        sums[k % 2] = without_denormals(sums[k % 2] + np.outer(x[:, k], weight[:, k]))
+    return without_denormals(total + without_denormals(sums[0] + sums[1]))
+
+
+def by_tiles(x, weight, precision):
+    """x weight^T as tiles compute it: 32 numbers at a time; x3 adds low high, high high, high low of them."""
+    (x, x_low), (weight, weight_low) = (
+        (without_denormals(high := bfloat16(v)).astype(np.float64), without_denormals(bfloat16(v - high)).astype(float))
+        for v in (x, weight)
+    )
+    pairs = [(x_low, weight), (x, weight), (x, weight_low)] if precision == "x3" else [(x, weight)]
     total = np.zeros((len(x), len(weight)), np.float32)
     for begin in range(0, x.shape[1], 32):
-        sums = [np.zeros_like(total) for _ in range(2)]
-        for k in range(begin, min(begin + 32, x.shape[1])):
-            sums[k % 2] = nearest(sums[k % 2] + np.outer(x[:, k], weight[:, k]))
-        total = nearest(total + nearest(sums[0] + sums[1]))
+        for left, right in pairs:
+            total = tdpbf16ps(total, left[:, begin : begin + 32], right[:, begin : begin + 32])
     return total
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-19])
+@pytest.mark.parametrize("inputs", [150, 2100])
+@pytest.mark.parametrize("precision", ["bf16", "x3"])
 @pytest.mark.usefixtures("emulated_tiles")
-def test_emulated_tiles_give_the_bits_of_the_instruction(scale):
+def test_emulated_tiles_give_the_bits_of_the_instruction(precision, inputs, scale):
     draws = np.random.default_rng(5)
-    x, weight = (scale * draws.normal(size=(rows, 150)).astype(np.float32) for rows in (21, 37))
+    x, weight = (scale * draws.normal(size=(rows, inputs)).astype(np.float32) for rows in (21, 37))
     operands = [mx.nd.array(v) for v in (x, weight, np.zeros(37))]
-    found = mx.nd.pnn_dense(*operands, units=37, precision="bf16").asnumpy()
-    np.testing.assert_array_equal(found, tdpbf16ps(x, weight))
+    found = mx.nd.pnn_dense(*operands, units=37, precision=precision).asnumpy()
+    np.testing.assert_array_equal(found, by_tiles(x, weight, precision))
     assert (found == 0).any() == (scale < 1)  # where products are denormal
 
 

@@ -66,8 +66,19 @@ def digests(**variables):
     return json.loads(done.stdout)
 
 
-def test_bits_do_not_depend_on_the_number_of_threads():
-    assert digests(OMP_NUM_THREADS="1") == digests(OMP_NUM_THREADS="3")
+@pytest.mark.parametrize(
+    ("isa", "precision"),
+    [
+        ("amx", "f32"),
+        ("emulated_tiles", "x3"),
+        *(pytest.param(*both, marks=pytest.mark.long) for both in [("amx", "x3"), ("amx", "bf16"), ("avx2", "f32")]),
+        pytest.param("emulated_tiles", "bf16", marks=pytest.mark.long),
+    ],
+)
+def test_bits_do_not_depend_on_the_number_of_threads(isa, precision):
+    """Under the widest instruction set up to this one."""
+    how = {"PNN_GLUON_ISA": isa, "PNN_GLUON_PRECISION": precision}
+    assert digests(OMP_NUM_THREADS="1", **how) == digests(OMP_NUM_THREADS="3", **how)
 
 
 def test_a_narrower_instruction_set_and_plain_operators_can_be_asked_for():

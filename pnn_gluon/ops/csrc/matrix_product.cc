@@ -5,6 +5,10 @@
 
 #include <algorithm>
 
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 #include "tile_configuration.h"
 
 #if PNN_MATRIX_UNITS
@@ -12,12 +16,15 @@
 #endif
 
 #define PAIRED 0
+#define CONVERTED 0  // whether the processor's own conversion to bfloat16 may be used
 #define KERNELS "matrix_product.inc"
 #include "each_isa.h"
 #undef PAIRED
+#undef CONVERTED
 
 #if PNN_MATRIX_UNITS
 #define PAIRED 1
+#define CONVERTED 1
 #define LANES 16
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors pass between inlined functions only
 
@@ -52,6 +59,9 @@ static void leave() { _tile_release(); }
 #undef TILE_MULTIPLY_ADD
 }  // namespace pnn::amx
 PNN_TARGET_END
+
+#undef CONVERTED
+#define CONVERTED 0
 
 // The same kernels with tiles in memory, so that they can be tested on any processor: bit by bit what AMX gives.
 namespace pnn::emulated_tiles {
@@ -115,6 +125,7 @@ static void multiply_add_tile(int sum, int a, int b) {
 
 #undef LANES
 #undef PAIRED
+#undef CONVERTED
 #endif
 
 namespace pnn {
@@ -143,7 +154,18 @@ static int64_t divided_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
 constexpr int64_t kDepth = 1024;       // most words along k of a block: its panel of B stays in the second-level cache
 constexpr int64_t kWordMultiple = 16;  // packed blocks have a multiple of this many words
-constexpr int64_t kFewestStrips = 2, kMostStrips = 5;  // of a task
+constexpr int64_t kFewestStrips = 2;   // of a task
+constexpr int64_t kTasksOfAThread = 4;
+constexpr int64_t kWordsOfARun = 16;  // packed at a time where neighbours along k are not neighbours in memory
+
+// Floats that a task keeps at hand, its packed A and its sums: half of the second-level cache.
+static int64_t floats_of_a_task() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  static const int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return bytes / 8;
+#endif
+  return int64_t{1} << 16;
+}
 
 // The blocks of a product, and where packed operands lie.
 struct Plan {
@@ -167,37 +189,93 @@ struct Plan {
   int64_t b_plane() const { return depths * panels * panel_size(); }
   int64_t end_of(int64_t block) const { return std::min(k, (block + 1) * depth); }
   int64_t words_of(int64_t block) const { return divided_up(end_of(block) - block * depth, kernels.step); }
+  // From a row of sums to the next: not a power of two, whose rows would share a few lines of the cache.
+  int64_t sums_stride(int64_t panels) const { return panels * kernels.panel + 16; }
 };
 
 struct Range {
   int64_t first, last;  // the one after the last
+
+  int64_t size() const { return last - first; }
 };
 
 // Number `i` of the parts of `count` things.
 static Range part_of(int64_t count, int64_t i, int64_t parts) { return {count * i / parts, count * (i + 1) / parts}; }
 
-// The strips and panels of a task, with B packed.
-static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a, const float* packed_b,
-                          float* packed_a, const Product& product) {
+// How a product is divided: by rows, and by columns where rows are few or a row is too long for a task's memory.
+struct Tasks {
+  int64_t rows, columns;
+  int64_t strips, panels;  // most of a task
+
+  Tasks(const Plan& plan, int64_t threads) {
+    const Kernels& kernels = plan.kernels;
+    const int64_t room = floats_of_a_task(), enough = kTasksOfAThread * threads;
+    const int64_t least =
+        std::min(plan.panels, divided_up(kFewestStrips * kernels.strip * plan.sums_stride(plan.panels), room));
+    const int64_t floats_of_a_strip =
+        kernels.planes * plan.strip_size() + kernels.strip * plan.sums_stride(divided_up(plan.panels, least));
+    const int64_t fitting = std::max(room / floats_of_a_strip, kFewestStrips);
+    rows = std::min(divided_up(plan.strips, kFewestStrips), std::max(divided_up(plan.strips, fitting), enough));
+    columns = std::min(plan.panels, std::max(least, divided_up(enough, rows)));
+    strips = divided_up(plan.strips, rows);
+    panels = divided_up(plan.panels, columns);
+  }
+};
+
+// run(first, end) for parts of k: for all of it where neighbours along k are neighbours in memory, else for so few that
+// all strips or panels take theirs from the same rows of memory before the next ones.
+template <class Run>
+static void for_runs(const Plan& plan, bool neighbours, int64_t k, int64_t k_end, Run&& run) {
+  const int64_t most = neighbours ? k_end - k : kWordsOfARun * plan.kernels.step;
+  for (; k < k_end; k += most) run(k, std::min(k_end, k + most));
+}
+
+// B, by all threads of the team.
+static void pack_panels(const Plan& plan, Matrix b, float* packed_b, int64_t threads) {
   const Kernels& kernels = plan.kernels;
-  const int64_t a_plane = (strips.last - strips.first) * plan.strip_size();
+  const Matrix from = transposed(b);
+  const int64_t most = kWordsOfARun * kernels.step;
+  const int64_t runs = from.column_stride == 1 ? 1 : divided_up(plan.depth, most);
+  const int64_t parts = std::min(plan.panels, runs == 1 ? plan.panels : divided_up(kTasksOfAThread * threads, runs));
+#pragma omp for schedule(dynamic)
+  for (int64_t i = 0; i < plan.depths * runs * parts; ++i) {
+    const int64_t block = i / (runs * parts), first = block * plan.depth, end = plan.end_of(block);
+    const int64_t k = first + i / parts % runs * most, k_end = runs == 1 ? end : std::min(end, k + most);
+    const Range panels = part_of(plan.panels, i % parts, parts);
+    for (int64_t panel = panels.first; panel < panels.last && k < k_end; ++panel)
+      kernels.pack_b(
+          from, panel * kernels.panel, plan.n, k, k_end,
+          packed_b + (block * plan.panels + panel) * plan.panel_size() + (k - first) / kernels.step * kernels.panel,
+          plan.b_plane());
+  }
+}
+
+// The strips and panels of a task, with B packed. Sums stay in the thread's memory until they are complete: block by
+// block where the product goes, each would touch a page for each of its rows.
+static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a, const float* packed_b,
+                          float* packed_a, float* sums, const Product& product) {
+  const Kernels& kernels = plan.kernels;
+  const int64_t a_plane = strips.size() * plan.strip_size(), stride = plan.sums_stride(panels.size());
   for (int64_t block = 0; block < plan.depths; ++block) {
-    for (int64_t strip = strips.first; strip < strips.last; ++strip)
-      kernels.pack_a(a, strip * kernels.strip, plan.m, block * plan.depth, plan.end_of(block),
-                     packed_a + (strip - strips.first) * plan.strip_size(), a_plane);
+    const int64_t first = block * plan.depth;
+    for_runs(plan, a.column_stride == 1, first, plan.end_of(block), [&](int64_t k, int64_t k_end) {
+      float* to = packed_a + (k - first) / kernels.step * kernels.strip;
+      for (int64_t strip = strips.first; strip < strips.last; ++strip, to += plan.strip_size())
+        kernels.pack_a(a, strip * kernels.strip, plan.m, k, k_end, to, a_plane);
+    });
     for (int64_t panel = panels.first; panel < panels.last; ++panel) {
-      const int64_t column = panel * kernels.panel;
       const float* b = packed_b + (block * plan.panels + panel) * plan.panel_size();
-      const Finish how{block > 0, block == plan.depths - 1, product.relu,
-                       product.bias == nullptr ? nullptr : product.bias + column};
-      for (int64_t strip = strips.first; strip < strips.last; ++strip) {
-        const int64_t row = strip * kernels.strip;
-        kernels.multiply(packed_a + (strip - strips.first) * plan.strip_size(), a_plane, b, plan.b_plane(),
-                         plan.words_of(block), product.data + row * plan.n + column, plan.n, plan.m - row,
-                         plan.n - column, how);
-      }
+      float* to = sums + (panel - panels.first) * kernels.panel;
+      for (int64_t i = 0; i < strips.size(); ++i, to += kernels.strip * stride)
+        kernels.multiply(packed_a + i * plan.strip_size(), a_plane, b, plan.b_plane(), plan.words_of(block), to, stride,
+                         plan.n - panel * kernels.panel, block > 0);
     }
   }
+  const int64_t row = strips.first * kernels.strip, column = panels.first * kernels.panel;
+  kernels.finish(sums, stride, product.data + row * plan.n + column, plan.n,
+                 std::min(plan.m, strips.last * kernels.strip) - row,
+                 std::min(plan.n, panels.last * kernels.panel) - column,
+                 product.bias == nullptr ? nullptr : product.bias + column, product.relu);
 }
 
 // Every number of the product is a sum over k in one order, by blocks of `depth`: which thread computes it, and with
@@ -205,27 +283,21 @@ static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product) {
   const Plan plan(precision, m, n, k);
   const Kernels& kernels = plan.kernels;
+  const int64_t threads = omp_get_max_threads();
+  const Tasks tasks(plan, threads);
   static thread_local Scratch shared;
   float* packed_b = shared.get(kernels.planes * plan.b_plane());
-  const int64_t threads = omp_get_max_threads();
-  const int64_t most = std::clamp<int64_t>(plan.strips / (32 * threads), kFewestStrips, kMostStrips);
-  const int64_t rows = divided_up(plan.strips, most);  // of tasks; where they are few, columns too are divided
-  const int64_t columns = rows >= 4 * threads ? 1 : std::min(plan.panels, divided_up(4 * threads, rows));
 #pragma omp parallel
   {
     if (kernels.enter != nullptr) kernels.enter();
+    pack_panels(plan, b, packed_b, threads);
+    static thread_local Scratch own_a, own_sums;
+    float* packed_a = own_a.get(kernels.planes * tasks.strips * plan.strip_size());
+    float* sums = own_sums.get(tasks.strips * kernels.strip * plan.sums_stride(tasks.panels));
 #pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < plan.depths * plan.panels; ++i) {
-      const int64_t block = i / plan.panels, column = i % plan.panels * kernels.panel;
-      kernels.pack_b(transposed(b), column, n, block * plan.depth, plan.end_of(block), packed_b + i * plan.panel_size(),
-                     plan.b_plane());
-    }
-    static thread_local Scratch own;
-    float* packed_a = own.get(kernels.planes * most * plan.strip_size());
-#pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < rows * columns; ++task)
-      multiply_part(plan, part_of(plan.strips, task / columns, rows), part_of(plan.panels, task % columns, columns), a,
-                    packed_b, packed_a, product);
+    for (int64_t task = 0; task < tasks.rows * tasks.columns; ++task)
+      multiply_part(plan, part_of(plan.strips, task / tasks.columns, tasks.rows),
+                    part_of(plan.panels, task % tasks.columns, tasks.columns), a, packed_b, packed_a, sums, product);
     if (kernels.leave != nullptr) kernels.leave();
   }
 }

@@ -27,12 +27,6 @@ struct Product {
   bool relu;
 };
 
-// What happens to a block of the product when it is written: added to what is there, or not; bias and ReLU at the last.
-struct Finish {
-  bool add, last, relu;
-  const float* bias;  // of the first column of the block, or null
-};
-
 // What computes products in one precision on this processor. Words are numbers of A and B side by side along k, `step`
 // of them each; A is packed `strip` rows at a time, B `panel` columns, in one plane or in two (see matrix_packing.inc).
 struct Kernels {
@@ -41,8 +35,12 @@ struct Kernels {
   int64_t strip, panel, step;
   int planes;
   Pack pack_a, pack_b;  // pack_b takes the transpose of B
+  // The sums of a block, of which `columns` are asked for: strip x panel numbers at `to`, or added to those there.
   void (*multiply)(const float* a, int64_t a_plane, const float* b, int64_t b_plane, int64_t words, float* to,
-                   int64_t stride, int64_t rows, int64_t columns, Finish how);
+                   int64_t stride, int64_t columns, bool add);
+  // Rows of complete sums to where the product goes, with bias, which may be null, and ReLU.
+  void (*finish)(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns,
+                 const float* bias, bool relu);
   void (*enter)();  // what a thread calls before its first multiplication and after its last, or null
   void (*leave)();
 };
