@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from jobs.huge_pages import start_with_huge_pages
 from jobs.logs import show_on_stderr
 from jobs.stopping import Stopped, raise_when_stopped
 from pnn_gluon.disk_errors import explained
@@ -56,6 +57,10 @@ COMMANDS = (
 """In the order of the help; `jobs.commands.score_table` has the function `command`, or an `app` of more commands."""
 
 
+TRAINING = ("run", "fit", "tune", "study", "train-cluster")
+"""Commands that train, as the step `train` does."""
+
+
 class CommandsOnDemand(TyperGroup):
     """The commands by name; the module of a command is imported when it is asked for, so that none waits for others."""
 
@@ -91,6 +96,8 @@ def _no_options() -> None:
 
 def main() -> None:
     """Run a command; errors a user can act on end with their own status and no traceback; none shows a password."""
+    if (sys.argv[1:2] and sys.argv[1] in TRAINING) or sys.argv[1:3] == ["step", "train"]:
+        start_with_huge_pages()
     raise_when_stopped()
     show_on_stderr()
     try:

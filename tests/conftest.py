@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from jobs.huge_pages import SWITCH
 from jobs.logs import LOGGERS, show_on_stderr
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("suite", deadline=None)  # how long an example takes is a matter of what else runs
 settings.load_profile("suite")
+
+os.environ.setdefault(SWITCH, "0")  # commands that train would load themselves twice, hundreds of times
 
 
 _LOADED = pytest.StashKey[frozenset[str]]()
