@@ -52,7 +52,7 @@ VARIANTS = (*OURS, *PEERS, "score_table")
 def main(
     model: Annotated[str, typer.Option(help="A network; with peers, one of benchmarks.torch_step.")] = "ipnn",
     variants: Annotated[str, typer.Option(help=f"Of {', '.join(VARIANTS)}.")] = ",".join(VARIANTS),
-    rows: Annotated[int, typer.Option(help="Rows of a batch; ours pads to multiples of 4096.", min=1)] = 8192,
+    rows: Annotated[int, typer.Option(help="Rows of a batch; ours computes 4096 of them at a time.", min=1)] = 8192,
     table_rows: Annotated[int, typer.Option(help="Rows of the raw table.", min=1)] = 200_000,
     ids: Annotated[int, typer.Option(help="Rows of the id tables.", min=1000)] = 1_000_000,
     fields: Annotated[int, typer.Option(min=2)] = 39,

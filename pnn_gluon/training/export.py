@@ -1,8 +1,8 @@
 """The plain graph of a trained network as files, the network from them, and scores that depend on their row alone.
 
-The bits of a dense layer's output depend on the number of rows of the batch (another number takes another path
-through the matrix product) but not on the place of a row in it. So `predict_logits` gives every batch the same
-number of rows, filling up the last one with padding.
+The bits of MXNet's dense layers depend on the number of rows of the batch (another number takes another path through
+the matrix product) but not on the place of a row in it. So `predict_logits` gives every batch the same number of rows,
+filling up the last one with padding; a network of our own operators, whose bits do not, is given the rows alone.
 """
 
 from pathlib import Path
@@ -23,6 +23,7 @@ from pnn_gluon.training.parameters import (
     refuse_other_shapes,
     save_values,
 )
+from pnn_gluon.training.row_bits import keeps_bits
 
 SYMBOL_FILE = "model-symbol.json"
 PARAMETERS_FILE = "model-0000.params"
@@ -126,8 +127,9 @@ def predict_logits(net: HybridBlock, ids: NDArray[np.int32], batch_size: int = S
     logits = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), batch_size):
         rows = ids[start : start + batch_size]
-        padding = np.zeros((batch_size - len(rows), ids.shape[1]), np.int32)
-        full = np.concatenate((rows, padding)) if len(padding) else rows
-        scored = net(mx.nd.array(full, dtype="int32", ctx=context)).asnumpy()
-        logits[start : start + len(rows)] = scored[: len(rows)]
+        batch = mx.nd.array(rows, dtype="int32", ctx=context)
+        if len(rows) < batch_size and not keeps_bits(net, batch):
+            padding = np.zeros((batch_size - len(rows), ids.shape[1]), np.int32)
+            batch = mx.nd.array(np.concatenate((rows, padding)), dtype="int32", ctx=context)
+        logits[start : start + len(rows)] = net(batch).asnumpy()[: len(rows)]
     return logits
