@@ -1,9 +1,10 @@
 """DuckDB in process: a connection with limits and the prelude, the statements of sql/, and how they open Parquet."""
 
+import atexit
 import re
 import tempfile
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,63 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
+_idle: list[duckdb.DuckDBPyConnection] = []
+"""Databases that no block has: to take one over takes a tenth of the time of registering all functions in a new one."""
+
+_AT_REST = ("threads = 1", "async_threads = 0", "temp_directory = ''")
+"""Settings of a database that no block has: a fork of the process misses no thread, and no folder waits for it."""
+
+
 @contextmanager
 def connect(engine: EngineConfig) -> Generator[duckdb.DuckDBPyConnection, None, None]:
-    """A connection with the prelude's functions, a memory limit and a spill folder of its own."""
-    with temporary_folder(Path(tempfile.gettempdir()), "pnn-gluon-sql-") as spill, duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{engine.memory_limit}'")
-        connection.execute(f"set threads = {engine.threads}")
-        connection.execute("set preserve_insertion_order = true")
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"set temp_directory = {literal(spill)}")
-        for each in _prelude():
-            connection.execute(each)
-        yield connection
+    """A connection with the prelude's functions, a memory limit and a spill folder of its own.
+
+    What a block makes in it must be temporary: its database serves later blocks, unless the block failed or spilled.
+    """
+    with temporary_folder(Path(tempfile.gettempdir()), "pnn-gluon-sql-") as spill:
+        database = _taken()
+        try:
+            with database.cursor() as connection:
+                _set(connection, f"memory_limit = '{engine.memory_limit}'", f"threads = {engine.threads}")
+                _set(connection, f"temp_directory = {literal(spill)}", "TimeZone = 'UTC'")
+                connection.execute("reset async_threads")
+                yield connection
+            _put_by(database)
+        except BaseException:
+            database.close()
+            raise
+
+
+def _taken() -> duckdb.DuckDBPyConnection:
+    """A database for one block, in memory, with the prelude's functions."""
+    with suppress(IndexError):
+        return _idle.pop()
+    database = duckdb.connect()
+    _set(database, "preserve_insertion_order = true")
+    for each in _prelude():
+        database.execute(each)
+    return database
+
+
+def _put_by(database: duckdb.DuckDBPyConnection) -> None:
+    """Keep a database for the next block; one that has spilled cannot have another folder, and ends."""
+    try:
+        _set(database, *_AT_REST)
+    except duckdb.NotImplementedException:
+        database.close()
+    else:
+        _idle.append(database)
+
+
+@atexit.register
+def _close_idle() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+def _set(connection: duckdb.DuckDBPyConnection, *settings: str) -> None:
+    for each in settings:
+        connection.execute(f"set {each}")
 
 
 @cache
