@@ -106,7 +106,7 @@ def prepare_mxnet() -> Any:
     return mxnet
 
 
-UNUSED = ("scipy", "sklearn")
+UNUSED = ("onnx", "scipy", "sklearn")
 """Packages that MXNet imports if it can and does without if it cannot: a third of the time of its import."""
 
 

@@ -1,8 +1,9 @@
 """The pages: one for a day, one for several; each an HTML file that needs nothing else, the same bytes every time."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pnn_gluon.evaluation.shown_value import shown_value
 from pnn_gluon.report.charts import (
@@ -18,6 +19,9 @@ from pnn_gluon.report.day_document import DayDocument
 from pnn_gluon.report.day_report import DayReport, interval_text, metric_formats, metric_text
 from pnn_gluon.report.difference import Difference
 from pnn_gluon.report.strongest_pairs import strongest_pairs
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _STYLES_OF_WORDS = {"accepted": "accepted", "approved": "accepted", "refused": "refused", "rejected": "refused"}
 
@@ -120,6 +124,12 @@ def _safe(charts: Sequence[str]) -> list[Any]:
 
 
 def _render(template: str, **values: Any) -> str:
+    return str(_environment().get_template(template).render(styles=_STYLES_OF_WORDS, **values))
+
+
+@cache
+def _environment() -> "Environment":
+    """Kept, because it keeps what it compiled; a template takes longer to compile than to render."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     folder = files(__package__)
@@ -131,4 +141,4 @@ def _render(template: str, **values: Any) -> str:
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
     )
     environment.filters |= {"metric": metric_text, "interval": interval_text, "shown": shown_value}
-    return environment.get_template(template).render(styles=_STYLES_OF_WORDS, **values)
+    return environment
