@@ -19,7 +19,7 @@ help:
 	@echo "make mutants small faults in the code, and whether the nearest tests notice them (an hour)"
 	@echo "make tidy    clang-tidy over the native library (five minutes)"
 	@echo "make sanitize  native libraries by g++ and clang++, -O0 to -O3, and with sanitizers: tests of operators on each (hours)"
-	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks.md (about an hour)"
+	@echo "make bench   all benchmarks of speed, beside their peers, into docs/benchmarks/ (about an hour)"
 	@echo "make up      local Airflow with its UI on 127.0.0.1 for every pipeline in conf/   (CONFIG=folder or file, PORT=8080)"
 	@echo "             EXECUTOR=celery: with a message server and two workers"
 	@echo "make down    stop it   (CONFIG=folder or file; default: every one of this checkout)"

@@ -2,7 +2,8 @@
 
 Not part of the product: `benchmarks.training_step` starts this file in an environment of its own. It takes one JSON
 object of settings as its argument, then a number of steps from each line of its input, and answers each with a JSON
-list of milliseconds. `optimizer` is sparse_adam (SparseAdam for the tables, Adam for the rest) or dense_adam.
+list of milliseconds. `optimizer` is sparse_adam (SparseAdam for the tables, Adam for the rest) or dense_adam;
+`compiled` says whether `torch.compile` makes the MLP's code.
 """
 
 import json
@@ -222,6 +223,8 @@ def main():
     torch.set_num_threads(s["threads"])
     torch.manual_seed(1)
     net = MODELS[s["model"]](s)
+    if s["compiled"]:
+        net.mlp = torch.compile(net.mlp)
     updates = optimizers(net, s["optimizer"])
     loss = nn.BCEWithLogitsLoss()
     data = np.load(s["data"])

@@ -1,4 +1,5 @@
-"""Milliseconds of a training step of one model: ours, PyTorch written by hand, FuxiCTR, DeepCTR-Torch, in one run.
+"""Milliseconds of a training step of one model: ours, PyTorch written by hand (its MLP compiled too), FuxiCTR and
+DeepCTR-Torch, in one run.
 
     python -m benchmarks.training_step --model ipnn --variants f32,plain,torch_sparse_adam,torch_dense_adam
 
@@ -27,9 +28,10 @@ from rich.table import Table
 from benchmarks.arithmetic import MODELS, Network, step_gflop
 from benchmarks.workers import in_turns, our_command, peer_command, running
 from jobs.terminal import console
+from pnn_gluon.processor import processor_name
 from pnn_gluon.runtime import available_processors
 
-_TORCH = {"file": "torch_step.py", "environment": "peers"}
+_TORCH = {"file": "torch_step.py", "environment": "peers", "compiled": False}
 _FUXICTR = {"file": "fuxictr_step.py", "environment": "fuxictr", "precision": "f32"}
 _DEEPCTR = {"file": "deepctr_torch_step.py", "environment": "deepctr_torch", "precision": "f32"}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -40,6 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "torch_sparse_adam": {**_TORCH, "optimizer": "sparse_adam", "precision": "f32"},
     "torch_dense_adam": {**_TORCH, "optimizer": "dense_adam", "precision": "f32"},
     "torch_bf16": {**_TORCH, "optimizer": "sparse_adam", "precision": "bf16"},
+    "torch_compiled": {**_TORCH, "optimizer": "sparse_adam", "precision": "f32", "compiled": True},
+    "torch_compiled_bf16": {**_TORCH, "optimizer": "sparse_adam", "precision": "bf16", "compiled": True},
     "fuxictr": {**_FUXICTR, "regularizer": 0.0},
     "fuxictr_l2": {**_FUXICTR, "regularizer": 1e-8},
     "deepctr_torch": {**_DEEPCTR, "regularizer": 0.0},
@@ -50,6 +54,7 @@ _LIBRARY_MODELS = {
     "fuxictr": ("lr", "fm", "deepfm", "ipnn", "dcn", "xdeepfm"),
     "deepctr_torch": ("fm", "deepfm", "ipnn", "kpnn", "dcn", "xdeepfm", "autoint"),
 }
+_WITHOUT_MLP = ("lr", "fm", "ffm")
 _BATCHES = 10
 _PRODUCTS_OF_A_ROUND = 3
 _LIMIT = "limit of the machine"
@@ -93,7 +98,9 @@ def main(
 
 
 def has_model(variant: str, model: str) -> bool:
-    """Whether this variant can compute this model."""
+    """Whether this variant can compute this model, and is another than without compiling."""
+    if VARIANTS[variant].get("compiled") and model in _WITHOUT_MLP:
+        return False
     return model in _LIBRARY_MODELS.get(VARIANTS[variant].get("environment", ""), MODELS)
 
 
@@ -143,7 +150,7 @@ def _show(
         share = f"{rate / limits[VARIANTS[name]['precision']]:.1%}"
         times = f"{median / first:.2f}"
         table.add_row(name, f"{median:.1f}", f"{min(found[name]):.1f}", times, f"{rate:.3g}", share)
-    console().print(f"{settings['model']}: {what}; {gflop:.3g} GFLOP a step")
+    console().print(f"{settings['model']}: {what}; {gflop:.3g} GFLOP a step; {processor_name()}")
     console().print(table)
     console().print(f"limit: {peak['f32']:.0f} GFLOP/s float32, {peak['bf16']:.0f} bfloat16")
 
