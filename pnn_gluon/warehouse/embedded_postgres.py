@@ -253,7 +253,7 @@ class EmbeddedPostgres:
 
     def _clients_are_gone(self) -> bool:
         """Whether no client is connected, or no longer after a second: a closed connection lingers for a moment."""
-        from adbc_driver_manager import Error
+        from psycopg import Error
 
         deadline = time.monotonic() + CLIENTS_TIMEOUT
         with suppress(Error):  # a server that does not answer serves nobody
@@ -438,7 +438,7 @@ class EmbeddedPostgres:
 
     def _answers(self) -> bool:
         """Whether a query is answered, with our password, from our data folder."""
-        from adbc_driver_manager import OperationalError
+        from psycopg import OperationalError
 
         if self._remembered_port() is None:
             return False
@@ -448,12 +448,11 @@ class EmbeddedPostgres:
             return False
 
     def _query(self, database: str, statement: str) -> list[tuple[object, ...]]:
-        import adbc_driver_postgresql.dbapi as adbc
+        import psycopg  # whose connections take a sixth of the time of ADBC's
 
-        address = f"{self.uri(database)}?connect_timeout=5"
-        with adbc.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
+        with psycopg.connect(self.uri(database), autocommit=True, connect_timeout=5) as connection:
+            found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
 
     def _pids(self) -> list[int]:
         """Live processes of this server: those that work in its data folder."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -26,9 +27,7 @@ def uri(postgres: EmbeddedPostgres) -> str:
     """A database with nothing in it."""
     postgres.ensure_database("score_table")
     address = postgres.uri("score_table")
-    for statement in ("drop schema if exists bidding", "drop schema public"):
-        ask(address, f"{statement} cascade")
-    ask(address, "create schema public")
+    ask(address, "drop schema if exists bidding cascade; drop schema public cascade; create schema public")
     return address
 
 
@@ -46,9 +45,9 @@ def scores(rows: int, seed: int) -> pa.Table:
 
 
 def ask(uri: str, query: str) -> list[tuple[Any, ...]]:
-    with adbc.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        return list(cursor.fetchall()) if cursor.description else []
+    with psycopg.connect(uri, autocommit=True) as connection:
+        found = connection.execute(query.encode())
+        return found.fetchall() if found.description else []
 
 
 def published_days(uri: str, table: str) -> list[date]:
