@@ -51,6 +51,21 @@ def loaded_by_collecting(pytestconfig: pytest.Config) -> frozenset[str]:
     return pytestconfig.stash[_LOADED]
 
 
+_FIRST = (
+    "tests/dags/",
+    "tests/jobs/test_local_airflow.py",
+    "tests/warehouse/test_embedded_postgres.py",
+    "tests/warehouse/test_score_table.py",
+    "tests/training/test_checkpoint.py",
+)
+"""What takes longest. At the end of a run it would keep one worker busy while the others have nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not item.nodeid.startswith(_FIRST))
+
+
 @pytest.hookimpl(optionalhook=True)  # also without pytest-xdist, as under `make mutants`
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file a worker, and all of tests/dags the same one: they share an Airflow whose days take minutes to run."""
