@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 
 from jobs.terminal import console
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.cluster.job import Job, JobModel, Shape, TrainingRows
 from pnn_gluon.cluster.training import train_on_cluster
 from pnn_gluon.data.shards import ShardWriter

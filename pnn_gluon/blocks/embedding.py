@@ -7,27 +7,27 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from pnn_gluon.blocks.id_table import IdTable, is_row_parameter, scale
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.ops import native_operators
 from pnn_gluon.option_types import Scale
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
-ROW_PARAMETERS = ("embedding_weight", "linear_weight")
-"""Names of parameters with one row for each id end in one of these; their first dimension is V."""
 
-_LARGEST_TENSOR = 2**31 - 1
+def widest_table(net: HybridBlock, *, one_tensor: bool = False) -> int:
+    """Numbers an id of the widest table of ids of a network whose parameters have shapes; 1 where it has none.
 
-
-def is_row_parameter(name: str) -> bool:
-    """Whether the parameter of this name has one row for each id (and row-sparse gradients)."""
-    return name.endswith(ROW_PARAMETERS)
-
-
-def widest_table(net: HybridBlock) -> int:
-    """Numbers an id of the widest table of ids of a network whose parameters have shapes; 1 where it has none."""
-    tables = [parameter.shape for name, parameter in net.collect_params().items() if is_row_parameter(name)]
-    return max((math.prod(shape[1:]) for shape in tables), default=1)
+    Args:
+        net: The network.
+        one_tensor: Whether only tables count that are one tensor however many ids there are: those of no `IdTable`.
+    """
+    tables = {name: each.shape for name, each in net.collect_params().items() if is_row_parameter(name)}
+    others: list[IdTable] = []
+    net.apply(lambda block: others.append(block) if one_tensor and isinstance(block, IdTable) else None)
+    for part in (part for block in others for part in block.parts):
+        del tables[part.name]
+    return max((math.prod(shape[1:]) for shape in tables.values()), default=1)
 
 
 def slot_starts(layout: FieldLayout) -> str:
@@ -108,7 +108,7 @@ class EmbeddingOptions:
         return math.sqrt(squares[self.embedding_init])
 
 
-class SlotEmbedding(HybridBlock):
+class SlotEmbedding(IdTable):
     """One vector for each slot: ids int32 (B, S) -> (B, S, K); zeros for padding (id 0), which gets no gradient.
 
     The gradient is row sparse: it holds the ids of the batch, each once.
@@ -120,34 +120,21 @@ class SlotEmbedding(HybridBlock):
         vectors: Vectors of K numbers an id has; with more than one the output is (B, S, vectors K).
 
     Raises:
-        ConfigError: the table is beyond what an MXNet tensor can hold.
+        ConfigError: more ids than int32 has.
     """
 
     def __init__(
         self, layout: FieldLayout, size: int, options: EmbeddingOptions, *, vectors: int = 1, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        width = options.embedding_size * vectors
-        _refuse_too_large(size, width)
-        self._size, self._width = size, width
-        with self.name_scope():
-            self.embedding_weight = self.params.get(
-                "embedding_weight",
-                shape=(size, width),
-                init=mx.init.Uniform(options.bound(layout.fields, size)),
-                grad_stype="row_sparse",
-            )
+        width, init = options.embedding_size * vectors, mx.init.Uniform(options.bound(layout.fields, max(1, size)))
+        super().__init__("embedding_weight", size, width, init, **kwargs)
 
-    def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
+    def hybrid_forward(self, F: Any, ids: Tensor, **tables: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, S, K)."""
         if native_operators():
-            return F.pnn_embedding(ids, embedding_weight)  # (B, S, K)
+            return self._native(F.pnn_embedding, ids, tables)  # (B, S, K)
         present = F.cast(ids != 0, dtype="float32")  # (B, S)
-        return _scale(F, self._look_up(F, ids, embedding_weight), present, self._width)  # (B, S, K)
-
-    def _look_up(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
-        size, k = self._size, self._width
-        return F.Embedding(ids, embedding_weight, input_dim=size, output_dim=k, sparse_grad=True)  # (B, S, K)
+        return scale(F, self._look_up(F, ids, tables), present, self._width)  # (B, S, K)
 
 
 class FieldEmbedding(SlotEmbedding):
@@ -167,11 +154,11 @@ class FieldEmbedding(SlotEmbedding):
         self.slot_weights = SlotWeights(layout)
         self.pooling = FieldPooling(layout, self._width)
 
-    def hybrid_forward(self, F: Any, ids: Tensor, embedding_weight: Tensor) -> Tensor:
+    def hybrid_forward(self, F: Any, ids: Tensor, **tables: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B, N, K)."""
         if native_operators():
-            return F.pnn_embedding(ids, embedding_weight, starts=self._starts)  # (B, N, K)
-        return self.pooling(self._look_up(F, ids, embedding_weight), self.slot_weights(ids))
+            return self._native(F.pnn_embedding, ids, tables, starts=self._starts)  # (B, N, K)
+        return self.pooling(self._look_up(F, ids, tables), self.slot_weights(ids))
 
 
 class FieldPooling(HybridBlock):
@@ -187,7 +174,7 @@ class FieldPooling(HybridBlock):
         if native_operators():
             return F.pnn_field_pooling(vectors, weights, starts=slot_starts(self._layout))  # (B, N, K)
         if not self._layout.has_multi_valued:
-            return _scale(F, vectors, weights, k)  # (B, N, K)
+            return scale(F, vectors, weights, k)  # (B, N, K)
         return F.concat(*[_pool(F, vectors, weights, k, *run) for run in self._layout.runs()], dim=1)
 
 
@@ -231,31 +218,16 @@ class _Kept(Initializer):
         array[:] = mx.nd.array(np.arange(array.shape[2])[None, None] < np.array(self._sizes)[None, :, None])
 
 
-def _scale(F: Any, vectors: Tensor, weights: Tensor, size: int) -> Tensor:
-    """Vectors (B, W, K) times weights (B, W); repeat and multiply, as broadcasting backward is much slower."""
-    return vectors * F.repeat(F.expand_dims(weights, axis=2), repeats=size, axis=2)
-
-
 def _pool(F: Any, vectors: Tensor, weights: Tensor, size: int, start: int, end: int, multi: bool) -> Tensor:
     """Weighted vectors of the slots from start to end: each by itself, or summed if they are one field."""
     v = F.slice_axis(vectors, axis=1, begin=start, end=end)  # (B, W, K)
     w = F.slice_axis(weights, axis=1, begin=start, end=end)  # (B, W)
     if multi:
         return F.batch_dot(F.expand_dims(w, axis=1), v)  # (B, 1, K)
-    return _scale(F, v, w, size)  # (B, W, K)
+    return scale(F, v, w, size)  # (B, W, K)
 
 
-def _refuse_too_large(size: int, embedding_size: int) -> None:
-    if size < 1 or embedding_size < 1:
-        raise ConfigError(f"number of ids and embedding size must be 1 or more, not {size} and {embedding_size}")
-    if size * embedding_size > _LARGEST_TENSOR:
-        raise ConfigError(
-            f"{size} ids x embedding size {embedding_size} = {size * embedding_size} numbers, more than the "
-            f"{_LARGEST_TENSOR} an MXNet tensor holds: lower embedding_size or raise min_impressions"
-        )
-
-
-class LinearTerm(HybridBlock):
+class LinearTerm(IdTable):
     """The linear part of a factorization machine: ids int32 (B, S) -> (B,).
 
     sum_i w_i + b, with w_i the weight of field i's id, or the mean over the values of a multi-valued field;
@@ -263,21 +235,16 @@ class LinearTerm(HybridBlock):
     """
 
     def __init__(self, layout: FieldLayout, size: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        _refuse_too_large(size, 1)
-        self._size, self._starts = size, slot_starts(layout)
+        super().__init__("linear_weight", size, 1, "zeros", **kwargs)
+        self._starts = slot_starts(layout)
         with self.name_scope():
             self.slot_weights = SlotWeights(layout)
-            self.linear_weight = self.params.get(
-                "linear_weight", shape=(size, 1), init="zeros", grad_stype="row_sparse"
-            )
             self.bias = self.params.get("bias", shape=(1,), init="zeros")
 
-    def hybrid_forward(self, F: Any, ids: Tensor, linear_weight: Tensor, bias: Tensor) -> Tensor:
+    def hybrid_forward(self, F: Any, ids: Tensor, bias: Tensor, **tables: Tensor) -> Tensor:
         """ids int32 (B, S) -> (B,)."""
         if native_operators():
-            sums = F.pnn_embedding_sum(ids, linear_weight, starts=self._starts)  # (B, 1)
+            sums = self._native(F.pnn_embedding_sum, ids, tables, starts=self._starts)  # (B, 1)
             return F.broadcast_add(F.reshape(sums, shape=(-1,)), bias)  # (B,)
-        found = F.Embedding(ids, linear_weight, input_dim=self._size, output_dim=1, sparse_grad=True)  # (B, S, 1)
-        terms = self.slot_weights(ids) * F.reshape(found, shape=(0, -1))  # (B, S)
+        terms = self.slot_weights(ids) * F.reshape(self._look_up(F, ids, tables), shape=(0, -1))  # (B, S)
         return F.broadcast_add(F.sum(terms, axis=1), bias)  # (B,)

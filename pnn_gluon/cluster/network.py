@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_name
 from pnn_gluon.cluster.job import Job
 from pnn_gluon.cluster.plan import LARGEST, Plan, make_plan
 from pnn_gluon.errors import ConfigError
@@ -43,6 +43,11 @@ def compact_network(job: Job, largest: int = LARGEST) -> CompactNetwork:
     net = job.model.create(1 + most)
     set_l2(net, job.training)
     parameters = named_parameters(net)
+    if cut := sorted({whole_name(name) for name in parameters if whole_name(name) != name}):
+        raise ConfigError(
+            f"kvstore {job.training.kvstore!r}: the {most} ids that a worker can have in a batch are too many for one "
+            f"tensor of {', '.join(cut)}: lower batch_size or take more workers"
+        )
     by_hash = [
         name for name, each in parameters.items() if each._grad_stype != "default" and not is_row_parameter(name)
     ]

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.blocks.id_table import whole_name
 from pnn_gluon.cluster.job import START_FILE, Job
 from pnn_gluon.cluster.kept import FIXED_FILE, piece_name, server_file
-from pnn_gluon.cluster.plan import Plan
-from pnn_gluon.runtime import mx
+from pnn_gluon.cluster.plan import Piece, Plan
+from pnn_gluon.runtime import Tensor, mx
 from pnn_gluon.training.checkpoint import STATE, read_state
+from pnn_gluon.training.cut_tables import by_whole_name
 from pnn_gluon.training.devices import initialize
 from pnn_gluon.training.history import steps_of
 from pnn_gluon.training.parameters import Values, named_parameters, read_values
@@ -48,12 +51,21 @@ def start_of(job: Job, plan: Plan, folder: Path, checkpoint: Path | None, server
         state, _ = read_state(checkpoint / STATE)
         return Start({name: array.asnumpy() for name, array in saved.items()}, steps_of(state.history) + state.batch)
     values = read_values(folder / START_FILE) if job.warm else _drawn(job)
-    whole = {name: array.asnumpy() for name, array in values.items() if name not in plan.tables}
+    tables = {name: parts for name, parts in by_whole_name(values).items() if name in plan.tables}
+    whole = {name: array.asnumpy() for name, array in values.items() if whole_name(name) not in tables}
     for piece in plan.pieces:
         if piece.server == server:
-            rows = values[piece.table].asnumpy().reshape((job.model.size, piece.width))[piece.number :: plan.cut]
-            whole[piece_name(piece.table, piece.number)] = rows.copy()
+            whole[piece_name(piece.table, piece.number)] = _rows_of(piece, tables[piece.table], plan.cut)
     return Start(whole, 0)
+
+
+def _rows_of(piece: Piece, parts: list[Tensor], cut: int) -> NDArray[Any]:
+    """The rows of a piece, from the parts of its table."""
+    found, first = [], 0
+    for part in parts:
+        found.append(part.asnumpy().reshape((-1, piece.width))[(piece.number - first) % cut :: cut])
+        first += len(part)
+    return np.concatenate(found)
 
 
 def _drawn(job: Job) -> Values:

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from pnn_gluon.blocks.id_table import whole_name
 from pnn_gluon.cluster.job import START_FILE, Job, result_of
 from pnn_gluon.cluster.kept import whole_values
 from pnn_gluon.cluster.launcher import Hosts, Outside, launch
 from pnn_gluon.cluster.network import compact_network
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.checkpoint import Checkpoints
+from pnn_gluon.training.cut_tables import first_rows
 from pnn_gluon.training.devices import has_values, initialize
 from pnn_gluon.training.history import EpochRecord
 from pnn_gluon.training.loop import TrainingResult, fingerprint_of
-from pnn_gluon.training.parameters import named_parameters, put_values, save_values, take_values
+from pnn_gluon.training.parameters import put_values, save_values, shapes_of, take_values
 
 
 def train_on_cluster(net: HybridBlock, job: Job, folder: Path, where: Hosts | Outside | None = None) -> TrainingResult:
@@ -59,6 +61,11 @@ def _put(net: HybridBlock, job: Job, folder: Path, best: int) -> None:
     prefix = checkpoints.best_prefix(best) if job.validation is not None else str(folder / "last.")
     values = whole_values(prefix, plan, job.model.size)
     initialize(net, [mx.cpu()], job.training.seed)
-    shapes = {name: parameter.shape for name, parameter in named_parameters(net).items()}
-    put_values(net, {name: mx.nd.array(value.reshape(shapes[name])) for name, value in values.items()}, prefix)
+    shapes = shapes_of(net)
+    first = first_rows(shapes)
+    parts = {
+        name: values[whole_name(name)][first[name] : first[name] + shape[0]].reshape(shape)
+        for name, shape in shapes.items()
+    }
+    put_values(net, {name: mx.nd.array(part) for name, part in parts.items()}, prefix)
     net.hybridize(static_alloc=True)

@@ -1,4 +1,4 @@
-"""How many ids a map may have: ids times the numbers of an id in the model's widest table fit into one MXNet tensor."""
+"""How many ids a map may have: as many as int32 has or, where tables are not cut, as a tensor of MXNet has rows for."""
 
 import datetime
 import math
@@ -9,7 +9,7 @@ from pnn_gluon.data.feature_map import FeatureMap, MapField
 from pnn_gluon.days import plus
 
 TENSOR_LIMIT = 2**31
-"""MXNet's tensors have fewer numbers than this."""
+"""MXNet's tensors have fewer numbers than this, and int32 no more ids above 0."""
 
 NEAR = 0.8
 """From this share of the ids that a map may have on, the day says when it will be full."""
@@ -18,8 +18,11 @@ GROWTH_DAYS = 7
 """Days over which growth is averaged."""
 
 REMEDY = (
-    "raise feature_map.min_impressions, let ids expire (feature_map.expire_days) and `pnn-gluon compact`, lower "
-    "model.embedding_size, give up the largest field or take a model with fewer numbers an id"
+    "raise feature_map.min_impressions, let ids expire (feature_map.expire_days) and `pnn-gluon compact`, or give up "
+    "the largest field"
+)
+OF_WHOLE_TABLES = (
+    "lower model.embedding_size, take a model with fewer numbers an id or of our blocks, or train on the CPU"
 )
 
 
@@ -28,7 +31,7 @@ class MapRoom:
     """The room that a model leaves for ids.
 
     Attributes:
-        numbers: Numbers of an id in the model's widest table.
+        numbers: Numbers of an id in the model's widest table if that is not cut into several tensors, else 1.
     """
 
     numbers: int
@@ -63,15 +66,17 @@ class MapRoom:
         """
         if not self.near(grown.size) and not left_out:
             return None
-        what = (
-            f"{grown.size:,} of at most {self.most:,} ids ({self.numbers:,} numbers an id in the model's widest table, "
-            f"a tensor holds fewer than {TENSOR_LIMIT:,})"
+        whole = self.numbers > 1
+        limit = (
+            f"{self.numbers:,} numbers an id in the model's widest table, a tensor holds fewer than {TENSOR_LIMIT:,}"
         )
+        what = f"{grown.size:,} of at most {self.most:,} ids ({limit if whole else 'they are int32'})"
+        remedy = f"{REMEDY}, {OF_WHOLE_TABLES}" if whole else REMEDY
         if left_out:
-            return f"the map is full: {what}; {left_out:,} values that passed the threshold stay *other*: {REMEDY}"
+            return f"the map is full: {what}; {left_out:,} values that passed the threshold stay *other*: {remedy}"
         if (day := self.full_on(grown)) is None:
-            return f"the map is nearly full: {what}: {REMEDY}"
-        return f"the map is nearly full: {what}; as it grew in the last days it will be full on {day}: {REMEDY}"
+            return f"the map is nearly full: {what}: {remedy}"
+        return f"the map is nearly full: {what}; as it grew in the last days it will be full on {day}: {remedy}"
 
 
 def ids_after(known: int, values: int, fields: Fields) -> int:

@@ -33,7 +33,8 @@ class OneHotDNN(HybridBlock):
             raise ConfigError(f"hidden needs one width of 1 or more for each hidden layer, at least one, not {hidden}")
         with self.name_scope():
             self.first = LinearScores(layout, size, hidden[0])
-            self.first.linear_weight.init = mx.init.Uniform(math.sqrt(6 / (size + hidden[0])))
+            for part in self.first.parts:
+                part.init = mx.init.Uniform(math.sqrt(6 / (size + hidden[0])))
             self.mlp = MLP(hidden[0], MLPOptions(hidden[1:], normalization="none"))
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:

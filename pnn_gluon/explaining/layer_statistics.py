@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pnn_gluon.arrays import Floats
+from pnn_gluon.blocks.id_table import place_of_part, whole_name
 from pnn_gluon.explaining.rows import Rows
 from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.loss import make_loss
@@ -62,7 +63,7 @@ def layer_statistics(net: HybridBlock, rows: Rows, rate: float) -> list[LayerSta
 
 def _layer_of(name: str) -> str:
     """The layer of a parameter, by its structural name or by its name in an exported graph."""
-    return name.rpartition("." if "." in name else "_")[0]
+    return whole_name(name).rpartition("." if "." in name else "_")[0]
 
 
 def _backward(net: HybridBlock, rows: Rows, rate: float) -> None:
@@ -81,18 +82,19 @@ def _statistics(layer: str, parameters: list[Any], has_gradient: bool) -> LayerS
     numbers, norm = sum(value.size for value in values), _norm(values)
     if not has_gradient:
         return LayerStatistics(layer, numbers, norm, None, None)
-    gradients = [_held(parameter.list_grad()[0]) for parameter in parameters]
+    gradients = [_held(parameter) for parameter in parameters]
     held = sum(gradient.size for gradient in gradients)
     total = sum(float(np.abs(gradient).sum(dtype=np.float64)) for gradient in gradients)
     return LayerStatistics(layer, numbers, norm, _norm(gradients), total / held if held else 0.0)
 
 
-def _held(gradient: Any) -> Floats:
+def _held(parameter: Any) -> Floats:
     """The numbers of a gradient; of a row-sparse one those of the ids that it holds, padding left out."""
+    gradient, (part, _) = parameter.list_grad()[0], place_of_part(parameter.name)
     if gradient.stype == "default":
         whole: Floats = gradient.asnumpy()
         return whole
-    rows: Floats = gradient.data.asnumpy()[gradient.indices.asnumpy() > 0]
+    rows: Floats = gradient.data.asnumpy()[gradient.indices.asnumpy() > (0 if part == 0 else -1)]
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.models.declared import is_own, with_tuples
 from pnn_gluon.models.registry import create_model

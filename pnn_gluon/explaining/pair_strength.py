@@ -129,7 +129,7 @@ def _symmetric(layout: FieldLayout, values: Floats) -> Numbers:
 
 def _means(net: HybridBlock, layout: FieldLayout, field_of: NDArray[np.int16], ids: Ids, weight: Floats) -> Floats:
     """m_i (N, width of the table) of the block `embedding`."""
-    table = net.embedding.embedding_weight.data().asnumpy()  # (V, width)
+    table = np.concatenate([part.data().asnumpy() for part in net.embedding.parts])  # (V, width)
     each = np.repeat(weight, ids.shape[1])
     counts = np.bincount(ids.ravel(), each, len(table)).astype(np.float64) if len(ids) else np.ones(len(table))
     return mean_embeddings(table, field_of, counts, layout.fields)

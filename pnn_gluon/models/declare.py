@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from pnn_gluon.blocks.embedding import is_row_parameter, widest_table
+from pnn_gluon.blocks.embedding import widest_table
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.models.class_options import options_of_class, options_of_group

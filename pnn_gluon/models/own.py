@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_shapes
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.models.class_options import grouped, keywords, options_of_class
@@ -82,7 +82,7 @@ def _checked(name: str, block: type[HybridBlock], options: Mapping[str, Any]) ->
 
 
 def _shapes(net: HybridBlock) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(parameter.shape or ()) for key, parameter in net.collect_params().items()}
+    return whole_shapes({key: tuple(parameter.shape or ()) for key, parameter in net.collect_params().items()})
 
 
 def _check_parameters(

@@ -39,7 +39,7 @@ class RoomForIds(Input["MapRoom"]):
         bound = MapRoom(WIDEST * len(reading.config.fields))
         if not bound.near(ids):
             return bound
-        room = MapRoom(numbers_an_id(reading.config))
+        room = MapRoom(numbers_in_a_tensor(reading.config))
         if room.near(ids):
             reading.recorded["room/ids"] = str(room.most)
         return room
@@ -54,11 +54,12 @@ class RoomForIds(Input["MapRoom"]):
         return ()
 
 
-def numbers_an_id(config: Config) -> int:
-    """Numbers that the widest table of the configured model has for each id."""
+def numbers_in_a_tensor(config: Config) -> int:
+    """Numbers for each id that one tensor of the configured model holds; 1 if its tables are cut, as on the CPU."""
     from pnn_gluon.blocks.layout import FieldLayout
     from pnn_gluon.training.families import family_of
 
     widths = tuple(field.max_values if isinstance(field, MultiField) else 1 for field in config.fields)
     layout = FieldLayout(tuple(field.name for field in config.fields), widths)
-    return family_of(config.model.name).numbers_an_id(config.model.name, config.model.options, layout)
+    name, cut = config.model.name, config.training.device == "cpu"
+    return family_of(name).numbers_an_id(name, config.model.options, layout, cut=cut)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.runtime import Optimizer, Tensor, mx
 from pnn_gluon.training.rows import native_update, update_rows
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_last_part, is_row_parameter, whole_name
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.cut_tables import by_whole_name, first_rows, named_parts, rows_between, taken
 from pnn_gluon.training.options import TrainingOptions
-from pnn_gluon.training.parameters import Values, named_parameters, read_values, save_values
+from pnn_gluon.training.parameters import Values, named_parameters, read_values, save_values, shapes_of
 from pnn_gluon.training.states import state_parts
 
 STATES_FILE = "optimizer.params"
@@ -79,11 +80,11 @@ class CarriedStates:
         if self.source is None:
             return
         path = self.source / STATES_FILE
-        arrays = read_values(path)
+        arrays, first = by_whole_name(read_values(path), str(path)), first_rows(shapes_of(net))
         going_on = {name: each for name, each in named_parameters(net).items() if name not in self.anew}
         try:
             for name, parameter in going_on.items():
-                _restore(trainer, trainer._param2idx[parameter.name], name, arrays)
+                _restore(trainer, trainer._param2idx[parameter.name], name, first[name], arrays)
         except (KeyError, ValueError, mx.MXNetError) as error:
             raise InputError(
                 f"{path}: not the optimizer's states of this network ({error}); set carry_optimizer = false for a day"
@@ -112,26 +113,33 @@ def states_of(net: HybridBlock, trainer: Any) -> Values:
         if index in counts:
             parts = enumerate(_lasting(states[index]))
             found |= {_key(name, part): array for part, array in parts}
-            found[_key(name, _UPDATES)] = mx.nd.array([counts[index]], dtype="int64")
+            found[_key(whole_name(name), _UPDATES)] = mx.nd.array([counts[index]], dtype="int64")
     return found
 
 
-def _restore(trainer: Any, index: int, name: str, arrays: Values) -> None:
-    """The earlier state of a parameter, over the first rows of a fresh one."""
-    updates = arrays.get(_key(name, _UPDATES))
+def _restore(trainer: Any, index: int, name: str, first: int, arrays: Mapping[str, list[Tensor]]) -> None:
+    """The earlier state of a parameter, over the first rows of a fresh one; a part has its table's from `first` on."""
+    updates = arrays.get(_key(whole_name(name), _UPDATES))
     if updates is None:
         return
     optimizer = trainer._optimizer
     for device, updater in enumerate(trainer._updaters):
         state = optimizer.create_state_multi_precision(index, trainer._params[index].list_data()[device])
         for part, array in enumerate(_lasting(state)):
-            earlier = arrays[_key(name, part)]
-            if earlier.shape[1:] != array.shape[1:] or len(earlier) > len(array):
-                raise ValueError(f"{name} has a state of the shape {earlier.shape}, expected {array.shape}")
-            array[: len(earlier)] = earlier.as_in_context(array.context)
+            _fill(array, name, first, arrays[_key(whole_name(name), part)])
         updater.states[index], updater.states_synced[index] = state, True
-        optimizer._all_index_update_counts.setdefault(device, {})[index] = int(updates.asscalar())
+        optimizer._all_index_update_counts.setdefault(device, {})[index] = int(updates[0].asscalar())
     optimizer._index_update_count = optimizer._all_index_update_counts[0]
+
+
+def _fill(array: Tensor, name: str, first: int, earlier: list[Tensor]) -> None:
+    """Give a state the rows that an earlier one has of its part of the table, which is from row `first` on."""
+    rows, at = sum(map(len, earlier)), 0
+    if earlier[0].shape[1:] != array.shape[1:] or (is_last_part(name) and rows > first + len(array)):
+        raise ValueError(f"{name} has a state of the shape {(rows, *earlier[0].shape[1:])}, expected {array.shape}")
+    for each in rows_between(earlier, first, first + len(array)):
+        array[at : at + len(each)] = each.as_in_context(array.context)
+        at += len(each)
 
 
 def _lasting(state: Any) -> tuple[Tensor, ...]:
@@ -152,11 +160,9 @@ def compact_states(source: Path, folder: Path, kept: NDArray[np.int64]) -> None:
     """
     if not (source / KIND_FILE).is_file():
         return
-    rows = mx.nd.array(kept.astype(np.int32), dtype="int32")
-    compact = {
-        key: mx.nd.take(value, rows) if _of_rows(key) else value
-        for key, value in read_values(source / STATES_FILE).items()
-    }
+    compact: Values = {}
+    for key, parts in by_whole_name(read_values(source / STATES_FILE), str(source)).items():
+        compact |= named_parts(key, taken(parts, kept) if _of_rows(key) else parts)
     save_values(folder / STATES_FILE, compact)
     shutil.copyfile(source / KIND_FILE, folder / KIND_FILE)
 

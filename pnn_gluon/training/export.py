@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_name
 from pnn_gluon.disk_errors import naming
 from pnn_gluon.errors import InputError
 from pnn_gluon.ops import plain_operators
 from pnn_gluon.runtime import HybridBlock, mx
+from pnn_gluon.training.cut_tables import by_whole_name, cut_anew, named_parts
 from pnn_gluon.training.parameters import (
     Values,
     named_parameters,
@@ -70,16 +72,22 @@ def _value(parameter: Any) -> Any:
 def exported_values(net: HybridBlock, folder: Path) -> Values:
     """The values of an exported network, by the structural names of `net`, a network of the same model.
 
+    Tables of ids are cut as in a network of as many ids that is made now, however they were.
+
     Raises:
         InputError: the file cannot be read, or holds other parameters than `net` has.
     """
     stored = {name.partition(":")[2]: value for name, value in read_values(folder / PARAMETERS_FILE).items()}
-    names = {parameter.name: structural for structural, parameter in named_parameters(net).items()}
-    if names.keys() != stored.keys():
+    found = by_whole_name(stored, str(folder))
+    names = {whole_name(each.name): whole_name(structural) for structural, each in named_parameters(net).items()}
+    if names.keys() != found.keys():
         raise InputError(
-            f"{folder}: parameters {sorted(names.keys() ^ stored.keys())} are only in one of the two models"
+            f"{folder}: parameters {sorted(names.keys() ^ found.keys())} are only in one of the two models"
         )
-    return {names[name]: value for name, value in stored.items()}
+    values: Values = {}
+    for name, parts in found.items():
+        values |= named_parts(names[name], cut_anew(parts) if is_row_parameter(name) else parts)
+    return values
 
 
 def load_exported(folder: Path, context: Any = None) -> HybridBlock:

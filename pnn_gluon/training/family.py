@@ -58,13 +58,14 @@ class Family(Protocol):
     def pipeline_faults(self, model: str, given: Mapping[str, Any], training: Section) -> Iterator[str]:
         """What is given in `[training]` of a pipeline without an effect on a model with these options, in words."""
 
-    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout, *, cut: bool = False) -> int:
         """Numbers that the widest table of a model has for each id; 1 where it has no table.
 
         Args:
             model: Its name.
             options: Its options that differ from their defaults.
             layout: The fields of a row.
+            cut: Whether a table that is cut into several tensors when it is large does not count.
 
         Raises:
             ConfigError: this program has no such model, or not here, or the model no such option.

@@ -4,18 +4,19 @@ Before a value had an id of its own it was encoded as *other* of its field, so t
 logit it had, bit for bit, whether the row is encoded under the old or the new map.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_shapes
 from pnn_gluon.errors import InputError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.cut_tables import by_whole_name, cut_anew, named_parts, taken
 from pnn_gluon.training.export import exported_values
-from pnn_gluon.training.parameters import Values, named_parameters, put_values, take_values
+from pnn_gluon.training.parameters import Values, named_parameters, put_values, shapes_of, take_values, values_of
 
 
 def grow_values(values: Mapping[str, Tensor], parent_of_new: NDArray[np.integer[Any]]) -> Values:
@@ -28,17 +29,24 @@ def grow_values(values: Mapping[str, Tensor], parent_of_new: NDArray[np.integer[
     Raises:
         InputError: a parent outside [1, V).
     """
-    return {name: _grow(value, parent_of_new) if is_row_parameter(name) else value for name, value in values.items()}
+    return _with_tables(values, lambda table: _grow(table, parent_of_new))
 
 
 def take_rows(values: Mapping[str, Tensor], kept: NDArray[np.integer[Any]]) -> Values:
     """Parameter values for a map of other ids: row i of an id table is row `kept[i]`."""
-    rows = mx.nd.array(kept.astype(np.int32), dtype="int32")
-    return {name: mx.nd.take(value, rows) if is_row_parameter(name) else value for name, value in values.items()}
+    return _with_tables(values, lambda table: taken(table, kept.astype(np.int64)))
 
 
-def _grow(table: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
-    size = table.shape[0]
+def _with_tables(values: Mapping[str, Tensor], change: Callable[[list[Tensor]], list[Tensor]]) -> Values:
+    """The values with every table of ids, of one tensor or several, as `change` makes it."""
+    changed: Values = {}
+    for name, parts in by_whole_name(values).items():
+        changed |= named_parts(name, change(parts) if is_row_parameter(name) else parts)
+    return changed
+
+
+def _grow(table: list[Tensor], parents: NDArray[np.integer[Any]]) -> list[Tensor]:
+    size = sum(map(len, table))
     if not len(parents):
         return table
     if parents.min() < 1 or parents.max() >= size:
@@ -46,8 +54,7 @@ def _grow(table: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
             f"parents of new ids must be *other* ids of the old map, in [1, {size}), "
             f"not {parents.min()} to {parents.max()}"
         )
-    new = mx.nd.take(table, mx.nd.array(parents.astype(np.int32), dtype="int32"))
-    return mx.nd.concat(table, new, dim=0)
+    return cut_anew([*table, *taken(table, parents.astype(np.int64))])
 
 
 def warm_start_from_common(
@@ -68,26 +75,27 @@ def warm_start_from_common(
         Names of the parameters that start anew.
     """
     net.initialize(ctx=mx.cpu())
-    values, shapes = exported_values(net, exported), {n: p.shape for n, p in named_parameters(wider).items()}
+    values = by_whole_name(exported_values(net, exported))
+    shapes = whole_shapes(shapes_of(wider))
     start: Values = {}
-    for name, parameter in named_parameters(net).items():
-        new, old, shape = parameter.list_data()[0], values[name], parameter.shape
-        if is_row_parameter(name) and old.shape[1:] == shape[1:] == shapes[name][1:]:
-            start[name] = _grow_or_begin(old, new, parent_of_new)
-        elif old.shape == shape == shapes.get(name):
-            start[name] = old
+    for name, new in by_whole_name(values_of(net)).items():
+        old, shape = values[name], new[0].shape
+        if is_row_parameter(name):
+            if old[0].shape[1:] == shape[1:] == shapes[name][1:]:
+                start |= named_parts(name, _grow_or_begin(old, new, parent_of_new))
+        elif old[0].shape == shape == shapes.get(name):
+            start[name] = old[0]
     put_values(net, {**take_values(net), **start}, str(exported))
     return sorted(named_parameters(net).keys() - start.keys())
 
 
-def _grow_or_begin(table: Tensor, begun: Tensor, parents: NDArray[np.integer[Any]]) -> Tensor:
+def _grow_or_begin(table: list[Tensor], begun: list[Tensor], parents: NDArray[np.integer[Any]]) -> list[Tensor]:
     """The table with new rows: copies of their parents', or, where that is 0, those of `begun`."""
     if not len(parents):
         return table
-    size = table.shape[0]
-    new = mx.nd.take(table, mx.nd.array(parents.astype(np.int32), dtype="int32"))
-    known = mx.nd.array((parents > 0).reshape((-1, 1)).astype(np.float32))
-    return mx.nd.concat(table, mx.nd.where(mx.nd.broadcast_like(known, new), new, begun[size:]), dim=0)
+    size = sum(map(len, table))
+    rows = np.where(parents > 0, parents, 2 * size + np.arange(len(parents)))  # of the table, or of `begun` behind it
+    return cut_anew([*table, *taken([*table, *begun], rows.astype(np.int64))])
 
 
 def warm_start(net: HybridBlock, exported: Path, parent_of_new: NDArray[np.integer[Any]]) -> None:

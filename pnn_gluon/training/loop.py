@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from pnn_gluon.arrays import Batch
+from pnn_gluon.blocks.id_table import refuse_cut_tables
 from pnn_gluon.errors import ConfigError, InputError, PnnError
-from pnn_gluon.ops import dense_precision, plain_operators, refuse_added_gradients
+from pnn_gluon.ops import dense_precision, native_operators, plain_operators, refuse_added_gradients
 from pnn_gluon.runtime import HybridBlock, Tensor
 from pnn_gluon.training.averaging import MeanWeights
 from pnn_gluon.training.carried_states import CarriedStates
@@ -131,8 +132,8 @@ def train(
 
     Raises:
         ConfigError: unusable devices, an option that has no effect on this network or without `validate`, or a
-            checkpoint of another run, a parameter that adds up its gradients, or a precision that only native
-            operators have where they do not serve.
+            checkpoint of another run, a parameter that adds up its gradients, or what only native operators have where
+            they do not serve: a precision, tables of several tensors.
         InputError: no batches, or what the source raises.
         PnnError: the loss, a parameter or the value of `validate` is not finite.
     """
@@ -142,6 +143,8 @@ def train(
         raise ConfigError(f"kvstore {options.kvstore!r} is for a cluster: take train_on_cluster, or another kvstore")
     places = contexts(options.device, options.devices)
     refuse_added_gradients(net)
+    if options.device == "gpu" or not native_operators():
+        refuse_cut_tables(net)
     initialize(net, places, options.seed)
     net.hybridize(static_alloc=True)
     trainer = make_trainer(net, options)

@@ -63,10 +63,12 @@ class Networks:
         for option in training.model_dump(include=set(idle), exclude_defaults=True):
             yield f"training.{option} {idle[option]}"
 
-    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout, *, cut: bool = False) -> int:
         """As the model's file declares it; a model of the user's is made to be asked."""
         declared = numbers_an_id(model, options, layout.fields)
-        return _numbers_of_own(model, options, layout) if declared is None else declared
+        if declared is None:
+            return _numbers_of_own(model, options, layout, cut)
+        return 1 if cut else declared
 
     def take_rows(
         self,
@@ -129,11 +131,11 @@ class Networks:
             return training_bits(precision)
 
 
-def _numbers_of_own(model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+def _numbers_of_own(model: str, options: Mapping[str, Any], layout: FieldLayout, cut: bool) -> int:
     from pnn_gluon.blocks.embedding import widest_table
     from pnn_gluon.models.registry import create_model
 
-    return max(1, widest_table(create_model(model, layout, 1 + 2 * layout.fields, **options)))
+    return widest_table(create_model(model, layout, 1 + 2 * layout.fields, **options), one_tensor=cut)
 
 
 def training_bits(precision: PrecisionName = "auto") -> dict[str, str]:

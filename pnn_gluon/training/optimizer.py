@@ -17,7 +17,7 @@ Row-sparse gradients change only the rows they hold, each once, in the weight an
 
 from typing import Any
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, Optimizer, mx
 from pnn_gluon.training.adagrad import AdaGrad, GroupAdaGrad

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_shapes
 from pnn_gluon.errors import InputError, PnnError
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 from pnn_gluon.training.array_file import mapped_arrays
@@ -27,6 +27,11 @@ def named_parameters(net: HybridBlock) -> dict[str, Any]:
     """Parameters by structural name, such as `embedding.embedding_weight`."""
     parameters: dict[str, Any] = net._collect_params_with_prefix()
     return parameters
+
+
+def shapes_of(net: HybridBlock) -> dict[str, tuple[int, ...]]:
+    """Shapes by structural name."""
+    return {name: tuple(parameter.shape) for name, parameter in named_parameters(net).items()}
 
 
 def take_values(net: HybridBlock) -> Values:
@@ -63,8 +68,10 @@ def refuse_other_shapes(net: HybridBlock, values: Mapping[str, Tensor | NDArray[
     Raises:
         InputError: one has another; the message names `source`.
     """
-    for name, parameter in named_parameters(net).items():
-        found, expected = tuple(values[name].shape), tuple(parameter.shape)
+    shapes = whole_shapes({name: tuple(value.shape) for name, value in values.items()})
+    wanted = whole_shapes(shapes_of(net))
+    for name, expected in wanted.items():
+        found = shapes[name]
         if len(found) != len(expected) or any(0 < one != other for one, other in zip(expected, found, strict=True)):
             raise InputError(f"{source}: {name} has the shape {found}, the model {expected}")
 

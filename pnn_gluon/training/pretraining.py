@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pnn_gluon.blocks.id_table import whole_shapes
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.models.registry import create_model, model_options
@@ -11,7 +12,7 @@ from pnn_gluon.runtime import HybridBlock, mx
 from pnn_gluon.training.devices import initialize
 from pnn_gluon.training.loop import BatchSource, Progress, TrainingResult, train
 from pnn_gluon.training.options import TrainingOptions
-from pnn_gluon.training.parameters import named_parameters, set_value
+from pnn_gluon.training.parameters import named_parameters, set_value, shapes_of
 
 _TABLE = "embedding.embedding_weight"
 
@@ -78,16 +79,16 @@ def copy_tables(net: HybridBlock, fm: HybridBlock, seed: int) -> None:
 def _shared(net: HybridBlock, fm: HybridBlock) -> list[str]:
     """Names of the FM's parameters that the network has."""
     theirs, ours = named_parameters(fm), named_parameters(net)
-    if _TABLE not in ours:
+    shapes, given = whole_shapes(shapes_of(net)), whole_shapes(shapes_of(fm))
+    if _TABLE not in shapes:
         raise ConfigError(f"FM pre-training gives a network its {_TABLE}, which this one does not have: leave it out")
-    names = [name for name in theirs if name in ours]
-    for name in names:
-        if tuple(ours[name].shape) != tuple(theirs[name].shape):
+    for name, shape in given.items():
+        if name in shapes and shape != shapes[name]:
             raise ConfigError(
-                f"FM pre-training: {name} has the shape {tuple(theirs[name].shape)}, the network needs "
-                f"{tuple(ours[name].shape)}: give both the same ids and embedding size, or leave pre-training out"
+                f"FM pre-training: {name} has the shape {shape}, the network needs {shapes[name]}: give both "
+                "the same ids and embedding size, or leave pre-training out"
             )
-    return names
+    return [name for name in theirs if name in ours]
 
 
 def _options(options: TrainingOptions, epochs: int) -> TrainingOptions:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
+from pnn_gluon.training.cut_tables import by_whole_name
 from pnn_gluon.training.loss import make_loss
 from pnn_gluon.training.options import LossName
 
@@ -78,7 +79,14 @@ def gradient_norm(parameters: Any) -> float:
 
     Reads only the rows that row-sparse gradients hold; `gluonnlp.utils.clip_grad_global_norm` would make them dense.
     """
-    grads = [parameter.list_grad()[0] for parameter in parameters if parameter.grad_req != "null"]
-    held = [grad if grad.stype == "default" else grad.data for grad in grads]
+    grads = {each.name: each.list_grad()[0] for each in parameters if each.grad_req != "null"}
+    held = [_held(parts) for parts in by_whole_name(grads).values()]
     squares = mx.nd.multi_sum_sq(*held, num_arrays=len(held)).asnumpy()
     return math.sqrt(float(squares.sum(dtype=np.float64)))
+
+
+def _held(parts: list[Tensor]) -> Tensor:
+    """The numbers that a gradient holds; those of the parts of a table behind one another, as of a whole table."""
+    if len(parts) == 1:
+        return parts[0] if parts[0].stype == "default" else parts[0].data
+    return mx.nd.concat(*(part.data for part in parts if part.indices.size), dim=0)

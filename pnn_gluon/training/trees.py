@@ -58,7 +58,7 @@ class Trees:
                 f"its options of training: {', '.join(sorted(allowed))}"
             )
 
-    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout) -> int:
+    def numbers_an_id(self, model: str, options: Mapping[str, Any], layout: FieldLayout, *, cut: bool = False) -> int:
         """Trees have no table of ids."""
         return 1
 

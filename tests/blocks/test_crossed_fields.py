@@ -3,7 +3,7 @@ import pytest
 from numpy_models import backward, gradients, int32, randomize
 
 from pnn_gluon.blocks.crossed_fields import CrossedFields, cross_bucket
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import HybridBlock, mx

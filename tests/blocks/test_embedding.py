@@ -7,8 +7,8 @@ from pnn_gluon.blocks.embedding import (
     EmbeddingOptions,
     FieldEmbedding,
     LinearTerm,
-    is_row_parameter,
 )
+from pnn_gluon.blocks.id_table import is_row_parameter, whole_name
 from pnn_gluon.blocks.layout import FieldLayout, adaptive_sizes
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.runtime import mx
@@ -116,9 +116,32 @@ def test_embedding_options_out_of_range_are_refused(options):
         EmbeddingOptions(**options)
 
 
-def test_a_table_beyond_the_tensor_limit_is_refused_with_its_numbers():
-    with pytest.raises(ConfigError, match=r"200000000 ids x embedding size 20 = 4000000000"):
-        FieldEmbedding(SINGLE, 200_000_000, EmbeddingOptions(20))
+def test_a_table_beyond_the_tensor_limit_is_cut_by_rows():
+    embedding = FieldEmbedding(SINGLE, 200_000_000, EmbeddingOptions(20))
+    assert [part.shape for part in embedding.parts] == [(107_374_182, 20), (92_625_818, 20)]
+    assert [part.name.removeprefix(embedding.prefix) for part in embedding.parts] == [
+        "embedding_weight_0of2",
+        "embedding_weight_1of2",
+    ]
+
+
+def test_more_ids_than_int32_has_are_refused():
+    with pytest.raises(ConfigError, match="2147483648 ids, more than the 2147483647 of int32"):
+        LinearTerm(SINGLE, 2**31)
+
+
+@pytest.mark.parametrize(
+    "name", ["embedding_weight", "fm0_embedding0_embedding_weight_3of12:1", "a.linear_weight_0of2"]
+)
+def test_parts_of_tables_are_row_parameters_too(name):
+    assert is_row_parameter(name.partition(":")[0])
+    assert whole_name(name) in {"embedding_weight", "fm0_embedding0_embedding_weight:1", "a.linear_weight"}
+
+
+@pytest.mark.parametrize("name", ["weight_0of2", "mlp_weight", "embedding_weight_0of2_gamma", "embedding_weight_0of"])
+def test_other_names_are_not(name):
+    assert not is_row_parameter(name)
+    assert whole_name(name) == name
 
 
 @pytest.mark.parametrize(("size", "k"), [(0, 2), (5, 0)])

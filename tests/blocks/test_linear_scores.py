@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy_models import backward, field_vectors, finite_differences, gradients, int32, randomize
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.linear_scores import LinearScores
 from pnn_gluon.runtime import mx

@@ -8,6 +8,8 @@ from pnn_gluon.errors import ConfigError, PnnError
 from pnn_gluon.runtime import mx
 from pnn_gluon.training.devices import initialize
 from pnn_gluon.training.loop import train
+from pnn_gluon.training.parameters import put_values, take_values
+from tests.training.cut_cases import as_cut_now, tensors_of, whole_values
 
 NETWORKS = ["lr", "fm", "ffm", "deepfm", "ipnn", "kpnn", "pin"]
 OPTIMIZERS = ["adam", "adagrad", "groupadagrad", "ftrl", "sgd"]
@@ -95,6 +97,28 @@ def test_on_hosts_the_same_bytes_come_out(tmp_path):
     train_on_cluster(nets[1], job, tmp_path / "here")
     one, other = map(values_of, nets)
     assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_table_that_is_cut_in_one_process_too_is_trained_by_a_cluster(tmp_path):
+    """400 ids of four numbers are two tensors here; the ids of a worker's part of a batch are one."""
+    job = job_of(shard(tmp_path), "fm", validate=False)
+    whole = net_of(job)
+    initialize(whole, [mx.cpu()], 1)
+    with tensors_of(1300):
+        cut = net_of(job)
+        cut.initialize()
+        put_values(cut, as_cut_now(take_values(whole)))
+        train_on_cluster(cut, job, tmp_path / "cut")
+        assert [part.shape for part in cut.embedding.parts] == [(325, 4), (75, 4)]
+    train_on_cluster(whole, job, tmp_path / "whole")
+    found, expected = whole_values(take_values(cut)), values_of(whole)
+    assert all(np.array_equal(found[name], value) for name, value in expected.items())
+
+
+def test_batches_of_more_ids_than_a_tensor_has_room_for_are_refused(tmp_path):
+    job = job_of(shard(tmp_path), "fm")
+    with tensors_of(300), pytest.raises(ConfigError, match=r"too many for one tensor of embedding.embedding_weight"):
+        prepared(net_of(job), job, tmp_path)
 
 
 def test_a_network_that_hashes_ids_is_refused(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from feature_map_oracle import FIRST, config_of, day_number, grow, write_counts
 
-from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.feature_map import ID_LIMIT, FeatureMap
 from pnn_gluon.data.map_room import MapRoom, ids_after
 
 FIELDS = [{"name": "site"}]
@@ -68,8 +68,20 @@ def test_a_note_says_the_numbers_the_day_and_what_to_do(tmp_path: Path) -> None:
     assert f"full on {FIRST + datetime.timedelta(2 + 3)}" in near
     full = MapRoom(2**31 // 123).note(grown, 7)
     assert full is not None
+    assert "a tensor holds fewer than 2,147,483,648" in full
+    assert "model.embedding_size" in full
     assert "7 values that passed the threshold stay *other*" in full
     assert "min_impressions" in full
+
+
+def test_where_tables_are_cut_the_ids_themselves_are_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = grown_by(tmp_path, [100, 10, 10])
+    assert MapRoom(1).most == ID_LIMIT
+    monkeypatch.setattr("pnn_gluon.data.map_room.TENSOR_LIMIT", 124)
+    note = MapRoom(1).note(grown, 0)
+    assert note is not None
+    assert "123 of at most 123 ids (they are int32)" in note
+    assert "embedding_size" not in note
 
 
 def test_no_more_ids_can_come_than_values_and_buckets() -> None:

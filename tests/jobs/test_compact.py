@@ -13,6 +13,7 @@ import pytest
 from jobs.commands.compact import compact
 from jobs.commands.status import print_status, print_why
 from jobs.signature import UNSIGNED
+from pnn_gluon.blocks.id_table import whole_name
 from pnn_gluon.config import Config, EngineConfig, load_config
 from pnn_gluon.data.feature_map import FeatureMap
 from pnn_gluon.data.shards import open_shard
@@ -20,8 +21,11 @@ from pnn_gluon.errors import ConfigError
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.serving.bundle import Bundle
 from pnn_gluon.serving.scoring import write_scores
+from pnn_gluon.training.export import PARAMETERS_FILE
+from pnn_gluon.training.parameters import read_values
 from tests.jobs.odd_days import day, lines, odd_pipeline, requests, write
 from tests.jobs.small_pipeline import UNPUBLISHED, build, state_words
+from tests.training.cut_cases import LIMIT, WHOLE, tensors_of
 
 EDITS = {
     "min_impressions = 3\nwindow_days = 3": "min_impressions = 3\nwindow_days = 1\nexpire_days = 2",
@@ -161,3 +165,21 @@ def test_a_compact_map_of_a_map_that_was_made_again_is_shown_stale(built: Callab
 def test_why_a_step_that_has_no_state_stands_so_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"--why {day(1)} compact: .*; these have one: ingest, "):
         print_why(odd_pipeline(tmp_path, 1), day(1), "compact")
+
+
+@pytest.mark.long
+def test_a_compact_model_and_the_days_after_it_may_have_tables_of_several_tensors(
+    built: Callable[[str], Config], tmp_path: Path
+) -> None:
+    """Two days more, of warm starts that carry the optimizer on, give the scores of whole tables to the bit."""
+    config, found = built("fnn"), []
+    shutil.copytree(config.path.parent, tmp_path / "cut")
+    for path, most in ((config.path, WHOLE), (tmp_path / "cut/pipeline.toml", LIMIT)):
+        with tensors_of(most):
+            days = load_config(path)
+            compact(days, day(3), "the map is nearly full", UNSIGNED)
+            assert set(build(days, [day(4), day(5)], UNPUBLISHED)) <= {"done", "kept"}
+        names = read_values(folder_of(days, "models", 5) / PARAMETERS_FILE)
+        assert any(whole_name(name) != name for name in names) == (most == LIMIT)
+        found.append(pq.read_table(folder_of(days, "scores", 5) / "scores.parquet"))
+    assert found[0].equals(found[1])

@@ -1,4 +1,4 @@
-"""A map that comes near to what a tensor holds says so; one that is full admits no more values, and the days go on."""
+"""A map that comes near to the most ids says so; one that is full admits no more values, and the days go on."""
 
 from pathlib import Path
 
@@ -104,6 +104,9 @@ def test_a_model_with_more_numbers_an_id_makes_only_maps_near_the_limit_stale(
         grown(filling, number)
     edited = filling.path.read_text().replace('name = "lr"', 'name = "mlr"')
     filling.path.write_text(edited)
+    states = day_states(load_config(filling.path), [day(1), day(2)])
+    assert {states[each]["feature_map"].word for each in (day(1), day(2))} == {"done"}  # its tables can be cut
+    filling.path.write_text(edited.replace("[training]", '[training]\ndevice = "gpu"'))
     states = day_states(load_config(filling.path), [day(1), day(2)])
     assert states[day(1)]["feature_map"].word == "done"
     assert states[day(2)]["feature_map"].reasons == ("input: room/ids was not read then",)

@@ -7,7 +7,7 @@ from model_checks import LAYOUTS, SIZE
 from other_values import other_value
 from pydantic import ValidationError
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.config import ModelConfig
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.idle_options import idle_training_options

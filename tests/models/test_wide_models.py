@@ -7,7 +7,7 @@ import pytest
 from model_checks import LAYOUTS, SIZE, check_equation, small_model, some_ids
 from numpy_models import field_vectors, inner_products, int32, linear, mlp, randomize, within
 
-from pnn_gluon.blocks.embedding import is_row_parameter
+from pnn_gluon.blocks.id_table import is_row_parameter
 from pnn_gluon.config import ModelConfig
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.models.registry import create_model

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm, SlotEmbedding
+from pnn_gluon.blocks.id_table import part_sizes
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.linear_scores import LinearScores
 from pnn_gluon.ops import native_operators, plain_operators
@@ -121,6 +122,66 @@ def test_other_types_are_refused():
 def test_impossible_starts_are_refused():
     with pytest.raises(mx.MXNetError, match="starts must ascend from 0 and stay below 3, not 1,2"):
         mx.nd.pnn_embedding(mx.nd.zeros((2, 3), dtype="int32"), mx.nd.ones((3, 4)), starts="1,2")
+
+
+@pytest.mark.parametrize("starts", ["", "0,1,4"])
+@pytest.mark.parametrize("operator", ["pnn_embedding", "pnn_embedding_sum"])
+@pytest.mark.parametrize(("rows", "size", "k"), [(3000, 11, 5), (200, 7, 1), (1, 2, 16), (3000, 3000, 4)])
+def test_tables_cut_by_rows_have_the_bits_of_whole_ones(operator, starts, rows, size, k):
+    ids = some_ids(rows, 6, size)
+    ids[ids == size // 2] = 1  # so that a part may have none of the ids
+    table = np.random.default_rng(3).normal(size=(size, k))
+    expected = looked_up(operator, ids, [table], starts)
+    for each in {1, 2, size // 2 or 1, size - 1 or 1}:
+        parts = [table[at : at + each] for at in range(0, size, each)]
+        y, gradients = looked_up(operator, ids, parts, starts)
+        np.testing.assert_array_equal(y, expected[0])
+        held = [indices + number * each for number, (indices, _) in enumerate(gradients)]
+        np.testing.assert_array_equal(np.concatenate(held), expected[1][0][0])
+        np.testing.assert_array_equal(np.concatenate([data for _, data in gradients]), expected[1][0][1])
+
+
+def looked_up(operator, ids, parts, starts):
+    """Vectors, and the gradient of each part as its rows and their numbers."""
+    assert native_operators()
+    weights = [mx.nd.array(part) for part in parts]
+    for weight in weights:
+        weight.attach_grad(stype="row_sparse")
+    with mx.autograd.record():
+        y = getattr(mx.nd, operator)(mx.nd.array(ids, dtype="int32"), *weights, parts=len(parts), starts=starts)
+    y.backward(mx.nd.array(np.random.default_rng(2).normal(size=y.shape)))
+    return y.asnumpy(), [(each.grad.indices.asnumpy(), each.grad.data.asnumpy()) for each in weights]
+
+
+def test_parts_that_do_not_fit_together_are_refused():
+    assert native_operators()
+    ids, one = mx.nd.ones((2, 2), dtype="int32"), mx.nd.ones((3, 4))
+    for others in ([mx.nd.ones((3, 5))], [mx.nd.ones((4, 4))], [mx.nd.ones((2, 4)), one]):
+        with pytest.raises(mx.MXNetError, match="parts of a table must have the same shape"):
+            mx.nd.pnn_embedding(ids, one, *others, parts=1 + len(others))
+    with pytest.raises(mx.MXNetError, match="ids must be from 0 to 4"):
+        mx.nd.pnn_embedding(5 * ids, one, mx.nd.ones((2, 4)), parts=2).wait_to_read()
+
+
+def test_a_table_of_more_numbers_than_a_tensor_holds():
+    """Of its nine gigabytes only the rows that are looked up are ever touched."""
+    assert native_operators()
+    size, k = 150_000_000, 16
+    rows = part_sizes(size, k)
+    assert len(rows) == 2
+    parts = [mx.nd.empty((count, k)) for count in rows]
+    ids = np.array([[0, 5, rows[0] - 1], [rows[0], rows[0] + 7, 5], [size - 1, 1, 2]], np.int32)
+    for number in np.unique(ids):
+        parts[number // rows[0]][int(number % rows[0])] = float(number % 97)
+    for part in parts:
+        part.attach_grad(stype="row_sparse")
+    with mx.autograd.record():
+        y = mx.nd.pnn_embedding(mx.nd.array(ids, dtype="int32"), *parts, parts=2)
+    y.backward()
+    np.testing.assert_array_equal(y.asnumpy(), np.repeat(ids % 97, k).reshape(3, 3, k))
+    first, second = (part.grad.indices.asnumpy().tolist() for part in parts)
+    assert first == [0, 1, 2, 5, rows[0] - 1]
+    assert second == [0, 7, rows[1] - 1]
 
 
 def bits():

@@ -3,9 +3,22 @@
 // slot is a field.
 // pnn_embedding_sum, the same inputs -> (B, K): these vectors of a row added up.
 //
+// A table of more numbers than a tensor holds is cut by rows: with parts=3 three weights (R, K), (R, K) and (R' <= R, K)
+// stand for the table (2 R + R', K) of their rows one after the other, and give the same bits.
+//
 // A slot with id 0 is padding: it is not present, and its row gets zeros for gradient. The gradient of the weight is
 // row sparse: each id of the batch once, ascending. Occurrences are added in the order of the rows, by one thread for
 // an id, so results are equal for any number of threads.
+#include <cstdint>
+
+namespace pnn {
+// A table cut by rows: id i is row i mod `rows` of part i div `rows`.
+struct Cut {
+  const float* const* parts;
+  uint32_t rows;
+};
+}  // namespace pnn
+
 #define KERNELS "embedding.inc"
 #include "each_isa.h"
 #include "field_slots.h"
@@ -19,6 +32,8 @@ namespace {
 // An occurrence of an id: the id in the upper half, its place in the lower.
 using Key = uint64_t;
 
+int64_t id_of(Key key) { return static_cast<int64_t>(key >> 32); }
+
 struct Slots {
   Slots(const Attributes& attributes, const MXTensor& ids)
       : starts(slot_bounds(attributes, ids.shape[1])),
@@ -29,6 +44,21 @@ struct Slots {
 
   std::vector<int64_t> starts;
   int64_t rows, slots, fields;
+};
+
+// The weights of a table, which stand between `before` inputs and `after` others.
+struct Table {
+  Table(Tensors& inputs, size_t before, size_t after) : width(inputs[before].shape[1]), rows(inputs[before].shape[0]) {
+    for (size_t i = before; i + after < inputs.size(); ++i) {
+      parts.push_back(inputs[i].data<float>());
+      size += inputs[i].shape[0];
+    }
+  }
+  int64_t count() const { return static_cast<int64_t>(parts.size()); }
+  Cut cut() const { return {parts.data(), static_cast<uint32_t>(rows)}; }
+
+  std::vector<const float*> parts;
+  int64_t width, rows, size = 0;  // rows of every part but the last; ids
 };
 }  // namespace
 
@@ -91,22 +121,41 @@ static void find_distinct(const Key* keys, int64_t count, int64_t* starts, int64
   });
 }
 
+// How many distinct ids of the batch earlier parts of the table have, for each part, and how many there are;
+// distinct[chunk] says it for each chunk.
+static std::vector<int64_t> distinct_before(const Table& table, const Key* keys, int64_t count, const int64_t* starts,
+                                            const int64_t* distinct) {
+  if (table.count() == 1) return {0, distinct[kChunks]};
+  std::vector<int64_t> before(static_cast<size_t>(table.count() + 1));
+  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
+    const int64_t* mine = starts + chunk_begin(count, chunk) + chunk;
+    for (int64_t d = 0; d < distinct[chunk + 1] - distinct[chunk]; ++d)
+      ++before[static_cast<size_t>(id_of(keys[mine[d]]) / table.rows + 1)];
+  }
+  for (size_t part = 1; part < before.size(); ++part) before[part] += before[part - 1];
+  return before;
+}
+
 // ------------------------------------------------------------------------------------------ operators
 
 template <bool kSum>
 static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
   const Slots s(attributes, (*inputs)[0]);
-  const int64_t size = (*inputs)[1].shape[0], k = (*inputs)[1].shape[1];
+  const Table table(*inputs, 1, 0);
+  const int64_t size = table.size, k = table.width;
   const int32_t* ids = (*inputs)[0].data<int32_t>();
-  const float* weight = (*inputs)[1].data<float>();
+  const float* weight = table.parts[0];
   float* y = (*outputs)[0].data<float>();
   const auto fit = PNN_FOR_THIS_PROCESSOR(ids_fit);
   const auto gather = PNN_FOR_THIS_PROCESSOR(gather_rows<kSum>);
+  const auto gather_cut = PNN_FOR_THIS_PROCESSOR(gather_cut_rows<kSum>);
   const auto add = PNN_FOR_THIS_PROCESSOR(add_weights);
   std::atomic<bool> known{true};
   for_chunks(s.rows, [&](int64_t, int64_t begin, int64_t end) {
     if (!fit(ids + begin * s.slots, (end - begin) * s.slots, size))
       known = false;
+    else if (table.count() > 1)
+      gather_cut(ids, table.cut(), y, s.starts.data(), s.fields, k, begin, end);
     else if (kSum && k == 1 && !s.shared())
       add(ids, weight, y, s.slots, begin, end);
     else
@@ -120,9 +169,9 @@ static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tens
 template <bool kSum>
 static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs,
                               const OpResource& resource) {
-  MXTensor& table = (*inputs)[2];  // dy, ids, weight, y
+  const Table table(*inputs, 2, 1);  // dy, ids, weights, y
   const Slots s(attributes, (*inputs)[1]);
-  const int64_t size = table.shape[0], k = table.shape[1], count = s.rows * s.slots;
+  const int64_t size = table.size, k = table.width, count = s.rows * s.slots;
   const float* dy = (*inputs)[0].data<float>();
   const int32_t* ids = (*inputs)[1].data<int32_t>();
   static thread_local Scratch key_scratch, start_scratch, share_scratch;
@@ -143,36 +192,55 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   int64_t distinct[kChunks + 1] = {};  // the first of each chunk
   find_distinct(keys, count, starts, distinct);
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) distinct[chunk + 1] += distinct[chunk];
-  auto* gradient = (*outputs)[1].data<mxnet::ext::MXSparse>();
-  resource.alloc_sparse(gradient, 1, static_cast<int>(distinct[kChunks]));
-  float* d_rows = static_cast<float*>(gradient->data);
+  const std::vector<int64_t> before = distinct_before(table, keys, count, starts, distinct);
+  std::vector<mxnet::ext::MXSparse*> gradients;
+  for (size_t part = 0; part + 1 < before.size(); ++part) {
+    gradients.push_back((*outputs)[1 + part].data<mxnet::ext::MXSparse>());
+    const int64_t rows = before[part + 1] - before[part];
+    resource.alloc_sparse(gradients[part], static_cast<int>(1 + part), static_cast<int>(rows));
+  }
   const auto add =
       s.shared() ? PNN_FOR_THIS_PROCESSOR(add_occurrences<true>) : PNN_FOR_THIS_PROCESSOR(add_occurrences<false>);
 #pragma omp parallel for schedule(dynamic)
   for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
     const int64_t *mine = starts + chunk_begin(count, chunk) + chunk, first = distinct[chunk];
     const int64_t found = distinct[chunk + 1] - first;
-    for (int64_t d = 0; d < found; ++d) gradient->indices[first + d] = static_cast<int64_t>(keys[mine[d]] >> 32);
-    add(keys, mine, found, dy, shares, kSum ? s.fields : 1, d_rows + first * k, k);
+    for (int64_t d = 0; d < found;) {  // part by part
+      const int64_t begin = d, part = id_of(keys[mine[d]]) / table.rows, least = part * table.rows;
+      const mxnet::ext::MXSparse* gradient = gradients[static_cast<size_t>(part)];
+      const int64_t place = first - before[static_cast<size_t>(part)];
+      for (; d < found && id_of(keys[mine[d]]) < least + table.rows; ++d)
+        gradient->indices[place + d] = id_of(keys[mine[d]]) - least;
+      add(keys, mine + begin, d - begin, dy, shares, kSum ? s.fields : 1,
+          static_cast<float*>(gradient->data) + (place + begin) * k, k);
+    }
   }
+  return MX_SUCCESS;
+}
+
+static MXReturnValue input_counts(const Attributes& attributes, int* inputs, int* outputs) {
+  *inputs = 1 + static_cast<int>(integer(attributes, "parts", 1));
+  *outputs = 1;
   return MX_SUCCESS;
 }
 
 static MXReturnValue types(const Attributes&, Types* inputs, Types* outputs) {
   const auto is = [](int type, int wanted) { return type < 0 || type == mxnet::ext::kUNSET || type == wanted; };
-  if (!is((*inputs)[0], mxnet::ext::kInt32) || !is((*inputs)[1], mxnet::ext::kFloat32))
-    return refuse("pnn_embedding takes int32 ids and a float32 weight: use plain_operators() for other types");
+  bool fit = is((*inputs)[0], mxnet::ext::kInt32);
+  for (size_t i = 1; i < inputs->size(); ++i) fit &= is((*inputs)[i], mxnet::ext::kFloat32);
+  if (!fit) return refuse("pnn_embedding takes int32 ids and a float32 weight: use plain_operators() for other types");
+  std::fill(inputs->begin(), inputs->end(), mxnet::ext::kFloat32);
   (*inputs)[0] = mxnet::ext::kInt32;
-  (*inputs)[1] = (*outputs)[0] = mxnet::ext::kFloat32;
+  (*outputs)[0] = mxnet::ext::kFloat32;
   return MX_SUCCESS;
 }
 
-// Also asked for the backward pass, which has the gradients of ids and weight for outputs.
+// Also asked for the backward pass, which has the gradients of ids and weights for outputs.
 static MXReturnValue storage(const Attributes&, Types* inputs, Types* outputs) {
   for (int type : *inputs)
     if (type != mxnet::ext::kDefaultStorage) return refuse("pnn_embedding takes dense ids, weights and gradients");
   (*outputs)[0] = mxnet::ext::kDefaultStorage;
-  if (outputs->size() == 2) (*outputs)[1] = mxnet::ext::kRowSparseStorage;
+  for (size_t i = 1; i < outputs->size(); ++i) (*outputs)[i] = mxnet::ext::kRowSparseStorage;
   return MX_SUCCESS;
 }
 
@@ -181,6 +249,11 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   const Shape &ids = (*inputs)[0], &weight = (*inputs)[1];
   if (ids.size() != 2 || weight.size() != 2)
     return refuse("pnn_embedding: ids must have the shape (B, S), weight (V, K)");
+  for (size_t i = 2; i < inputs->size(); ++i) {
+    const Shape &one = (*inputs)[i - 1], &next = (*inputs)[i];
+    if (next.size() != 2 || next[1] != weight[1] || one[0] != weight[0] || next[0] > weight[0])
+      return refuse("pnn_embedding: parts of a table must have the same shape, the last may have fewer rows");
+  }
   const size_t bounded = slot_bounds(attributes, ids[1]).size();
   if (bounded == 0) return refuse_starts("pnn_embedding", attributes, ids[1]);
   (*outputs)[0] = kSum ? Shape{ids[0], weight[1]} : Shape{ids[0], static_cast<unsigned>(bounded - 1), weight[1]};
@@ -190,7 +263,7 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
 REGISTER_OP(pnn_embedding)
     .setForward(forward<false>, "cpu")
     .setBackward(backward<false>, "cpu")
-    .setParseAttrs(counts<2, 1>)
+    .setParseAttrs(input_counts)
     .setInferType(types)
     .setInferSType(storage)
     .setInferShape(shapes<false>);
@@ -198,7 +271,7 @@ REGISTER_OP(pnn_embedding)
 REGISTER_OP(pnn_embedding_sum)
     .setForward(forward<true>, "cpu")
     .setBackward(backward<true>, "cpu")
-    .setParseAttrs(counts<2, 1>)
+    .setParseAttrs(input_counts)
     .setInferType(types)
     .setInferSType(storage)
     .setInferShape(shapes<true>);
