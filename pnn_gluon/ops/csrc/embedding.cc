@@ -3,8 +3,8 @@
 // slot is a field.
 // pnn_embedding_sum, the same inputs -> (B, K): these vectors of a row added up.
 //
-// A table of more numbers than a tensor holds is cut by rows: with parts=3 three weights (R, K), (R, K) and (R' <= R, K)
-// stand for the table (2 R + R', K) of their rows one after the other, and give the same bits.
+// A table of more numbers than a tensor holds is cut by rows: three weights (R, K), (R, K) and (R', K), R' <= R, with
+// parts=3 stand for the table (2 R + R', K) of their rows one after the other, and give the same bits.
 //
 // A slot with id 0 is padding: it is not present, and its row gets zeros for gradient. The gradient of the weight is
 // row sparse: each id of the batch once, ascending. Occurrences are added in the order of the rows, by one thread for
