@@ -5,6 +5,7 @@ from typing import Any
 from pnn_gluon.blocks.dense import dense_product
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
+from pnn_gluon.ops import chosen_precision, native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 
@@ -19,7 +20,8 @@ class CompressedInteraction(HybridBlock):
     activation, which the paper found best. So the maps of the last layer are only summed: w and W of that layer
     are multiplied into one matrix M_ji = sum_h w_h W^h_ij, and its term is sum_k (X^0)^T M X. This is the same number
     with the same gradients, for about 1/H of the work. The numbers of the vectors are examples of their own,
-    (B K, N): a layer before the last is an outer product and a dense layer, which stores B K N H numbers.
+    (B K, N): a layer before the last is an outer product and a dense layer. The native operator makes the products
+    where they are multiplied; the plain form stores all B K N H of them.
     Weights start as Xavier's. Source: Lian et al. (2018), xDeepFM, section 3.1.
 
     Args:
@@ -73,10 +75,17 @@ class _FeatureMaps(_Weights):
         self, F: Any, fields: Tensor, before: Tensor, weight: Tensor, output_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
         """fields (B K, N), before (B K, G) -> (B K, H), (B K, 1)."""
+        if native_operators():
+            how = {"same": int(before is fields), "precision": chosen_precision()}
+            maps = F.pnn_feature_maps(fields, before, weight, maps=self._maps, **how)
+        else:
+            maps = self._plain(F, fields, before, weight)
+        return maps, dense_product(F, maps, output_weight, 1)
+
+    def _plain(self, F: Any, fields: Tensor, before: Tensor, weight: Tensor) -> Tensor:
         outer = F.batch_dot(F.expand_dims(fields, axis=2), F.expand_dims(before, axis=1))  # (B K, N, G)
         flat = F.reshape(outer, shape=(-1, self._fields * self._before))  # (B K, N G)
-        maps = dense_product(F, flat, weight, self._maps)  # (B K, H)
-        return maps, dense_product(F, maps, output_weight, 1)
+        return dense_product(F, flat, weight, self._maps)  # (B K, H)
 
 
 class _SummedMaps(_Weights):

@@ -17,6 +17,7 @@ from pnn_gluon.runtime import mx
 
 DIGESTS = """
 import hashlib, json
+from pnn_gluon.blocks.compressed_interaction import CompressedInteraction
 from pnn_gluon.blocks.cross_network import CrossNetwork
 from pnn_gluon.blocks.field_attention import FieldAttention
 from pnn_gluon.blocks.field_aware_product import FieldAwareProduct
@@ -36,6 +37,7 @@ blocks = [
     (MLP(33, MLPOptions((70,), normalization="none"), 5), (301, 33)),
     (InnerProduct(layout), (301, 7, 5)),
     (CrossNetwork(37, 3), (301, 37)),
+    (CompressedInteraction(layout, 5, (33, 4, 2)), (301, 7, 5)),
     (FieldAttention(5, 2, 3), (301, 7, 5)),
     (FieldAwareProduct(layout, 5), (301, 7, 30)),
     *((KernelProduct(layout, 5, kernel), (301, 7, 5)) for kernel in ("matrix", "vector", "number")),

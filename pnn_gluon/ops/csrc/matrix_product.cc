@@ -202,21 +202,23 @@ struct Range {
 // Number `i` of the parts of `count` things.
 static Range part_of(int64_t count, int64_t i, int64_t parts) { return {count * i / parts, count * (i + 1) / parts}; }
 
-// How a product is divided: by rows, and by columns where rows are few or a row is too long for a task's memory.
+// How a product is divided: by rows, and, unless rows have to be whole, by columns where rows are few or one is too
+// long for a task's memory.
 struct Tasks {
   int64_t rows, columns;
   int64_t strips, panels;  // most of a task
 
-  Tasks(const Plan& plan, int64_t threads) {
+  Tasks(const Plan& plan, int64_t threads, bool whole_rows) {
     const Kernels& kernels = plan.kernels;
     const int64_t room = floats_of_a_task(), enough = kTasksOfAThread * threads;
+    const int64_t most = whole_rows ? 1 : plan.panels;
     const int64_t least =
-        std::min(plan.panels, divided_up(kFewestStrips * kernels.strip * plan.sums_stride(plan.panels), room));
+        std::min(most, divided_up(kFewestStrips * kernels.strip * plan.sums_stride(plan.panels), room));
     const int64_t floats_of_a_strip =
         kernels.planes * plan.strip_size() + kernels.strip * plan.sums_stride(divided_up(plan.panels, least));
     const int64_t fitting = std::max(room / floats_of_a_strip, kFewestStrips);
     rows = std::min(divided_up(plan.strips, kFewestStrips), std::max(divided_up(plan.strips, fitting), enough));
-    columns = std::min(plan.panels, std::max(least, divided_up(enough, rows)));
+    columns = std::min(most, std::max(least, divided_up(enough, rows)));
     strips = divided_up(plan.strips, rows);
     panels = divided_up(plan.panels, columns);
   }
@@ -250,19 +252,60 @@ static void pack_panels(const Plan& plan, Matrix b, float* packed_b, int64_t thr
   }
 }
 
+// A product as it was asked for: A is there or made, its rows are written or taken.
+struct Request {
+  Matrix a, b;
+  Product product;
+  const MadeRows* made;
+  const TakenRows* taken;
+};
+
+// Strips of A from k to k_end, side by side along k of a block that begins at `first`.
+static void pack_strips(const Plan& plan, Range strips, int64_t k, int64_t k_end, int64_t first, const Request& asked,
+                        float* packed_a, int64_t a_plane) {
+  const Kernels& kernels = plan.kernels;
+  static thread_local Scratch scratch;
+  const int64_t stride = k_end - k + 16;
+  float* made = asked.made == nullptr ? nullptr : scratch.get(kernels.strip * stride);
+  float* to = packed_a + (k - first) / kernels.step * kernels.strip;
+  for (int64_t strip = strips.first; strip < strips.last; ++strip, to += plan.strip_size()) {
+    const int64_t row = strip * kernels.strip, row_end = std::min(plan.m, row + kernels.strip);
+    if (made == nullptr) {
+      kernels.pack_a(asked.a, row, plan.m, k, k_end, to, a_plane);
+    } else {
+      asked.made->make(asked.made->of, row, row_end, k, k_end, made, stride);
+      kernels.pack_a({made, stride, 1}, 0, row_end - row, 0, k_end - k, to, a_plane);
+    }
+  }
+}
+
+// Complete sums of a task to where they go.
+static void finish_part(const Plan& plan, Range strips, Range panels, const Request& asked, const float* sums,
+                        int64_t stride) {
+  const Kernels& kernels = plan.kernels;
+  const int64_t row = strips.first * kernels.strip, row_end = std::min(plan.m, strips.last * kernels.strip);
+  if (asked.taken != nullptr) {
+    asked.taken->take(asked.taken->into, sums, stride, row, row_end);
+    return;
+  }
+  const Product& product = asked.product;
+  const int64_t column = panels.first * kernels.panel;
+  kernels.finish(sums, stride, product.data + row * plan.n + column, plan.n, row_end - row,
+                 std::min(plan.n, panels.last * kernels.panel) - column,
+                 product.bias == nullptr ? nullptr : product.bias + column, product.relu);
+}
+
 // The strips and panels of a task, with B packed. Sums stay in the thread's memory until they are complete: block by
 // block where the product goes, each would touch a page for each of its rows.
-static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a, const float* packed_b,
-                          float* packed_a, float* sums, const Product& product) {
+static void multiply_part(const Plan& plan, Range strips, Range panels, const Request& asked, const float* packed_b,
+                          float* packed_a, float* sums) {
   const Kernels& kernels = plan.kernels;
   const int64_t a_plane = strips.size() * plan.strip_size(), stride = plan.sums_stride(panels.size());
+  const bool neighbours = asked.made != nullptr || asked.a.column_stride == 1;
   for (int64_t block = 0; block < plan.depths; ++block) {
     const int64_t first = block * plan.depth;
-    for_runs(plan, a.column_stride == 1, first, plan.end_of(block), [&](int64_t k, int64_t k_end) {
-      float* to = packed_a + (k - first) / kernels.step * kernels.strip;
-      for (int64_t strip = strips.first; strip < strips.last; ++strip, to += plan.strip_size())
-        kernels.pack_a(a, strip * kernels.strip, plan.m, k, k_end, to, a_plane);
-    });
+    for_runs(plan, neighbours, first, plan.end_of(block),
+             [&](int64_t k, int64_t k_end) { pack_strips(plan, strips, k, k_end, first, asked, packed_a, a_plane); });
     for (int64_t panel = panels.first; panel < panels.last; ++panel) {
       const float* b = packed_b + (block * plan.panels + panel) * plan.panel_size();
       float* to = sums + (panel - panels.first) * kernels.panel;
@@ -271,35 +314,42 @@ static void multiply_part(const Plan& plan, Range strips, Range panels, Matrix a
                          plan.n - panel * kernels.panel, block > 0);
     }
   }
-  const int64_t row = strips.first * kernels.strip, column = panels.first * kernels.panel;
-  kernels.finish(sums, stride, product.data + row * plan.n + column, plan.n,
-                 std::min(plan.m, strips.last * kernels.strip) - row,
-                 std::min(plan.n, panels.last * kernels.panel) - column,
-                 product.bias == nullptr ? nullptr : product.bias + column, product.relu);
+  finish_part(plan, strips, panels, asked, sums, stride);
 }
 
 // Every number of the product is a sum over k in one order, by blocks of `depth`: which thread computes it, and with
 // how many neighbours, does not matter to its bits.
-void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product) {
-  const Plan plan(precision, m, n, k);
+static void compute(const Plan& plan, const Request& asked) {
   const Kernels& kernels = plan.kernels;
   const int64_t threads = omp_get_max_threads();
-  const Tasks tasks(plan, threads);
+  const Tasks tasks(plan, threads, asked.taken != nullptr);
   static thread_local Scratch shared;
   float* packed_b = shared.get(kernels.planes * plan.b_plane());
 #pragma omp parallel
   {
     if (kernels.enter != nullptr) kernels.enter();
-    pack_panels(plan, b, packed_b, threads);
+    pack_panels(plan, asked.b, packed_b, threads);
     static thread_local Scratch own_a, own_sums;
     float* packed_a = own_a.get(kernels.planes * tasks.strips * plan.strip_size());
     float* sums = own_sums.get(tasks.strips * kernels.strip * plan.sums_stride(tasks.panels));
 #pragma omp for schedule(dynamic)
     for (int64_t task = 0; task < tasks.rows * tasks.columns; ++task)
       multiply_part(plan, part_of(plan.strips, task / tasks.columns, tasks.rows),
-                    part_of(plan.panels, task % tasks.columns, tasks.columns), a, packed_b, packed_a, sums, product);
+                    part_of(plan.panels, task % tasks.columns, tasks.columns), asked, packed_b, packed_a, sums);
     if (kernels.leave != nullptr) kernels.leave();
   }
+}
+
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product) {
+  compute(Plan(precision, m, n, k), {a, b, product, nullptr, nullptr});
+}
+
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, MadeRows a, Matrix b, Product product) {
+  compute(Plan(precision, m, n, k), {{}, b, product, &a, nullptr});
+}
+
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, TakenRows rows) {
+  compute(Plan(precision, m, n, k), {a, b, {}, nullptr, &rows});
 }
 
 }  // namespace pnn

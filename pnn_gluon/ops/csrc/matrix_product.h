@@ -20,6 +20,19 @@ struct Matrix {
 inline Matrix row_major(const float* data, int64_t columns) { return {data, columns, 1}; }
 inline Matrix transposed(Matrix x) { return {x.data, x.column_stride, x.row_stride}; }
 
+// A (m, k) whose rows are made when they are needed: `make` writes rows i ... i_end from k to k_end, with `stride`
+// numbers from one to the next.
+struct MadeRows {
+  const void* of;
+  void (*make)(const void* of, int64_t i, int64_t i_end, int64_t k, int64_t k_end, float* to, int64_t stride);
+};
+
+// What takes complete rows i ... i_end of the product in place of memory, each row once, from several threads.
+struct TakenRows {
+  void* into;
+  void (*take)(void* into, const float* rows, int64_t stride, int64_t i, int64_t i_end);
+};
+
 // Where the product goes, row-major (m, n): bias (n) may be null.
 struct Product {
   float* data;
@@ -48,5 +61,7 @@ struct Kernels {
 // Equal bits for any number of threads. Where the processor has no instruction for a precision, x3 is computed in
 // float32, which is more exact, and bf16 in float32 on rounded numbers.
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product);
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, MadeRows a, Matrix b, Product product);
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, TakenRows rows);
 
 }  // namespace pnn
