@@ -7,7 +7,7 @@ from pnn_gluon.blocks.activation import NORMALIZATION_EPSILON
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.pairs import field_pairs, unstack
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.ops import native_operators
+from pnn_gluon.ops import chosen_precision, native_operators
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
 
 SUBNET_NORMALIZATIONS = ("fused", "layer", "none")
@@ -32,7 +32,8 @@ class PairNetwork(HybridBlock):
 
     Parameters: `hidden_weight` (P, 3 K, H), or (P, 2 K, H) without products, `hidden_bias` (P, H), `output_weight`
     (P, H, D), `output_bias` (P, D), `gamma`, `beta`. Weights start uniform in ±sqrt(6 / (inputs + outputs)) of their
-    layer (Xavier), biases and shifts at 0, gains at 1. Source: [PNN] (13), (28-31).
+    layer (Xavier), biases and shifts at 0, gains at 1. With native operators products with W1 are of the precision
+    `chosen_precision()`. Source: [PNN] (13), (28-31).
 
     Args:
         layout: The fields of a row.
@@ -107,6 +108,7 @@ class PairNetwork(HybridBlock):
             output_bias=int("output_bias" in rest),
             normalization=self._normalization,
             epsilon=NORMALIZATION_EPSILON,
+            precision=chosen_precision(),
         )
         return result[0] if self._normalization == "fused" else result  # the other output is for the gradients
 

@@ -28,8 +28,8 @@ SWITCH = "PNN_GLUON_OPERATORS"
 """Environment variable; `plain` leaves the native library alone."""
 
 PRECISIONS = ("f32", "x3", "bf16")
-"""How dense layers multiply: float32; each number as the sum of two bfloat16, of whose products three count, which is
-float32's quality where bfloat16 is much faster; numbers rounded to bfloat16. Sums are float32 always."""
+"""How dense layers and pair networks multiply: float32; each number as the sum of two bfloat16, of whose products
+three count, which is float32's quality where bfloat16 is much faster; numbers rounded to bfloat16. Sums are float32."""
 
 PRECISION = "PNN_GLUON_PRECISION"
 """Environment variable: the precision where options say `auto`."""
@@ -58,7 +58,7 @@ def plain_operators() -> Iterator[None]:
 
 @contextlib.contextmanager
 def dense_precision(name: str) -> Iterator[None]:
-    """Dense layers traced or run within multiply with this precision: one of `PRECISIONS`, or `auto`.
+    """Dense layers and pair networks traced or run within multiply with this precision: one of `PRECISIONS`, or `auto`.
 
     Raises:
         ConfigError: no precision has this name, or it is another than float32 and the native operators do not serve.
@@ -76,7 +76,7 @@ def dense_precision(name: str) -> Iterator[None]:
 
 
 def chosen_precision() -> str:
-    """The precision of dense layers now: what was asked for, else what costs no quality and is fastest here.
+    """The precision of dense layers and pair networks now: as asked for, else what costs no quality and is fastest.
 
     Raises:
         ConfigError: the environment variable names no precision.

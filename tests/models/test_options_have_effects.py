@@ -84,7 +84,10 @@ def has_attention_weights(net):
 
 
 def has_wide_layer(net):
-    return any(node["op"] == "pnn_dense" and int(node["attrs"]["units"]) > 4 for node in graph_of(net))
+    return any(
+        node["op"] == "pnn_pair_network" or (node["op"] == "pnn_dense" and int(node["attrs"]["units"]) > 4)
+        for node in graph_of(net)
+    )
 
 
 def takes_tables_of_an_fm(net, fm):

@@ -14,6 +14,7 @@ SUBSET = (
     "tests/ops/test_field_attention_operator.py",
     "tests/ops/test_layer_norm.py",
     "tests/ops/test_pair_network_operator.py",
+    "tests/ops/test_pair_network_precision.py",
     "tests/ops/test_inner_products.py",
     "tests/blocks/test_field_attention.py",
     "tests/blocks/test_mlp.py",

@@ -1,14 +1,18 @@
 // pnn_pair_network(vectors (B, N, K), hidden_weight (P, 3 K or 2 K, H), hidden_bias (P, H), output_weight (P, H, D)
 //                  [, output_bias (P, D)] [, gamma, beta];
-//                  products, output_bias = 0 | 1, normalization = fused | layer | none, epsilon) -> (B, P D) [, state]
+//                  products, output_bias = 0 | 1, normalization = fused | layer | none, epsilon,
+//                  precision = f32 | x3 | bf16, of the products with hidden_weight) -> (B, P D) [, state]
 //
 // gamma and beta are (H,) for `fused`, (P, H) for `layer`; for `fused` there is a second output, what the backward pass
 // needs of the forward pass: see pair_network.inc, which has the equations.
 #include "common.h"
+#include "matrix_product.h"
+#include "precision.h"
 
 namespace pnn {
 
 constexpr int64_t kTile = 64;      // rows of a tile
+constexpr int64_t kTogether = 16;  // pairs whose outputs are written at once
 constexpr int64_t kUnitBlock = 4;  // hidden units of a register block of dW1
 // The parts of the batch that have sums of their own of the gradients of the parameters.
 constexpr int64_t kParts = 8;
@@ -19,13 +23,34 @@ enum class Normalization : uint8_t { fused, layer, none };
 
 struct PairNetwork {
   int64_t rows, fields, size, parts, hidden, outputs, pairs, words, state_rows, gain_stride;
+  int64_t step, multiple, planes;  // of words, see PairKernels
   Normalization normalization;
   float epsilon;
+  const float *inner, *outer;  // W1 as the operand of u and of dx
   const float *vectors, *hidden_weight, *hidden_bias, *output_weight, *output_bias, *gamma, *beta, *df;
   float *f, *state, *d_vectors;
   // A copy of the last rows of `vectors`, with room for a vector behind them.
   const float* last_rows;
   int64_t copied_from;
+
+  int64_t whole(int64_t n) const { return (n + multiple - 1) / multiple * multiple; }
+  // Words along the numbers of a vector, along all inputs of a pair, and along its hidden units.
+  int64_t part_words() const { return (size + step - 1) / step; }
+  int64_t input_words() const { return whole(parts * part_words()); }
+  int64_t unit_words() const { return whole((hidden + step - 1) / step); }
+  // Hidden units, filled up to whole blocks.
+  int64_t units() const { return whole((hidden + kUnitBlock - 1) / kUnitBlock * kUnitBlock); }
+  // Floats of W1 of a pair as the operand of u, (words, H) or (H, words) for tiles, and of dx, (inputs, words).
+  int64_t inner_size() const { return planes * input_words() * (multiple > 1 ? units() : hidden); }
+  int64_t outer_size() const { return planes * whole(parts * size) * unit_words(); }
+};
+
+// What computes in one precision on this processor: of words of `step` numbers in `planes`, in multiples of `multiple`.
+struct PairKernels {
+  int64_t step, multiple, planes;
+  void (*pack)(const PairNetwork& net, int64_t pair, float* inner, float* outer);  // or null: W1 is taken as it is
+  void (*forward)(const PairNetwork& net, int64_t tile, bool keep, float* scratch);
+  void (*backward)(const PairNetwork& net, int64_t begin, int64_t end, float* sums, float* scratch);
 };
 
 // Where the gradients of a pair's parameters lie: W1 (H', stride) with columns padded to whole vectors, W2 (H, D),
@@ -35,7 +60,7 @@ struct PairSums {
 
   explicit PairSums(const PairNetwork& net)
       : stride((net.parts * net.size + 15) / 16 * 16),
-        output_weight((net.hidden + kUnitBlock - 1) / kUnitBlock * kUnitBlock * stride),
+        output_weight(net.units() * stride),
         output_bias(output_weight + net.hidden * net.outputs),
         hidden_bias(output_bias + net.outputs),
         gamma(hidden_bias + net.hidden),
@@ -46,7 +71,14 @@ struct PairSums {
 }  // namespace pnn
 
 #define KERNELS "pair_network.inc"
+#define PAIRED 0
+#define CONVERTED 0
+#define TILES 0
 #include "each_isa.h"
+#undef PAIRED
+#undef CONVERTED
+#undef TILES
+#include "each_matrix_unit.h"
 
 namespace pnn {
 
@@ -67,14 +99,32 @@ static Form form_of(const Attributes& attributes) {
                             : Normalization::none};
 }
 
+static PairKernels kernels_of(const Attributes& attributes) {
+  const Precision precision = precision_of(attributes);
+#if PNN_MATRIX_UNITS
+  const bool x3 = precision == Precision::x3;
+  if (precision != Precision::f32) {
+    if (matrix_unit() == MatrixUnit::amx)
+      return x3 ? amx::pair_kernels<Precision::x3>() : amx::pair_kernels<Precision::bf16>();
+    if (matrix_unit() == MatrixUnit::emulated_tiles)
+      return x3 ? emulated_tiles::pair_kernels<Precision::x3>() : emulated_tiles::pair_kernels<Precision::bf16>();
+    if (matrix_unit() == MatrixUnit::avx512_bf16 && !x3) return avx512_bf16::pair_kernels<Precision::bf16>();
+  }
+#endif
+  return precision == Precision::bf16 ? PNN_FOR_THIS_PROCESSOR(pair_kernels<Precision::bf16>)()
+                                      : PNN_FOR_THIS_PROCESSOR(pair_kernels<Precision::f32>)();
+}
+
 static int64_t words(int64_t hidden) { return (hidden + 31) / 32; }
 static int64_t tiles_of(int64_t rows) { return (rows + kTile - 1) / kTile; }
 
 // Sizes and parameters from the inputs of the forward pass, which begin at `first`. `constants` are H ones and H zeros:
 // the gain and the shift where there is no normalization.
-static PairNetwork network(const Attributes& attributes, Tensors& inputs, size_t first, Scratch& constants) {
+static PairNetwork network(const Attributes& attributes, const PairKernels& kernels, Tensors& inputs, size_t first,
+                           Scratch& constants) {
   const Form form = form_of(attributes);
   PairNetwork net{};
+  net.step = kernels.step, net.multiple = kernels.multiple, net.planes = kernels.planes;
   const auto& shape = inputs[first].shape;
   const auto& output_shape = inputs[first + 3].shape;
   net.rows = shape[0], net.fields = shape[1], net.size = shape[2], net.parts = form.products ? 3 : 2;
@@ -95,19 +145,36 @@ static PairNetwork network(const Attributes& attributes, Tensors& inputs, size_t
   return net;
 }
 
+// W1 as the kernels take it: the operand of u, and with kBackward that of dx.
+static void pack_weights(const PairKernels& kernels, PairNetwork& net, bool backward, Scratch& scratch) {
+  net.inner = net.outer = net.hidden_weight;
+  if (kernels.pack == nullptr) return;
+  const bool both = backward && kernels.step > 1;  // else they are the same
+  const int64_t size = net.pairs * net.inner_size();
+  float* inner = scratch.get(size + (both ? net.pairs * net.outer_size() : 0));
+  float* outer = both ? inner + size : nullptr;
+#pragma omp parallel for schedule(static)
+  for (int64_t pair = 0; pair < net.pairs; ++pair) kernels.pack(net, pair, inner, outer);
+  net.inner = inner, net.outer = both ? outer : inner;
+}
+
 static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
-  static thread_local Scratch constants;
-  PairNetwork net = network(attributes, *inputs, 0, constants);
+  static thread_local Scratch constants, weights;
+  const PairKernels kernels = kernels_of(attributes);
+  PairNetwork net = network(attributes, kernels, *inputs, 0, constants);
+  pack_weights(kernels, net, false, weights);
   net.f = (*outputs)[0].data<float>();
   if (form_of(attributes).fused()) net.state = (*outputs)[1].data<float>();
   const int64_t tiles = tiles_of(net.rows), H = net.hidden;
-  const bool keep = form_of(attributes).fused() && net.pairs * H * kTile <= kMostUnits;
-  const int64_t size = (H * (keep ? net.pairs + 1 : 2) + net.outputs + net.size + 2 + net.fields * net.size) * kTile;
-  const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_forward);
+  // Tiles compute the hidden units faster than memory keeps them.
+  const bool keep = form_of(attributes).fused() && net.multiple == 1 && net.pairs * H * kTile <= kMostUnits;
+  const int64_t size = (H + net.units() * (keep ? net.pairs : 1) + kTogether * net.outputs + 2 +
+                        net.planes * net.input_words() + net.fields * (net.size + net.planes * net.part_words())) *
+                       kTile;
 #pragma omp parallel for schedule(dynamic)
   for (int64_t tile = 0; tile < tiles; ++tile) {
     static thread_local Scratch scratch;
-    run(net, tile, keep, scratch.get(size));
+    kernels.forward(net, tile, keep, scratch.get(size));
   }
   return MX_SUCCESS;
 }
@@ -138,10 +205,12 @@ static void add_parts(const PairNetwork& net, const float* sums, int64_t parts, 
 }
 
 static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
-  static thread_local Scratch constants, partial, last_rows;
+  static thread_local Scratch constants, weights, partial, last_rows;
   const Form form = form_of(attributes);
   const size_t first = static_cast<size_t>(form.outputs()), count = static_cast<size_t>(form.inputs());
-  PairNetwork net = network(attributes, *inputs, first, constants);
+  const PairKernels kernels = kernels_of(attributes);
+  PairNetwork net = network(attributes, kernels, *inputs, first, constants);
+  pack_weights(kernels, net, true, weights);
   net.df = (*inputs)[0].data<float>();
   net.f = (*inputs)[first + count].data<float>();
   if (form.fused()) net.state = (*inputs)[first + count + 1].data<float>();
@@ -151,19 +220,20 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const PairSums at(net);
   const int64_t N = net.fields, K = net.size, H = net.hidden, D = net.outputs;
   const int64_t tiles = tiles_of(net.rows), parts = tiles < kParts ? tiles : kParts, most = (tiles + parts - 1) / parts;
-  const int64_t size = (3 * H + kUnitBlock + (net.parts + 1) * K + most * (4 + 2 * N * K + net.pairs * D)) * kTile +
-                       (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
+  const int64_t words = net.planes * (net.input_words() + net.unit_words() + net.units());  // of x, of du twice
+  const int64_t per_tile = 4 + N * (2 * K + net.planes * net.part_words()) + net.pairs * D;
+  const int64_t size = (net.units() + net.whole(net.parts * K) + words + most * per_tile) * kTile +
+                       net.planes * (kTile + 1) * at.stride + (H * D + D + 3 * H) * 16;
   float* sums = partial.get(parts * at.all);
   net.copied_from = net.rows < 16 ? 0 : net.rows - 16;  // 16 rows are at least a vector
   float* last = last_rows.zeros(16 * N * K + 16);
   const size_t copied = static_cast<size_t>((net.rows - net.copied_from) * N * K);
   std::memcpy(last, net.vectors + net.copied_from * N * K, copied * 4);
   net.last_rows = last;
-  const auto run = PNN_FOR_THIS_PROCESSOR(pair_network_backward);
 #pragma omp parallel for schedule(dynamic)
   for (int64_t part = 0; part < parts; ++part) {
     static thread_local Scratch scratch;
-    run(net, tiles * part / parts, tiles * (part + 1) / parts, sums + part * at.all, scratch.get(size));
+    kernels.backward(net, tiles * part / parts, tiles * (part + 1) / parts, sums + part * at.all, scratch.get(size));
   }
 #pragma omp parallel for schedule(static)
   for (int64_t pair = 0; pair < net.pairs; ++pair) {
@@ -190,6 +260,8 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   const std::string name = text(attributes, "normalization", "fused");
   if (name != "fused" && name != "layer" && name != "none")
     return refuse("pnn_pair_network: normalization must be fused, layer or none, not " + name);
+  if (!names_precision(attributes))
+    return refuse("pnn_pair_network: precision must be f32, x3 or bf16, not " + text(attributes, "precision", "f32"));
   const Shape &vectors = (*inputs)[0], &weight = (*inputs)[3];
   if (vectors.size() != 3 || vectors[1] < 2)
     return refuse("pnn_pair_network: vectors must be (B, N, K) with N of 2 or more, not " + shape_text(vectors));
