@@ -135,6 +135,7 @@ def parts(quick: bool) -> dict[str, list[str]]:
     return {
         "training_step": [f"benchmarks.training_step {_sizes(model, quick)} {step}" for model in MODELS],
         "growth": ["benchmarks.growth" + (" --models fm --rounds 1 --steps 1" if quick else "")],
+        "operators": ["benchmarks.operators" + (" --models fm --rounds 1 --steps 1" if quick else "")],
         "deeprec": ["benchmarks.deeprec" + (" --rounds 1 --steps 1" if quick else "")],
         "scoring": ["benchmarks.scoring"],
         "etl": [f"benchmarks.etl {etl}", "jobs bench --config work/benchmark/etl/etl.toml"],

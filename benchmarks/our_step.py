@@ -20,13 +20,14 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
     os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
     os.environ["PNN_GLUON_PRECISION"] = settings["precision"]
-    step = _prepared(settings)
+    step = prepared(settings)
     data = np.load(settings["data"])
     batches, label = data["ids"].astype(np.int32), data["label"]
     answer(lambda number: step(batches[number % len(batches)], label))
 
 
-def _prepared(settings: dict[str, Any]) -> Any:
+def prepared(settings: dict[str, Any]) -> Any:
+    """A function of ids and labels that does a training step of the network of these settings."""
     from pnn_gluon.blocks.layout import FieldLayout
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.runtime import mx

@@ -1,0 +1,39 @@
+"""Training steps of a network of this package by operator, for `benchmarks.operators`; settings as for `our_step`."""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.our_step import prepared
+
+
+def main() -> None:
+    """Answer each line of input, a number of steps, with milliseconds of one: of each operator, and of all (`step`)."""
+    settings = json.loads(sys.argv[1])
+    os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
+    os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
+    os.environ["PNN_GLUON_PRECISION"] = settings["precision"]
+    step = prepared(settings)
+    from pnn_gluon.runtime import mx
+
+    data = np.load(settings["data"])
+    batches, label = data["ids"].astype(np.int32), data["label"]
+    mx.profiler.set_config(profile_symbolic=True, profile_imperative=True, aggregate_stats=True, filename=os.devnull)
+    for line in sys.stdin:
+        count = int(line)
+        mx.profiler.set_state("run")
+        begin = time.perf_counter()
+        for number in range(count):
+            step(batches[number % len(batches)], label)
+        taken = 1e3 * (time.perf_counter() - begin)
+        mx.profiler.set_state("stop")
+        told = json.loads(mx.profiler.dumps(reset=True, format="json"))["Time"]["operator"]
+        times = {name: figures["Total"] / count for name, figures in told.items()}
+        print(json.dumps({"step": taken / count, **times}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
