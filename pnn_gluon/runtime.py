@@ -10,15 +10,13 @@ import faulthandler
 import math
 import os
 import signal
-import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pnn_gluon.cuda import load_libraries
+from pnn_gluon.lean_import import lean_import
 
 Tensor: TypeAlias = Any
 """An `mx.nd.NDArray`, or an `mx.sym.Symbol` while a hybrid block is traced."""
@@ -84,8 +82,7 @@ def prepare_mxnet() -> Any:
 
     The settings are read when the library loads, so they have no effect if `mxnet` was imported before.
 
-    What MXNet imports where it is installed and we have no use for stays out: `UNUSED`. So its conversions from and to
-    SciPy's sparse matrices say that there is no SciPy.
+    What MXNet does at its import without need is left out: see `pnn_gluon.lean_import`.
 
     A fatal signal ends the process at once, after a line that names it: MXNet's own handlers, which call `exit`, hang
     for ever when the signal hits a thread of OpenMP.
@@ -99,37 +96,11 @@ def prepare_mxnet() -> Any:
     os.environ.setdefault("MXNET_EXEC_INPLACE_GRAD_SUM_CAP", _GRADIENT_SUM_CAP)
     if not faulthandler.is_enabled():
         faulthandler.enable(file=2, all_threads=False)
-    with _signal_handlers_kept(), _without(UNUSED), warnings.catch_warnings():
+    with _signal_handlers_kept(), lean_import(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*np.bool", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*np.bool", category=DeprecationWarning)
         import mxnet  # noqa: PLC0415
     return mxnet
-
-
-UNUSED = ("onnx", "scipy", "sklearn")
-"""Packages that MXNet imports if it can and does without if it cannot: a third of the time of its import."""
-
-
-class _LeftOut(MetaPathFinder):
-    """Says to one thread that some packages are not installed; those that were imported before are there."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names, self._thread = names, threading.get_ident()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name.partition(".")[0] in self._names and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-@contextlib.contextmanager
-def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Within the block this thread imports some packages in vain."""
-    finder = _LeftOut(names)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
 
 
 _FATAL = (signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)

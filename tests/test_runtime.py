@@ -65,21 +65,6 @@ def test_unknown_names_are_attribute_errors():
         runtime.mxx  # noqa: B018
 
 
-UNUSED = """
-import sys
-from pnn_gluon.runtime import UNUSED, mx
-assert not sys.modules.keys() & set(UNUSED)
-mx.nd.zeros((2, 2)).tostype("row_sparse").asnumpy()
-import scipy.stats
-"""
-
-
-def test_what_mxnet_would_import_without_need_is_not_imported_and_can_be():
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", UNUSED], env={**os.environ, "PYTHONPATH": os.getcwd()}, check=True
-    )
-
-
 RAISE_EACH = """
 import ctypes, os, sys
 from pnn_gluon.runtime import mx
