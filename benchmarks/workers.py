@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.peer import peer_python
 
 HERE = Path(__file__).parent
@@ -44,6 +46,11 @@ class Worker:
         """The most memory it has held so far."""
         status = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+    def processor_seconds(self) -> float:
+        """What it has used of processors so far, with all its threads."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
 
 @contextlib.contextmanager
