@@ -3,7 +3,7 @@
     python -m benchmarks.operators --models ipnn,pin --precisions f32,bf16
 
 Each precision of a model is a process of its own that waits while another one computes; rounds go through them in
-turn, the first one warms up. Times are those of MXNet's profiler, medians over rounds; operators below 1 % of a step are
+turn, the first warms up. Times are those of MXNet's profiler, medians over rounds; operators below 1 % of a step are
 summed up as `others`, and what no operator took (Python, MXNet's engine, waiting) as `rest`. `limit` is the arithmetic
 that the network needs (`arithmetic.py`) at the rate of the fastest matrix product of the same run (`torch_peak.py`; for
 x3 a third of bfloat16's). Ends with one JSON line: model, precision and operator to milliseconds.

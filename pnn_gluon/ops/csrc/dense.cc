@@ -4,6 +4,7 @@
 #define KERNELS "dense.inc"
 #include "each_isa.h"
 #include "matrix_product.h"
+#include "precision.h"
 
 namespace pnn {
 
@@ -11,11 +12,6 @@ constexpr int64_t kNarrow = 4;  // layers of up to so many units don't go throug
 
 static bool relu(const Attributes& attributes) { return text(attributes, "activation", "identity") == "relu"; }
 static bool biased(const Attributes& attributes) { return integer(attributes, "no_bias", 0) == 0; }
-
-static Precision precision(const Attributes& attributes) {
-  const std::string name = text(attributes, "precision", "f32");
-  return name == "bf16" ? Precision::bf16 : name == "x3" ? Precision::x3 : Precision::f32;
-}
 
 static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
   MXTensor& x = (*inputs)[0];
@@ -29,7 +25,7 @@ static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tens
     for_chunks(rows, [&](int64_t, int64_t begin, int64_t end) { run(from, weight, bias, y, begin, end, n, k); });
     return MX_SUCCESS;
   }
-  matrix_product(precision(attributes), rows, n, k, row_major(from, k), transposed(row_major(weight, k)),
+  matrix_product(precision_of(attributes), rows, n, k, row_major(from, k), transposed(row_major(weight, k)),
                  {y, bias, relu(attributes)});
   return MX_SUCCESS;
 }
@@ -71,7 +67,7 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
     narrow_backward(d, from, weight, dx, d_weight, rows, n, k);
     return MX_SUCCESS;
   }
-  const Precision how = precision(attributes);
+  const Precision how = precision_of(attributes);
   matrix_product(how, rows, k, n, row_major(d, n), row_major(weight, k), {dx, nullptr, false});
   matrix_product(how, n, k, rows, transposed(row_major(d, n)), row_major(from, k), {d_weight, nullptr, false});
   return MX_SUCCESS;
@@ -87,9 +83,8 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   const std::string activation = text(attributes, "activation", "identity");
   if (activation != "identity" && activation != "relu")
     return refuse("pnn_dense: activation must be identity or relu, not " + activation);
-  const std::string name = text(attributes, "precision", "f32");
-  if (name != "f32" && name != "x3" && name != "bf16")
-    return refuse("pnn_dense: precision must be f32, x3 or bf16, not " + name);
+  if (!names_precision(attributes))
+    return refuse("pnn_dense: precision must be f32, x3 or bf16, not " + text(attributes, "precision", ""));
   const int64_t units = integer(attributes, "units", 0);
   const Shape& x = (*inputs)[0];
   if (units < 1 || x.size() < 2)

@@ -7,13 +7,9 @@
 #define KERNELS "feature_maps.inc"
 #include "each_isa.h"
 #include "matrix_product.h"
+#include "precision.h"
 
 namespace pnn {
-
-static Precision precision(const Attributes& attributes) {
-  const std::string name = text(attributes, "precision", "f32");
-  return name == "bf16" ? Precision::bf16 : name == "x3" ? Precision::x3 : Precision::f32;
-}
 
 struct Operands {
   const float *fields, *before;
@@ -83,8 +79,8 @@ static Operands operands(MXTensor& fields, MXTensor& before) {
 static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
   const Operands x = operands((*inputs)[0], (*inputs)[1]);
   const int64_t maps = (*inputs)[2].shape[0], k = x.n * x.g;
-  matrix_product(precision(attributes), x.m, maps, k, products(x), transposed(row_major((*inputs)[2].data<float>(), k)),
-                 {(*outputs)[0].data<float>(), nullptr, false});
+  matrix_product(precision_of(attributes), x.m, maps, k, products(x),
+                 transposed(row_major((*inputs)[2].data<float>(), k)), {(*outputs)[0].data<float>(), nullptr, false});
   return MX_SUCCESS;
 }
 
@@ -113,12 +109,12 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
     const int64_t count = x.n * (x.n + 1) / 2;
     float *folded = folded_scratch.get(maps * count), *d_folded = scratch.get(count * maps);
     fold(weight, folded, maps, x.n);
-    gradients<true>(precision(attributes), dy, x, folded, count, maps, to, d_folded);
+    gradients<true>(precision_of(attributes), dy, x, folded, count, maps, to, d_folded);
     unfold(d_folded, d_weight, maps, x.n);
   } else {
     const int64_t count = x.n * x.g;
     float* d_transposed = scratch.get(count * maps);
-    gradients<false>(precision(attributes), dy, x, weight, count, maps, to, d_transposed);
+    gradients<false>(precision_of(attributes), dy, x, weight, count, maps, to, d_transposed);
     transpose(d_transposed, d_weight, count, maps);
   }
   return MX_SUCCESS;
@@ -128,6 +124,8 @@ static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes
   const int64_t maps = integer(attributes, "maps", 0);
   const Shape &fields = (*inputs)[0], &before = (*inputs)[1];
   if (maps < 1) return refuse("pnn_feature_maps: maps must be 1 or more, not " + std::to_string(maps));
+  if (!names_precision(attributes))
+    return refuse("pnn_feature_maps: precision must be f32, x3 or bf16, not " + text(attributes, "precision", ""));
   if (fields.size() != 2 || before.size() != 2 || fields[0] != before[0])
     return refuse("pnn_feature_maps: fields must be (M, N), and before (M, G)");
   if (integer(attributes, "same", 0) != 0 && fields != before)

@@ -9,124 +9,15 @@
 #include <unistd.h>
 #endif
 
-#include "tile_configuration.h"
-
-#if PNN_MATRIX_UNITS
-#include <immintrin.h>
-#endif
-
-#define PAIRED 0
-#define CONVERTED 0  // whether the processor's own conversion to bfloat16 may be used
 #define KERNELS "matrix_product.inc"
+#define PAIRED 0
+#define TILES 0
+#define CONVERTED 0
 #include "each_isa.h"
 #undef PAIRED
+#undef TILES
 #undef CONVERTED
-
-#if PNN_MATRIX_UNITS
-#define PAIRED 1
-#define CONVERTED 1
-#define LANES 16
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors pass between inlined functions only
-
-PNN_TARGET_BEGIN(PNN_AVX512 ",avx512bf16")
-namespace pnn::avx512_bf16 {
-#include "vector.inc"
-#include "matrix_product.inc"
-}  // namespace pnn::avx512_bf16
-PNN_TARGET_END
-
-PNN_TARGET_BEGIN(PNN_AVX512 ",avx512bf16,amx-tile,amx-bf16")
-namespace pnn::amx {
-static void enter() { load_tile_configuration(kTileConfiguration); }
-// The compiler knows of no memory that a tile is loaded from: what was packed has to be stored before.
-static void packed_is_stored() { asm volatile("" : : : "memory"); }
-static void leave() { _tile_release(); }
-#define TILE_ENTER enter
-#define TILE_LEAVE leave
-#define TILE_BARRIER packed_is_stored
-#define TILE_ZERO(tile) _tile_zero(tile)
-#define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
-#define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
-#define TILE_MULTIPLY_ADD(sum, a, b) _tile_dpbf16ps(sum, a, b)
-#include "vector.inc"
-#include "matrix_tiles.inc"
-#undef TILE_ENTER
-#undef TILE_LEAVE
-#undef TILE_BARRIER
-#undef TILE_ZERO
-#undef TILE_LOAD
-#undef TILE_STORE
-#undef TILE_MULTIPLY_ADD
-}  // namespace pnn::amx
-PNN_TARGET_END
-
-#undef CONVERTED
-#define CONVERTED 0
-
-// The same kernels with tiles in memory, so that they can be tested on any processor: bit by bit what AMX gives.
-namespace pnn::emulated_tiles {
-static thread_local uint32_t tiles[8][16][16];
-static thread_local TileConfiguration configured{0};
-
-static void enter() { std::memcpy(&configured, &kTileConfiguration, sizeof configured); }
-static void leave() { configured.palette = 0; }
-static void packed_is_stored() {}
-
-// Aborts where the processor would refuse the instruction: before `enter`, after `leave`, or for a tile of no rows.
-static int64_t rows_of(int tile) {
-  if (configured.palette != 1 || configured.rows[tile] == 0 || configured.bytes_of_a_row[tile] == 0) std::abort();
-  return configured.rows[tile];
-}
-static void zero_tile(int tile) {
-  rows_of(tile);
-  std::memset(tiles[tile], 0, sizeof tiles[tile]);
-}
-static void load_tile(int tile, const float* from, int64_t stride) {
-  zero_tile(tile);
-  for (int64_t row = 0; row < rows_of(tile); ++row)
-    std::memcpy(tiles[tile][row], from + row * stride / 4, configured.bytes_of_a_row[tile]);
-}
-static void store_tile(int tile, float* to, int64_t stride) {
-  for (int64_t row = 0; row < rows_of(tile); ++row)
-    std::memcpy(to + row * stride / 4, tiles[tile][row], configured.bytes_of_a_row[tile]);
-}
-static float without_denormals(float x) { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0, x) : x; }
-static float number(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return without_denormals(value);
-}
-
-// TDPBF16PS: the numbers at even and those at odd places of the words are summed apart, from 0, each multiplied and
-// added with one rounding; then both sums are added, and that to the tile. Denormal numbers are 0 at every step.
-static void multiply_add_tile(int sum, int a, int b) {
-  for (int64_t row = 0; row < rows_of(sum); ++row)
-    for (int64_t column = 0; column < configured.bytes_of_a_row[sum] / 4; ++column) {
-      float even = 0, odd = 0;
-      for (int64_t word = 0; word < rows_of(b); ++word) {
-        const uint32_t x = tiles[a][row][word], y = tiles[b][word][column];
-        even = without_denormals(__builtin_fmaf(number(x << 16), number(y << 16), even));
-        odd = without_denormals(__builtin_fmaf(number(x & 0xffff0000u), number(y & 0xffff0000u), odd));
-      }
-      const float total = without_denormals(number(tiles[sum][row][column]) + without_denormals(even + odd));
-      std::memcpy(&tiles[sum][row][column], &total, 4);
-    }
-}
-#define TILE_ENTER enter
-#define TILE_LEAVE leave
-#define TILE_BARRIER packed_is_stored
-#define TILE_ZERO(tile) zero_tile(tile)
-#define TILE_LOAD(tile, from, stride) load_tile(tile, from, stride)
-#define TILE_STORE(tile, to, stride) store_tile(tile, to, stride)
-#define TILE_MULTIPLY_ADD(sum, a, b) multiply_add_tile(sum, a, b)
-#include "vector.inc"
-#include "matrix_tiles.inc"
-}  // namespace pnn::emulated_tiles
-
-#undef LANES
-#undef PAIRED
-#undef CONVERTED
-#endif
+#include "each_matrix_unit.h"
 
 namespace pnn {
 
