@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import adbc_driver_postgresql.dbapi as adbc
+import psycopg
 import pytest
 
 from pnn_gluon.config import Config, load_config
 from pnn_gluon.file_lock import file_lock
+from pnn_gluon.pipeline.steps import STEPS
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, build, write_raw
 from tests.jobs.undrawn import undrawn
@@ -76,6 +77,14 @@ def pipeline(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config
 
 
 @pytest.fixture
+def encoded(five_days: Config, pipeline: Config) -> Config:
+    """The same with what the data steps have made of the five days: no model, no decision, no score."""
+    for name in [each.table.name for each in STEPS if each.name in DAILY and each.group == "data"]:
+        shutil.copytree(Path(five_days.store_root) / name, Path(pipeline.store_root) / name)
+    return pipeline
+
+
+@pytest.fixture
 def built(five_days: Config, tmp_path: Path, score_server_uri: str) -> Config:
     """A copy of the five days that a test may change."""
     copy = _copy(five_days, tmp_path / "built", store=True)
@@ -89,11 +98,11 @@ def score_server_uri(
 ) -> Iterator[str]:
     """A database of this test's own, with the published days of `five_days`."""
     uri = postgres.uri("small")
-    with adbc.connect(postgres.uri("postgres"), autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("create database small template five_days")
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+        connection.execute("create database small template five_days")
         monkeypatch.setenv(SCORES_VARIABLE, uri)
         yield uri
-        cursor.execute("drop database small with (force)")
+        connection.execute("drop database small with (force)")
 
 
 def _copy(config: Config, folder: Path, store: bool) -> Config:
@@ -107,6 +116,6 @@ def _copy(config: Config, folder: Path, store: bool) -> Config:
 
 def _on_the_server(*statements: str) -> None:
     """Run statements on the database of this test."""
-    with adbc.connect(os.environ[SCORES_VARIABLE], autocommit=True) as connection, connection.cursor() as cursor:
+    with psycopg.connect(os.environ[SCORES_VARIABLE], autocommit=True) as connection:
         for statement in statements:
-            cursor.execute(statement)
+            connection.execute(statement.encode())

@@ -91,8 +91,13 @@ def kill_step(config: Config, name: str, when: str) -> None:
 TWICE_KILLED = ("ingest", "train", "publish")
 """Steps with leftovers of their own: spill files, checkpoints, a server. How files are moved is the same for all."""
 
+ALWAYS = {*TWICE_KILLED, "encode", "report"}
+"""Steps that `make test` kills; `make long` kills all, and `make faults` at every call."""
 
-@pytest.mark.parametrize("name", DAILY)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.long) for name in DAILY]
+)
 def test_a_step_killed_before_its_files_or_its_manifest_are_in_place_is_mended_by_rerunning(
     built: Config, name: str
 ) -> None:

@@ -93,10 +93,13 @@ pcoc_high = 5.0
 max_regression = 0.5
 bootstrap_repeats = 20
 slices = ["c1"]
+[engine]
+threads = 1
 [publish]
 server = "env:PNN_GLUON_TEST_SCORES"
 table = "{name}"
 """
+"""One thread starts no process for a part; test_days_in_parts.py has several."""
 LR = """
 name = "lr"
 [training]
