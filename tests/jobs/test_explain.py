@@ -130,7 +130,7 @@ def test_a_bundle_alone_and_with_rows(five_days: Config, tmp_path: Path) -> None
     ask(bundle, rows=rows, at_most=300, output=tmp_path / "again.json")
     alone, with_rows = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "rows"))
     assert alone["history"] == with_rows["history"] == manifest(five_days, "models").details["history"]
-    assert (alone["rows"], alone["importance"], with_rows["rows"], len(with_rows["importance"])) == (0, [], 300, 39)
+    assert (alone["rows"], alone["importance"], with_rows["rows"], len(with_rows["importance"])) == (0, [], 300, 14)
     assert alone["pairs"]["fields"] == with_rows["pairs"]["fields"]
     assert (tmp_path / "rows.json").read_bytes() == (tmp_path / "again.json").read_bytes()
 
@@ -197,7 +197,7 @@ def test_what_cannot_be_asked_is_refused_with_what_to_do(five_days: Config, tmp_
         ask(bundle, cluster="c1")
     with pytest.raises(ConfigError, match="--weight c1: a column of --rows"):
         ask(bundle, weight="c1")
-    with pytest.raises(InputError, match="c26, label, received only"):
+    with pytest.raises(InputError, match="c17, c20, label, received only"):
         ask(bundle, rows=folder(five_days, "scores") / "scores.parquet")
     with pytest.raises(InputError, match="expected the columns user"):
         ask(bundle, rows=rows, cluster="user")

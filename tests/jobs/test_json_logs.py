@@ -13,7 +13,7 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.data.ingest import RawLines, Targets, ingest_requests
 from pnn_gluon.days import plus
 from pnn_gluon.pipeline.opening import open_store
-from tests.jobs.small_pipeline import FIRST, PIPELINE, UNPUBLISHED, build, write_raw
+from tests.jobs.small_pipeline import FIELDS, FIRST, PIPELINE, UNPUBLISHED, build, write_raw
 from tests.jobs.test_commands import run
 
 SOURCE = """
@@ -45,7 +45,7 @@ def lines(delimited: Config) -> Config:
         f'{{ name = "{field.name}", column = "ad.values.{field.name}"{numeric(field.kind)} }}'
         for field in delimited.fields
     )
-    head, rest = PIPELINE.split("[source]")
+    head, rest = PIPELINE.removeprefix(FIELDS).split("[source]")
     head = head.replace('"small"', '"lines"').replace('"store"', '"json/store"')
     sampling = rest[rest.index("[sampling]") :]
     (folder / "lines.toml").write_text(f"fields = [{fields}]\n{head}{SOURCE}{sampling}")

@@ -110,12 +110,19 @@ def test_the_night_chooses_and_fits_segments_again(built: Config) -> None:
     bundle = folder(config, "recalibrated", TODAY)
     assert json.loads((bundle / "calibrator.json").read_text())["method"] == "segments"
     assert (bundle / "history.json").read_bytes() == (folder(config, "bundles", TODAY) / "history.json").read_bytes()
-    assert made.details["after"]["pcoc"] == pytest.approx(1, abs=0.02)
     build(config, [TODAY], ("recalibrate",), force=True)
     assert manifest(config, "recalibrated", TODAY).run == made.run
+    build(load_config(_with_platt(config)), [TODAY], ("recalibrate",))
+    assert manifest(config, "recalibrated", TODAY).details["after"]["pcoc"] == pytest.approx(1, abs=0.02)
     whole = load_config(_without_segments(config))
     build(whole, [TODAY], ("recalibrate",))
     assert json.loads((folder(whole, "recalibrated", TODAY) / "calibrator.json").read_text())["method"] != "segments"
+
+
+def _with_platt(config: Config) -> Path:
+    """Platt's method leaves no mean off; which one `auto` takes is a matter of chance with so few rows."""
+    config.path.write_text(config.path.read_text().replace('method = "auto"', 'method = "platt"'))
+    return config.path
 
 
 def _without_segments(config: Config) -> Path:
@@ -160,7 +167,7 @@ def test_a_segment_that_the_model_has_not_is_refused_in_words(built: Config) -> 
     loaded = Bundle.load(bundle)
     odd = Bundle(loaded.card, loaded.feature_map, loaded.scorer, calibration_from_dict(told))
     with pytest.raises(InputError, match=r"'c99': expected a field of one value a row that the model has, one of i1,"):
-        odd.probability(np.float32([0]), np.zeros((1, 39), np.int32))
+        odd.probability(np.float32([0]), np.zeros((1, 14), np.int32))
 
 
 def test_a_changed_segment_makes_the_bundle_stale_and_the_same_one_does_not(built: Config) -> None:

@@ -1,4 +1,4 @@
-"""A day whose logs and requests lie in two folders, compressed in two ways, through the steps."""
+"""A day of all fields of a preset, its files in two folders and compressed in two ways, through the steps."""
 
 import bz2
 import gzip
@@ -11,7 +11,7 @@ from pnn_gluon.config import Config, load_config
 from pnn_gluon.days import plus
 from pnn_gluon.pipeline.opening import open_store
 from pnn_gluon.tracking.lineage_places import raw_place
-from tests.jobs.small_pipeline import FIRST, PIPELINE, UNPUBLISHED, build, write_raw
+from tests.jobs.small_pipeline import FIELDS, FIRST, PIPELINE, UNPUBLISHED, build, write_raw
 
 ONE = {kind: f'{kind} = "raw/{kind}/{{day}}/*.tsv"' for kind in ("logs", "requests")}
 TWO = {kind: f'{kind} = ["in/web/{kind}/{{yyyy}}/{{mm}}/{{dd}}/**", "in/app/{kind}/{{day}}"]' for kind in ONE}
@@ -19,7 +19,7 @@ TURNED = {kind: f'{kind} = ["in/app/{kind}/{{day}}", "in/web/{kind}/{{yyyy}}/{{m
 
 
 def configured(folder: Path, patterns: dict[str, str]) -> Config:
-    text = PIPELINE
+    text = PIPELINE.removeprefix(FIELDS)
     for kind, written in ONE.items():
         text = text.replace(written, patterns[kind])
     (folder / "pipeline.toml").write_text(text)
