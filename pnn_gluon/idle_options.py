@@ -41,7 +41,8 @@ def idle_training_options(model: str, given: Mapping[str, Any]) -> dict[str, str
         idle["attention_l2"] = f"{_no_effect(model)} no attention weights: leave it out"
     if "shared_embedding" not in whole.has:
         idle["pretrain_epochs"] = f"{_no_effect(model)} no embedding of one vector an id: leave it out"
-    if "wide_without_hidden" not in whole.has and not _has_wide_layer(whole, given):
+    matrix = given.get("kernel", "matrix") == "matrix"  # other kernels are float32 always
+    if not ("wide_without_hidden" in whole.has and matrix) and not _has_wide_layer(whole, given):
         idle["precision"] = f"{_no_effect(model)} no dense layer of more than {_EXACT_UNITS} units: leave it out"
     return idle
 

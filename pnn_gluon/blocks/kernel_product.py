@@ -8,7 +8,7 @@ import numpy as np
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.errors import ConfigError
-from pnn_gluon.ops import native_operators
+from pnn_gluon.ops import chosen_precision, native_operators
 from pnn_gluon.runtime import HybridBlock, Initializer, Tensor, mx
 
 KERNELS = ("matrix", "vector", "number")
@@ -26,7 +26,8 @@ class KernelProduct(HybridBlock):
 
     Kernels start as the identity plus noise, uniform in ±sqrt(3 / K) / 10: a product starts near the inner product, of
     which kernels are the generalization, and no two pairs have the same kernel. They are one parameter `weight`,
-    (P, K, K), (P, K) or (P, 1), in the order of the pairs; `weight_decay` draws it to 0.
+    (P, K, K), (P, K) or (P, 1), in the order of the pairs; `weight_decay` draws it to 0. With native operators and
+    `chosen_precision()` bf16, products with matrices are of bfloat16; else of float32.
     Source: [PNN] (7-11) and (24); kernel types mat, vec and num of its authors' code.
 
     Args:
@@ -54,7 +55,7 @@ class KernelProduct(HybridBlock):
     def hybrid_forward(self, F: Any, vectors: Tensor, weight: Tensor) -> Tensor:
         """vectors (B, N, K) -> (B, P)."""
         if native_operators():
-            return F.pnn_kernel_products(vectors, weight, kernel=self._kernel)
+            return F.pnn_kernel_products(vectors, weight, kernel=self._kernel, precision=chosen_precision())
         return self._products(F, vectors, weight, self._fields, self._embedding_size)
 
 

@@ -24,8 +24,8 @@ TABLE = Path(__file__).with_name("options.json")
 
 TRAITS = ("dense", "attention", "shared_embedding", "wide_without_hidden", "normalized_without_hidden")
 """What a network may have: dense weights, weights of an attention, an embedding of one vector an id; and without hidden
-layers a dense layer of more than `EXACT_UNITS` units or sub-networks of pairs, and something that `normalization` acts
-on."""
+layers a dense layer of more than `EXACT_UNITS` units or products that have its precision, and something that
+`normalization` acts on."""
 
 NUMBERS: Mapping[str, Callable[[Mapping[str, Any], int], int]] = {
     "one": lambda options, fields: 1,

@@ -12,6 +12,7 @@ from pnn_gluon.ops.trials import EMULATED, INSTRUCTION_SETS, LIMIT, outcomes, us
 SUBSET = (
     "tests/ops/test_dense.py",
     "tests/ops/test_field_attention_operator.py",
+    "tests/ops/test_kernel_products_operator.py",
     "tests/ops/test_layer_norm.py",
     "tests/ops/test_pair_network_operator.py",
     "tests/ops/test_pair_network_precision.py",

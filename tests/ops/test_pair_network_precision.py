@@ -119,6 +119,7 @@ def test_a_vector_that_is_not_a_number_is_seen_where_it_counts(precision):
 
 
 def test_an_unknown_precision_is_refused():
+    assert native_operators()
     operands, _ = draw((3, 2, 3, 5, 2), "none", True, 1)
     with pytest.raises(mx.MXNetError, match="precision must be f32, x3 or bf16, not f16"):
         mx.nd.pnn_pair_network(
