@@ -113,6 +113,17 @@ def test_emulated_tiles_give_the_bits_of_the_instruction(precision, inputs, scal
     assert (found == 0).any() == (scale < 1)  # where products are denormal
 
 
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("inputs", [33, 2500])
+def test_the_bits_of_a_row_do_not_depend_on_how_many_there_are(inputs, precision):
+    draws = np.random.default_rng(6)
+    x, weight, bias = (mx.nd.array(draws.normal(size=shape)) for shape in ((150, inputs), (70, inputs), (70,)))
+    all_rows = mx.nd.pnn_dense(x, weight, bias, units=70, precision=precision).asnumpy()
+    for rows in (1, 7, 29, 70):
+        few = mx.nd.pnn_dense(x[:rows], weight, bias, units=70, precision=precision).asnumpy()
+        np.testing.assert_array_equal(few, all_rows[:rows])
+
+
 @pytest.mark.parametrize("activation", ["identity", "relu"])
 @pytest.mark.parametrize("shape", [(3, 5, 7), (6, 5, 2)])
 def test_the_block_equals_its_plain_twin(shape, activation):

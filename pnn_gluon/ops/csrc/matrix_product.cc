@@ -186,22 +186,33 @@ static void finish_part(const Plan& plan, Range strips, Range panels, const Requ
                  product.bias == nullptr ? nullptr : product.bias + column, product.relu);
 }
 
-// The strips and panels of a task, with B packed. Sums stay in the thread's memory until they are complete: block by
-// block where the product goes, each would touch a page for each of its rows.
+// A panel of B as words of a block, in the thread's memory: for the one task that uses it.
+static const float* own_panel(const Plan& plan, Matrix b, int64_t panel, int64_t block) {
+  static thread_local Scratch scratch;
+  float* to = scratch.get(plan.kernels.planes * plan.panel_size());
+  plan.kernels.pack_b(transposed(b), panel * plan.kernels.panel, plan.n, block * plan.depth, plan.end_of(block), to,
+                      plan.panel_size());
+  return to;
+}
+
+// The strips and panels of a task, with B packed, unless `packed_b` is null. Sums stay in the thread's memory until
+// they are complete: block by block where the product goes, each would touch a page for each of its rows.
 static void multiply_part(const Plan& plan, Range strips, Range panels, const Request& asked, const float* packed_b,
                           float* packed_a, float* sums) {
   const Kernels& kernels = plan.kernels;
   const int64_t a_plane = strips.size() * plan.strip_size(), stride = plan.sums_stride(panels.size());
+  const int64_t b_plane = packed_b == nullptr ? plan.panel_size() : plan.b_plane();
   const bool neighbours = asked.made != nullptr || asked.a.column_stride == 1;
   for (int64_t block = 0; block < plan.depths; ++block) {
     const int64_t first = block * plan.depth;
     for_runs(plan, neighbours, first, plan.end_of(block),
              [&](int64_t k, int64_t k_end) { pack_strips(plan, strips, k, k_end, first, asked, packed_a, a_plane); });
     for (int64_t panel = panels.first; panel < panels.last; ++panel) {
-      const float* b = packed_b + (block * plan.panels + panel) * plan.panel_size();
+      const float* b = packed_b == nullptr ? own_panel(plan, asked.b, panel, block)
+                                           : packed_b + (block * plan.panels + panel) * plan.panel_size();
       float* to = sums + (panel - panels.first) * kernels.panel;
       for (int64_t i = 0; i < strips.size(); ++i, to += kernels.strip * stride)
-        kernels.multiply(packed_a + i * plan.strip_size(), a_plane, b, plan.b_plane(), plan.words_of(block), to, stride,
+        kernels.multiply(packed_a + i * plan.strip_size(), a_plane, b, b_plane, plan.words_of(block), to, stride,
                          plan.n - panel * kernels.panel, block > 0);
     }
   }
@@ -215,11 +226,12 @@ static void compute(const Plan& plan, const Request& asked) {
   const int64_t threads = omp_get_max_threads();
   const Tasks tasks(plan, threads, asked.taken != nullptr);
   static thread_local Scratch shared;
-  float* packed_b = shared.get(kernels.planes * plan.b_plane());
+  const bool of_one_task = tasks.rows == 1;  // every panel: then B need not go through memory once more
+  float* packed_b = of_one_task ? nullptr : shared.get(kernels.planes * plan.b_plane());
 #pragma omp parallel
   {
     if (kernels.enter != nullptr) kernels.enter();
-    pack_panels(plan, asked.b, packed_b, threads);
+    if (!of_one_task) pack_panels(plan, asked.b, packed_b, threads);
     static thread_local Scratch own_a, own_sums;
     float* packed_a = own_a.get(kernels.planes * tasks.strips * plan.strip_size());
     float* sums = own_sums.get(tasks.strips * kernels.strip * plan.sums_stride(tasks.panels));
