@@ -138,6 +138,7 @@ def parts(quick: bool) -> dict[str, list[str]]:
         "operators": ["benchmarks.operators" + (" --models fm --rounds 1 --steps 1" if quick else "")],
         "deeprec": ["benchmarks.deeprec" + (" --rounds 1 --steps 1" if quick else "")],
         "scoring": ["benchmarks.scoring"],
+        "serving": ["benchmarks.serving" + (" --seconds 2" if quick else "")],
         "etl": [f"benchmarks.etl {etl}", "jobs bench --config work/benchmark/etl/etl.toml"],
         "metrics": ["benchmarks.metrics" + (" --rows 200000 --peer-mb 1000 --rounds 1" if quick else "")],
         "whole_job": ["benchmarks.whole_job" + (" --rows 100000 --batches 5" if quick else "")],
