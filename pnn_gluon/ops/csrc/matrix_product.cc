@@ -47,6 +47,7 @@ constexpr int64_t kDepth = 1024;       // most words along k of a block: its pan
 constexpr int64_t kWordMultiple = 16;  // packed blocks have a multiple of this many words
 constexpr int64_t kFewestStrips = 2;   // of a task
 constexpr int64_t kTasksOfAThread = 4;
+constexpr int64_t kFirstLevel = 1 << 13;  // floats of a first-level cache
 constexpr int64_t kWordsOfARun = 16;  // packed at a time where neighbours along k are not neighbours in memory
 
 // Floats that a task keeps at hand, its packed A and its sums: half of the second-level cache.
@@ -101,7 +102,8 @@ struct Tasks {
 
   Tasks(const Plan& plan, int64_t threads, bool whole_rows) {
     const Kernels& kernels = plan.kernels;
-    const int64_t room = floats_of_a_task(), enough = kTasksOfAThread * threads;
+    const int64_t room = std::min(floats_of_a_task(), std::max(plan.b_plane(), kFirstLevel));  // B sets the pace
+    const int64_t enough = kTasksOfAThread * threads;
     const int64_t most = whole_rows ? 1 : plan.panels;
     const int64_t least =
         std::min(most, divided_up(kFewestStrips * kernels.strip * plan.sums_stride(plan.panels), room));
