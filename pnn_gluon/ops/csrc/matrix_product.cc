@@ -48,7 +48,7 @@ constexpr int64_t kWordMultiple = 16;  // packed blocks have a multiple of this 
 constexpr int64_t kFewestStrips = 2;   // of a task
 constexpr int64_t kTasksOfAThread = 4;
 constexpr int64_t kFirstLevel = 1 << 13;  // floats of a first-level cache
-constexpr int64_t kWordsOfARun = 16;  // packed at a time where neighbours along k are not neighbours in memory
+constexpr int64_t kWordsOfARun = 16;      // packed at a time where neighbours along k are not neighbours in memory
 
 // Floats that a task keeps at hand, its packed A and its sums: half of the second-level cache.
 static int64_t floats_of_a_task() {
