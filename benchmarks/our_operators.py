@@ -1,27 +1,18 @@
 """Training steps of a network of this package by operator, for `benchmarks.operators`; settings as for `our_step`."""
 
 import json
-import os
 import sys
 import tempfile
 import time
 
-import numpy as np
-
-from benchmarks.our_step import prepared
+from benchmarks.our_step import numbered_step
 
 
 def main() -> None:
     """Answer each line of input, a number of steps, with milliseconds of one: of each operator, and of all (`step`)."""
-    settings = json.loads(sys.argv[1])
-    os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
-    os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
-    os.environ["PNN_GLUON_PRECISION"] = settings["precision"]
-    step = prepared(settings)
+    step = numbered_step(json.loads(sys.argv[1]))
     from pnn_gluon.runtime import mx
 
-    data = np.load(settings["data"])
-    batches, label = data["ids"].astype(np.int32), data["label"]
     kinds = {"profile_symbolic": True, "profile_imperative": True, "aggregate_stats": True}
     with tempfile.TemporaryDirectory() as folder:  # MXNet removes the file of this name: never a device
         mx.profiler.set_config(**kinds, filename=f"{folder}/profile.json")
@@ -30,7 +21,7 @@ def main() -> None:
         mx.profiler.set_state("run")
         begin = time.perf_counter()
         for number in range(count):
-            step(batches[number % len(batches)], label)
+            step(number)
         taken = 1e3 * (time.perf_counter() - begin)
         mx.profiler.set_state("stop")
         told = json.loads(mx.profiler.dumps(reset=True, format="json"))["Time"]["operator"]

@@ -7,6 +7,7 @@ training loop does for each batch: rows to tensors, forward, backward, update of
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,21 @@ from benchmarks.interleaved import answer
 
 def main() -> None:
     """Answer each line of input, a number of steps, with their milliseconds."""
-    settings = json.loads(sys.argv[1])
+    answer(numbered_step(json.loads(sys.argv[1])))
+
+
+def numbered_step(settings: dict[str, Any]) -> Callable[[int], None]:
+    """A training step of the network of these settings, by its number, which says the batch."""
     os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
     os.environ["PNN_GLUON_OPERATORS"] = settings["operators"]
     os.environ["PNN_GLUON_PRECISION"] = settings["precision"]
-    step = prepared(settings)
+    step = _prepared(settings)
     data = np.load(settings["data"])
     batches, label = data["ids"].astype(np.int32), data["label"]
-    answer(lambda number: step(batches[number % len(batches)], label))
+    return lambda number: step(batches[number % len(batches)], label)
 
 
-def prepared(settings: dict[str, Any]) -> Any:
-    """A function of ids and labels that does a training step of the network of these settings."""
+def _prepared(settings: dict[str, Any]) -> Any:
     from pnn_gluon.blocks.layout import FieldLayout
     from pnn_gluon.models.registry import create_model, model_options
     from pnn_gluon.runtime import mx

@@ -33,10 +33,6 @@ namespace pnn::amx {
 }  // namespace pnn::amx
 #undef AMX
 #undef CONVERTED
-#undef TILE_ZERO
-#undef TILE_LOAD
-#undef TILE_STORE
-#undef TILE_MULTIPLY_ADD
 PNN_TARGET_END
 
 // The same kernels with tiles in memory, so that they can be tested on any processor.
@@ -48,10 +44,6 @@ namespace pnn::emulated_tiles {
 }  // namespace pnn::emulated_tiles
 #undef AMX
 #undef CONVERTED
-#undef TILE_ZERO
-#undef TILE_LOAD
-#undef TILE_STORE
-#undef TILE_MULTIPLY_ADD
 #undef TILES
 
 #undef LANES
