@@ -18,6 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pnn_gluon.ops import LIBRARY
+from pnn_gluon.ops.trials import EMULATED, outcomes
+
 SOURCES = {"operators": Path("pnn_gluon/ops/csrc"), "cutter": Path("pnn_gluon/data/csrc")}
 VARIABLES = {"operators": "PNN_GLUON_TEST_LIBRARY", "cutter": "PNN_GLUON_TEST_CUTTER"}
 """What names a library to `other_library.py`."""
@@ -53,8 +56,13 @@ class Build:
 
     @property
     def instruction_sets(self) -> tuple[str, ...]:
-        """Those that the tests are run under; those of the cutter go through all by themselves."""
-        return ("emulated_tiles", "baseline") if self.library == "operators" else ("all",)
+        """Those that the tests are run under; those of the cutter go through all by themselves.
+
+        With sanitizers all that this processor has, since each has kernels of its own that may reach too far.
+        """
+        if self.library == "cutter":
+            return ("all",)
+        return (EMULATED, *outcomes(LIBRARY)) if self.sanitized else (EMULATED, "baseline")
 
 
 def builds() -> list[Build]:
@@ -119,7 +127,7 @@ def tested(build: Build, library: Path, isa: str) -> str:
     command += [*build.tests, *(["-k", f"not ({IN_CHILDREN})"] if build.library == "operators" else [])]
     environ = {**environment(build, library), "PNN_GLUON_PRECISION": "auto"}
     environ |= {"PNN_GLUON_ISA": isa} if isa != "all" else {}
-    if isa == "emulated_tiles":
+    if isa == EMULATED:
         environ["PNN_GLUON_PRECISION"] = "x3"
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     (library.parent / f"{isa}.log").write_text(done.stdout + done.stderr)
