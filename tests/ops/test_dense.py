@@ -11,6 +11,7 @@ from pnn_gluon.runtime import mx
 from pnn_gluon.training.options import TrainingOptions
 
 SHAPES = [(1, 1, 1), (3, 5, 7), (2, 40, 3), (14, 32, 32), (15, 33, 33), (100, 700, 50), (37, 2500, 70), (6, 65, 129)]
+SHAPES += [(17000, 3, 6)]
 """(B, inputs, units): one of each, odd ones, whole blocks and a little more, several blocks along each axis."""
 
 

@@ -221,11 +221,53 @@ static void multiply_part(const Plan& plan, Range strips, Range panels, const Re
   finish_part(plan, strips, panels, asked, sums, stride);
 }
 
+// Whether the product is of so few numbers, each a sum of so many, that its tasks are the blocks along k: then operands
+// that lie by columns, as those of a weight's gradient do, go through memory once. Tiles add a block to what is there,
+// number by number, and so have to do one after the other.
+static bool is_long(const Plan& plan, const Request& asked, int64_t threads) {
+  const Kernels& kernels = plan.kernels;
+  const int64_t floats_of_a_block = plan.strips * (plan.strip_size() + kernels.strip * plan.sums_stride(plan.panels));
+  return kernels.enter == nullptr && asked.made == nullptr && asked.taken == nullptr &&
+         plan.depths >= kTasksOfAThread * threads && floats_of_a_block <= 2 * floats_of_a_task();
+}
+
+// The sums of each block, added in the order of the blocks as `multiply_part` adds them.
+static void compute_long(const Plan& plan, const Request& asked) {
+  const Kernels& kernels = plan.kernels;
+  const Range strips{0, plan.strips};
+  const int64_t stride = plan.sums_stride(plan.panels), floats = plan.strips * kernels.strip * stride;
+  const int64_t a_plane = plan.strips * plan.strip_size();
+  static thread_local Scratch shared;
+  float* sums = shared.get(plan.depths * floats);
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t block = 0; block < plan.depths; ++block) {
+    static thread_local Scratch own_a;
+    float* packed_a = own_a.get(kernels.planes * a_plane);
+    const int64_t first = block * plan.depth;
+    for_runs(plan, asked.a.column_stride == 1, first, plan.end_of(block),
+             [&](int64_t k, int64_t k_end) { pack_strips(plan, strips, k, k_end, first, asked, packed_a, a_plane); });
+    for (int64_t panel = 0; panel < plan.panels; ++panel) {
+      const float* b = own_panel(plan, asked.b, panel, block);
+      float* to = sums + block * floats + panel * kernels.panel;
+      for (int64_t i = 0; i < plan.strips; ++i, to += kernels.strip * stride)
+        kernels.multiply(packed_a + i * plan.strip_size(), a_plane, b, plan.panel_size(), plan.words_of(block), to,
+                         stride, plan.n - panel * kernels.panel, false);
+    }
+  }
+  for (int64_t block = 1; block < plan.depths; ++block)
+    for (int64_t at = 0; at < floats; ++at) sums[at] += sums[block * floats + at];
+  finish_part(plan, strips, {0, plan.panels}, asked, sums, stride);
+}
+
 // Every number of the product is a sum over k in one order, by blocks of `depth`: which thread computes it, and with
 // how many neighbours, does not matter to its bits.
 static void compute(const Plan& plan, const Request& asked) {
   const Kernels& kernels = plan.kernels;
   const int64_t threads = omp_get_max_threads();
+  if (is_long(plan, asked, threads)) {
+    compute_long(plan, asked);
+    return;
+  }
   const Tasks tasks(plan, threads, asked.taken != nullptr);
   static thread_local Scratch shared;
   const bool of_one_task = tasks.rows == 1;  // every panel: then B need not go through memory once more
