@@ -15,8 +15,8 @@ class FieldAttention(HybridBlock):
     a^h_ij = softmax over j of <W_Q^h e_i, W_K^h e_j>.
 
     The scores are not divided by sqrt(head_size), and queries, keys and values have neither bias nor activation, as
-    in the paper. Weights start as Xavier's. With native operators and `chosen_precision()` bf16, the products of the
-    attention are of bfloat16 too, and its softmax is float32. Source: Song et al. (2019), AutoInt, equations 5-8.
+    in the paper. Weights start as Xavier's. With native operators and `chosen_precision()` bf16, all products are of
+    bfloat16, and the softmax is float32. Source: Song et al. (2019), AutoInt, equations 5-8.
 
     Args:
         inputs: D, size of the incoming vectors.
@@ -52,9 +52,7 @@ class FieldAttention(HybridBlock):
         """vectors (B, N, D) -> (B, N, heads head_size)."""
         if native_operators():
             projections = F.concat(query_weight, key_weight, value_weight, residual_weight, dim=0)
-            units = 4 * self._heads * self._head_size
-            projected = dense_product(F, vectors, projections, units)  # (B, N, 4 heads head_size)
-            return F.pnn_field_attention(projected, heads=self._heads, precision=chosen_precision())
+            return F.pnn_field_attention(vectors, projections, heads=self._heads, precision=chosen_precision())
         residual = dense_product(F, vectors, residual_weight, self._heads * self._head_size)  # (B, N, heads head_size)
         weights = query_weight, key_weight, value_weight
         heads = [self._head(F, vectors, head, *weights) for head in range(self._heads)]
