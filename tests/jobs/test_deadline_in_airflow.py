@@ -5,9 +5,10 @@ days; what was mended takes over, with the bytes of days that were never disturb
 """
 
 import datetime
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from jobs.airflow.local_airflow import down, port_for, up
 from jobs.airflow.settings import Settings
 from jobs.running import run_step
 from pnn_gluon.config import Config, load_config
+from pnn_gluon.pipeline.opening import open_store
+from pnn_gluon.pipeline.partition import open_partition
 from pnn_gluon.pipeline.steps import step
+from pnn_gluon.pipeline.tables import NUMBERS_FILE, REPORTS
 from pnn_gluon.warehouse.embedded_postgres import EmbeddedPostgres
 from tests.jobs.faults import Faults
 from tests.jobs.real_airflow import Live, by_hand, fresh_database, wait_for
@@ -26,7 +30,7 @@ from tests.jobs.small_pipeline import DAILY, DAYS, PIPELINE, SCORES_VARIABLE, bu
 pytestmark = pytest.mark.long
 
 FIRST, FAILS, HANGS = DAYS[:3]
-LASTING = ("evaluate", "score", "publish")
+LASTING = ("evaluate", *DAILY[DAILY.index("promote") + 1 :])
 """Steps that the model in force does not depend on: the deadline finds the day's own decision."""
 
 ROOM = "[core]\nparallelism = 40\n"
@@ -131,9 +135,24 @@ def test_scores_are_there_whatever_fails_or_hangs_and_the_mended_days_take_over(
         wait_for(lambda: not any(under_way(live, each) for each in DAILY))
     assert not [day for each in DAILY for day in plan(live, each)["days"]]
     assert states(live) == {(each, day): ("final", str(day)) for each in DAILY for day in (FAILS, HANGS)}
-    undisturbed = by_hand(postgres, DAYS[:3], tmp_path / "hand")
-    for faulty in DAILY:
-        assert in_force(tree(Path(pipeline(live, faulty).store_root))) == in_force(undisturbed)
+    undisturbed = without_pages(by_hand(postgres, DAYS[:3], tmp_path / "hand"))
+    shown = [numbers(load_config(tmp_path / "hand" / "small.toml"), day) for day in DAYS[:3]]
+    for config in (pipeline(live, each) for each in DAILY):
+        assert without_pages(tree(Path(config.store_root))) == undisturbed
+        assert [numbers(config, day) for day in DAYS[:3]] == shown
+
+
+def without_pages(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is in force but the pages, which bear the name of their pipeline."""
+    return {name: content for name, content in in_force(files).items() if not name.startswith(f"{REPORTS.name}/")}
+
+
+def numbers(config: Config, day: datetime.date) -> dict[str, Any]:
+    """What the page of a day shows, whatever the pipeline's name."""
+    page = open_partition(open_store(config), REPORTS, day)
+    assert page is not None
+    shown: dict[str, Any] = json.loads(page.file(NUMBERS_FILE).read_text())
+    return shown | {"pipeline": ""}
 
 
 def under_way(live: Live, faulty: str) -> bool:
