@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ import pyarrow.compute as pc
 from pnn_gluon.arrays import Ids
 from pnn_gluon.data.bucketing import UNREADABLE, bucket_of
 from pnn_gluon.data.coded_rows import FAULTS, coded_rows
-from pnn_gluon.data.feature_map import FeatureMap
+from pnn_gluon.data.coded_texts import CodedTexts, KnownTexts, coded_texts
+from pnn_gluon.data.feature_map import FeatureMap, MapField
 from pnn_gluon.data.sampled_rows import RawRows, SampledRows
 from pnn_gluon.data.shard_others import OthersSeen, others_of
 from pnn_gluon.data.shard_patch import Cells, Patch, patch_of
@@ -73,14 +75,53 @@ def encode_rows(
     Raises:
         InputError: a file or a column is missing.
     """
+    known = KnownTexts()
     try:
-        for relation, ordered in _relations(connection, source, feature_map.layout.names):
-            query = _query(feature_map, relation, ordered, columns, where)
-            for batch in connection.sql(query).to_arrow_reader(batch_rows):
-                if batch.num_rows:
-                    yield encode_batch(feature_map, batch, columns)
+        for table in _tables(source):
+            with _texts_of(table, feature_map, where) as texts:
+                fields = [field for field in feature_map.fields if texts is None or field.name not in texts.names]
+                for relation, ordered in _relations(connection, table, feature_map.layout.names):
+                    query = _query(fields, relation, ordered, columns, where)
+                    for batch in connection.sql(query).to_arrow_reader(batch_rows):
+                        if batch.num_rows:
+                            yield _encoded(feature_map, batch, columns, texts, known)
     except (*UNREADABLE, *FAULTS) as error:  # Arrow's, where a file turns out to be damaged between two batches
         raise _refused(source, feature_map, error) from error
+
+
+def _tables(source: Source) -> Sequence[str | SampledRows]:
+    """What to read, one after the other: a relation, or files."""
+    if isinstance(source, str):
+        return [source]
+    files = [source] if isinstance(source, Path | SampledRows) else source
+    return [each if isinstance(each, SampledRows) else SampledRows(each) for each in files]
+
+
+def _texts_of(
+    table: str | SampledRows, feature_map: FeatureMap, where: str
+) -> AbstractContextManager[CodedTexts | None]:
+    """What reads texts beside SQL; None where that joins or chooses rows, or the file's texts are better left to it."""
+    if isinstance(table, str) or table.shares is not None or where != "true":
+        return nullcontext()
+    return coded_texts(table.rows, [field.name for field in feature_map.fields if field.kind != "numeric"])
+
+
+def _encoded(
+    feature_map: FeatureMap, batch: Any, columns: Sequence[str], texts: CodedTexts | None, known: KnownTexts
+) -> EncodedBatch:
+    """The rows of a record batch, some of whose fields may be read beside it."""
+    if texts is None or not texts.names:
+        return encode_batch(feature_map, batch, columns)
+    others = [field.name for field in feature_map.fields if field.name not in texts.names]
+    ids, start = [], 0
+    for piece in texts.take(batch.num_rows):
+        given = dict(zip(others, batch.slice(start, piece.num_rows).columns, strict=False))  # carried columns follow
+        given |= dict(zip(piece.schema.names, piece.columns, strict=True))
+        whole = pa.record_batch([given[name] for name in feature_map.layout.names], feature_map.layout.names)
+        ids.append(encode_batch(feature_map, whole, known=known).ids)
+        start += piece.num_rows
+    carried = dict(zip(columns, batch.columns[len(others) :], strict=True))
+    return EncodedBatch(ids[0] if len(ids) == 1 else np.concatenate(ids), carried)
 
 
 def _refused(source: Source, feature_map: FeatureMap, error: Exception) -> InputError:
@@ -195,29 +236,31 @@ def _train_rate(connection: duckdb.DuckDBPyConnection, shares: Path) -> float:
 
 
 def _relations(
-    connection: duckdb.DuckDBPyConnection, source: Source, fields: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, table: str | SampledRows, fields: Sequence[str]
 ) -> Iterator[tuple[str, bool]]:
     """What to read from, some thousand rows each, and whether its rows have to be put in order."""
-    if isinstance(source, str):
-        yield identifier(source), False
+    if isinstance(table, str):
+        yield identifier(table), False
         return
-    for each in [source] if isinstance(source, Path | SampledRows) else source:
-        table = each if isinstance(each, SampledRows) else SampledRows(each)
-        query = f"select num_rows from parquet_file_metadata({parquet_path(table.rows)})"
-        for (rows,) in connection.execute(query).fetchall():
-            empty = table.lacks(fields)
-            for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
-                window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
-                yield table.relation(window, empty), table.shares is not None
+    query = f"select num_rows from parquet_file_metadata({parquet_path(table.rows)})"
+    for (rows,) in connection.execute(query).fetchall():
+        empty = table.lacks(fields)
+        for start in range(0, max(rows, 1), WINDOW_ROWS):  # an empty file's columns are checked, too
+            window = f"file_row_number between {start} and {start + WINDOW_ROWS - 1}"
+            yield table.relation(window, empty), table.shares is not None
 
 
-def _query(feature_map: FeatureMap, relation: str, ordered: bool, columns: Sequence[str], where: str) -> str:
-    fields = [{"name": field.name, "kind": field.kind} for field in feature_map.fields]
-    return statement("encode", fields=fields, relation=relation, ordered=ordered, columns=columns, where=where)
+def _query(fields: Sequence[MapField], relation: str, ordered: bool, columns: Sequence[str], where: str) -> str:
+    named = [{"name": field.name, "kind": field.kind} for field in fields]
+    return statement("encode", fields=named, relation=relation, ordered=ordered, columns=columns, where=where)
 
 
 def encode_batch(
-    feature_map: FeatureMap, batch: Any, columns: Sequence[str] = (), look_up: LookUp | None = None
+    feature_map: FeatureMap,
+    batch: Any,
+    columns: Sequence[str] = (),
+    look_up: LookUp | None = None,
+    known: KnownTexts | None = None,
 ) -> EncodedBatch:
     """The ids of rows in memory, as `encode_rows` gives them.
 
@@ -226,6 +269,7 @@ def encode_batch(
         batch: Arrow record batch: a column for each field of the map, in its order, then those to carry along.
         columns: Names of the latter.
         look_up: What knows the ids of words; by default the map's dictionaries are searched once.
+        known: The ids of texts in the dictionaries of the batch before, if it had any.
     """
     look_up = look_up or partial(_look_up_in_map, feature_map)
     by_slot: Ids = np.zeros((feature_map.layout.slots, batch.num_rows), np.int32)
@@ -233,12 +277,12 @@ def encode_batch(
         column = batch.column(position)
         if field.kind == "numeric":
             by_slot[start] = _bucket_ids(feature_map, position, column)
-        elif field.kind == "multi":
-            sets = partial(_sets, feature_map, position, look_up)
-            _take(sets, feature_map.missing_id(position), column, by_slot[start : start + field.width])
-        else:
-            values = partial(_values, position, look_up)
-            _take(values, feature_map.missing_id(position), column, by_slot[start : start + 1])
+            continue
+        sets = partial(_sets, feature_map, position, look_up)
+        ids_of = sets if field.kind == "multi" else partial(_values, position, look_up)
+        if known is not None and pa.types.is_dictionary(column.type):
+            ids_of = partial(known.ids, position, ids_of)
+        _take(ids_of, feature_map.missing_id(position), column, by_slot[start : start + field.width])
     carried = {name: batch.column(len(feature_map.fields) + k) for k, name in enumerate(columns)}
     return EncodedBatch(np.ascontiguousarray(by_slot.T), carried)
 
