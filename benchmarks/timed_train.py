@@ -2,45 +2,48 @@
 
     python -m benchmarks.timed_train CONFIG DAY STARTED
 
-STARTED is the time (seconds since 1970) when the process was started. Ends with one JSON line: seconds of each part,
-without those of parts within it.
+STARTED is the time (seconds since 1970) when the process was started. It has huge pages as `pnn-gluon step train` has.
+Ends with one JSON line: seconds of each part, and CPU seconds of all threads meanwhile, without those of parts within
+it; and after how many seconds the first batch was there.
 """
 
 import contextlib
 import functools
 import json
+import pkgutil
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.running import run_step
-from pnn_gluon.config import load_config
-from pnn_gluon.data.feeder import Feeder
-from pnn_gluon.days import parse_day
-from pnn_gluon.pipeline.steps import step
-from pnn_gluon.training import export, loop
+from jobs.huge_pages import start_with_huge_pages
 
-PARTS: dict[str, list[tuple[Any, str]]] = {
-    "training": [(loop._Run, "_segment")],
-    "checkpoints": [(loop.Checkpoints, "save"), (loop.Checkpoints, "save_best"), (loop.Checkpoints, "load")],
-    "validation": [(loop._Run, "_judge")],
-    "export": [(export, "export_model")],
+LOOP, CHECKPOINTS = "pnn_gluon.training.loop:_Run", "pnn_gluon.training.loop:Checkpoints"
+PARTS = {
+    "training": [(LOOP, "_segment")],
+    "checkpoints": [(CHECKPOINTS, "save"), (CHECKPOINTS, "save_best"), (CHECKPOINTS, "load")],
+    "validation": [(LOOP, "_judge")],
+    "export": [("pnn_gluon.training.export", "export_model")],
 }
-"""The functions whose time a part is; the rest of the step is its part `other`."""
+"""The functions whose time a part is, by what has them; the rest of the step is its part `other`."""
 
 
 class Clock:
     """Seconds by part; while an inner part runs, the outer one stands."""
 
     def __init__(self, started: float) -> None:
-        self.seconds = {"start-up": time.time() - started}
-        self._parts, self._since = ["other"], time.perf_counter()
+        self._started, self.first_batch = started, 0.0
+        self.seconds, self.cpu_seconds = {"start-up": self._passed()}, {"start-up": time.process_time()}
+        self._parts, self._since = ["other"], _now()
+
+    def _passed(self) -> float:
+        return time.time() - self._started
 
     def _settle(self) -> None:
-        now = time.perf_counter()
-        self.seconds[self._parts[-1]] = self.seconds.get(self._parts[-1], 0.0) + now - self._since
+        now, name = _now(), self._parts[-1]
+        for spent, then, until in zip((self.seconds, self.cpu_seconds), self._since, now, strict=True):
+            spent[name] = spent.get(name, 0.0) + until - then
         self._since = now
 
     @contextlib.contextmanager
@@ -73,6 +76,7 @@ class Clock:
                 while True:
                     with self.part("feeder"):
                         batch = next(source, None)
+                    self.first_batch = self.first_batch or self._passed()
                     if batch is None:
                         return
                     yield batch
@@ -80,19 +84,32 @@ class Clock:
         return run
 
 
+def _now() -> tuple[float, float]:
+    """Seconds that have passed, and those on processors."""
+    return time.perf_counter(), time.process_time()
+
+
 def main() -> None:
     """Run the step."""
+    start_with_huge_pages()  # which may start the process anew: so imports come later
+    from jobs.running import run_step
+    from pnn_gluon.config import load_config
+    from pnn_gluon.data.feeder import Feeder
+    from pnn_gluon.days import parse_day
+    from pnn_gluon.pipeline.steps import step
+
     config, day, started = sys.argv[1:]
+    timed = [
+        (part, pkgutil.resolve_name(owner), name) for part, functions in PARTS.items() for owner, name in functions
+    ]
     clock = Clock(float(started))
-    for part, functions in PARTS.items():
-        for owner, name in functions:
-            setattr(owner, name, clock.timed(part, getattr(owner, name)))
+    for part, owner, name in timed:
+        setattr(owner, name, clock.timed(part, getattr(owner, name)))
     setattr(Feeder, "batches", clock.timed_batches(Feeder.batches))  # noqa: B010
     with clock.part("other"):
         outcome = run_step(step("train"), load_config(Path(config)), parse_day(day), force=True)
-    parts = {name: round(seconds, 3) for name, seconds in clock.seconds.items()}
-    steps = outcome.details["steps"]
-    print(json.dumps({"rows": outcome.rows, "steps": steps, "parts": parts}))
+    told = {"rows": outcome.rows, "steps": outcome.details["steps"], "first_batch": round(clock.first_batch, 3)}
+    print(json.dumps(told | {"parts": clock.seconds, "cpu_parts": clock.cpu_seconds}))
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ COMMANDS = (
 """In the order of the help; `jobs.commands.score_table` has the function `command`, or an `app` of more commands."""
 
 
-TRAINING = ("run", "fit", "tune", "study", "train-cluster")
-"""Commands that train, as the step `train` does."""
+TRAINING = ("run", "fit", "tune", "study", "train-cluster", "bench")
+"""Commands that train, as the step `train` does, or measure how fast that is."""
 
 
 class CommandsOnDemand(TyperGroup):

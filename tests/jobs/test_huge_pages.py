@@ -60,7 +60,10 @@ def test_it_can_be_turned_off():
     assert run(ASK, GLIBC_TUNABLES=f"{NAME}=0")[1][1:] == [f"{NAME}=0", "0"]
 
 
-@pytest.mark.parametrize(("arguments", "trains"), [("step train", True), ("fit", True), ("step ingest", False)])
+COMMANDS = [("step train", True), ("fit", True), ("bench", True), ("step ingest", False)]
+
+
+@pytest.mark.parametrize(("arguments", "trains"), COMMANDS)
 def test_commands_that_train_have_them(arguments, trains):
     said = run(COMMAND, *arguments.split(), "--help")[1]
     assert (said == ["again", f"{NAME}=1", arguments.split()[-1], "--help"]) == trains
