@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pnn_gluon.arrays import Ids
@@ -43,12 +44,14 @@ class CodedTexts:
 
         Raises:
             InputError: the file has no more.
+            pyarrow.ArrowException: it is damaged.
         """
         while rows:
             if self._waiting is None:
                 self._waiting = next(self._batches, None)
-            if self._waiting is None:
-                raise InputError(f"{self._path}: ended before its last row; it was replaced while it was read")
+                if self._waiting is None:
+                    raise InputError(f"{self._path}: ended before its last row; it was replaced while it was read")
+                _check_places(self._waiting)
             piece, left = self._waiting.slice(0, rows), self._waiting.slice(rows)
             self._waiting = left if left.num_rows else None
             rows -= piece.num_rows
@@ -106,6 +109,14 @@ def _coded(file: Any, names: Sequence[str]) -> list[str]:
             if chunk.path_in_schema in texts:
                 sizes[chunk.path_in_schema] += chunk.total_uncompressed_size
     return [name for name in names if name in texts and sizes[name] <= MOST_BYTES * metadata.num_rows]
+
+
+def _check_places(batch: Any) -> None:
+    """See that places are in their dictionaries: Arrow's reader takes them as they are."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        extent = pc.min_max(column.indices).as_py()
+        if extent["max"] is not None and not 0 <= extent["min"] <= extent["max"] < len(column.dictionary):
+            raise pa.ArrowInvalid(f"column {name}: places that its dictionary does not have")
 
 
 def _is_text(kind: Any) -> bool:

@@ -160,6 +160,18 @@ def test_a_text_that_is_not_utf_8_is_refused(feature_map: FeatureMap, tmp_path: 
             encoded(feature_map, tmp_path / "rows.parquet", where)
 
 
+def test_a_place_that_no_dictionary_has_is_refused(feature_map: FeatureMap, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(many(3, 20_000), path, compression="none", row_group_size=20_000)
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    assert chunk.path_in_schema == "site"
+    content = bytearray(path.read_bytes())
+    content[chunk.data_page_offset + 500] = 0xFF  # four places of two bits
+    path.write_bytes(content)
+    with connect(EngineConfig(threads=1)) as connection, pytest.raises(InputError, match="site: places that its dict"):
+        list(encode_rows(connection, feature_map, path))
+
+
 def test_a_file_that_ends_early_is_refused(tmp_path: Path, always_coded: None) -> None:
     pq.write_table(table_of([("a", "b", 0.5, "a")] * 20), tmp_path / "rows.parquet")
     with coded_texts(tmp_path / "rows.parquet", ["site"]) as texts:
