@@ -17,22 +17,19 @@ class InnerProduct(HybridBlock):
 
     Args:
         layout: The fields of a row.
-        concatenate: Give the vectors, flat, and the products: (B, N K + P).
 
     Raises:
         ConfigError: fewer than two fields.
     """
 
-    def __init__(self, layout: FieldLayout, *, concatenate: bool = False, **kwargs: Any) -> None:
+    def __init__(self, layout: FieldLayout, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._concatenate = concatenate
         if layout.pairs < 1:
             raise ConfigError(f"inner products need two fields or more, not {layout.names}")
 
     def hybrid_forward(self, F: Any, vectors: Tensor) -> Tensor:
-        """vectors (B, N, K) -> (B, P) or (B, N K + P)."""
+        """vectors (B, N, K) -> (B, P)."""
         if native_operators():
-            return F.pnn_inner_products(vectors, concatenate=int(self._concatenate))
+            return F.pnn_inner_products(vectors)
         gram = F.batch_dot(vectors, vectors, transpose_b=True)  # (B, N, N)
-        products = F.linalg.extracttrian(gram, offset=-1)  # (B, P)
-        return F.concat(F.reshape(vectors, shape=(0, -1)), products, dim=1) if self._concatenate else products
+        return F.linalg.extracttrian(gram, offset=-1)  # (B, P)

@@ -6,6 +6,7 @@ from typing import Any
 from pnn_gluon.blocks.activation import activation, check_activation
 from pnn_gluon.blocks.dense import Dense
 from pnn_gluon.blocks.normalization import LayerNorm, check_normalization, normalization
+from pnn_gluon.blocks.normalized_dense import normalized_layers
 from pnn_gluon.errors import ConfigError
 from pnn_gluon.option_types import HiddenActivation, Normalization, Rate, Widths
 from pnn_gluon.runtime import HybridBlock, Tensor, mx
@@ -42,7 +43,8 @@ class MLPOptions:
 class MLP(HybridBlock):
     """Dense hidden layers and a dense output: (B, inputs) -> (B, outputs).
 
-    x_{l+1} = dropout(activation(normalization(x_l W_l + b_l))) for each hidden layer, then x W + b.
+    x_{l+1} = dropout(activation(normalization(x_l W_l + b_l))) for each hidden layer, then x W + b. x_0 may come in
+    parts, tensors side by side whose widths add up to `inputs`: native operators need no copy of all of them.
     Weights start uniform in ±sqrt(6 / (inputs + outputs)) of their layer (Xavier), biases at 0.
     """
 
@@ -50,16 +52,27 @@ class MLP(HybridBlock):
         super().__init__(**kwargs)
         with self.name_scope():
             self.layers = mx.gluon.nn.HybridSequential()
-            for width in options.hidden:
-                self.layers.add(*_hidden_layer(width, inputs, options))
-                if options.dropout:
-                    self.layers.add(mx.gluon.nn.Dropout(options.dropout))
-                inputs = width
-            self.layers.add(Dense(outputs, inputs))
+            self.layers.add(*_layers(inputs, options, outputs))
 
-    def hybrid_forward(self, F: Any, x: Tensor) -> Tensor:
-        """x (B, inputs) -> (B, outputs)."""
-        return self.layers(x)
+    def hybrid_forward(self, F: Any, *x: Tensor) -> Tensor:
+        """Parts of x (B, inputs) -> (B, outputs)."""
+        given: tuple[Tensor, ...] = x
+        for layer in self.layers:
+            y = layer(*given)
+            given = y if isinstance(y, tuple) else (y,)
+        return given[0]
+
+
+def _layers(inputs: int, options: MLPOptions, outputs: int) -> list[Any]:
+    if (options.activation, options.normalization, options.dropout) == ("relu", "layer", 0):
+        return normalized_layers(inputs, options.hidden, outputs)
+    layers: list[Any] = []
+    for width in options.hidden:
+        layers += _hidden_layer(width, inputs, options)
+        if options.dropout:
+            layers.append(mx.gluon.nn.Dropout(options.dropout))
+        inputs = width
+    return [*layers, Dense(outputs, inputs)]
 
 
 def _hidden_layer(units: int, inputs: int, options: MLPOptions) -> list[Any]:

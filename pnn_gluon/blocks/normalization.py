@@ -28,7 +28,7 @@ class LayerNorm(HybridBlock):
             self.gamma = self.params.get("gamma", shape=(units,), init="ones")
             self.beta = self.params.get("beta", shape=(units,), init="zeros")
 
-    def hybrid_forward(self, F: Any, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    def hybrid_forward(self, F: Any, x: Tensor, *, gamma: Tensor, beta: Tensor) -> Tensor:
         """x (..., units) -> the same shape."""
         if native_operators():
             return F.pnn_layer_norm(x, gamma, beta, epsilon=NORMALIZATION_EPSILON, activation=self._activation)

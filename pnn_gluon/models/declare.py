@@ -86,7 +86,7 @@ def _is_wide(node: Any) -> bool:
     """Whether the precision of its products is that of training."""
     if node["op"] in {"pnn_pair_network", "pnn_kernel_products", "pnn_feature_maps", "pnn_field_attention"}:
         return True
-    units = {"pnn_dense": "units", "FullyConnected": "num_hidden"}.get(node["op"])
+    units = {"pnn_dense": "units", "pnn_normalized_dense": "units", "FullyConnected": "num_hidden"}.get(node["op"])
     return units is not None and int(node["attrs"][units]) > EXACT_UNITS
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import side_by_side
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.inner_product import InnerProduct
 from pnn_gluon.blocks.layout import FieldLayout
@@ -29,16 +30,11 @@ class IPNN(HybridBlock):
         super().__init__(**kwargs)
         with self.name_scope():
             self.embedding = FieldEmbedding(layout, size, embedding)
-            self._together = mlp.normalization == "none"
-            product = InnerProduct(layout, concatenate=self._together)
-            self.product = normalized_products(product, mlp.normalization, layout.pairs)
+            self.product = normalized_products(InnerProduct(layout), mlp.normalization, layout.pairs)
             self.mlp = MLP(layout.fields * embedding.embedding_size + layout.pairs, mlp)
 
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""
         v = self.embedding(ids)  # (B, N, K)
-        if self._together:
-            z = self.product(v)  # (B, N K + P)
-        else:
-            z = F.concat(F.reshape(v, shape=(0, -1)), self.product(v), dim=1)
-        return F.reshape(self.mlp(z), shape=(-1,))  # (B,)
+        z = side_by_side(F, F.reshape(v, shape=(0, -1)), self.product(v))  # (B, N K + P)
+        return F.reshape(self.mlp(*z), shape=(-1,))  # (B,)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import side_by_side
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.field_sizes import field_sizes
 from pnn_gluon.blocks.kernel_product import KernelProduct
@@ -43,5 +44,5 @@ class KPNN(HybridBlock):
         """ids int32 (B, S) -> logits (B,)."""
         v = self.sizes(self.embedding(ids))  # (B, N, K)
         p = self.product(v)  # (B, P)
-        z = F.concat(F.reshape(v, shape=(0, -1)), p, dim=1)  # (B, N K + P)
-        return F.reshape(self.mlp(z), shape=(-1,))  # (B,)
+        z = side_by_side(F, F.reshape(v, shape=(0, -1)), p)  # (B, N K + P)
+        return F.reshape(self.mlp(*z), shape=(-1,))  # (B,)

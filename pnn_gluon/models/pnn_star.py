@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pnn_gluon.blocks.dense import side_by_side
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding
 from pnn_gluon.blocks.inner_product import InnerProduct
 from pnn_gluon.blocks.layout import FieldLayout
@@ -39,5 +40,5 @@ class PNNStar(HybridBlock):
     def hybrid_forward(self, F: Any, ids: Tensor) -> Tensor:
         """ids int32 (B, S) -> logits (B,)."""
         v = self.embedding(ids)  # (B, N, K)
-        z = F.concat(F.reshape(v, shape=(0, -1)), self.inner(v), self.outer(v), dim=1)  # (B, N K + P + K K)
-        return F.reshape(self.mlp(z), shape=(-1,))  # (B,)
+        z = side_by_side(F, F.reshape(v, shape=(0, -1)), self.inner(v), self.outer(v))  # (B, N K + P + K K)
+        return F.reshape(self.mlp(*z), shape=(-1,))  # (B,)

@@ -87,7 +87,7 @@ def has_wide_layer(net):
     return any(
         node["op"] in {"pnn_pair_network", "pnn_feature_maps", "pnn_field_attention"}
         or (node["op"] == "pnn_kernel_products" and node["attrs"]["kernel"] == "matrix")
-        or (node["op"] == "pnn_dense" and int(node["attrs"]["units"]) > 4)
+        or (node["op"] in {"pnn_dense", "pnn_normalized_dense"} and int(node["attrs"]["units"]) > 4)
         for node in graph_of(net)
     )
 

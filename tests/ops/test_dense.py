@@ -134,6 +134,29 @@ def test_the_block_equals_its_plain_twin(shape, activation):
     check_twins(lambda: Dense(units, inputs, activation, bias=False), [(rows, inputs)])
 
 
+@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("units", [3, 50])
+@pytest.mark.parametrize("rows", [1, 150])
+def test_parts_have_the_bits_of_one_input(rows, units, precision):
+    draws = np.random.default_rng(8)
+    widths = (1, 40, 2100, 33)
+    parts = [draws.normal(size=(rows, width)).astype(np.float32) for width in widths]
+    weight, bias, dy = (draws.normal(size=s).astype(np.float32) for s in ((units, sum(widths)), units, (rows, units)))
+    how = {"units": units, "activation": "relu", "precision": precision}
+    y, dx, *others = run_dense([np.hstack(parts), weight, bias, dy], **how)
+    found = run_dense([*parts, weight, bias, dy], parts=len(parts), **how)
+    for one, other in zip(found, [y, *np.split(dx, np.cumsum(widths)[:-1], axis=1), *others], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_parts_of_other_rows_are_refused():
+    operands = [mx.nd.ones(shape) for shape in ((2, 3), (3, 3), (5, 6), (5,))]
+    with pytest.raises(mx.MXNetError, match="parts of x must have the same axes"):
+        mx.nd.pnn_dense(*operands, units=5, parts=2).wait_to_read()
+    with pytest.raises(mx.MXNetError, match="parts must be 1 or more, not 0"):
+        mx.nd.pnn_dense(*operands, units=5, parts=0).wait_to_read()
+
+
 def test_not_a_number_is_not_hidden():
     x, weight, bias = np.ones((20, 40), np.float32), np.ones((9, 40), np.float32), np.zeros(9, np.float32)
     x[3, 7] = np.nan

@@ -25,10 +25,9 @@ def layout(fields):
     return FieldLayout.single_valued(tuple(f"f{i}" for i in range(fields)))
 
 
-@pytest.mark.parametrize("concatenate", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_native_equals_plain(shape, concatenate):
-    check_twins(lambda: InnerProduct(layout(shape[1]), concatenate=concatenate), [shape])
+def test_native_equals_plain(shape):
+    check_twins(lambda: InnerProduct(layout(shape[1])), [shape])
 
 
 def test_not_a_number_stays_one():

@@ -1,49 +1,44 @@
-// pnn_inner_products(vectors (B, N, K); concatenate = 0 | 1) -> products of all pairs (B, P), P = N (N - 1) / 2,
-// or with concatenate the vectors and the products, (B, N K + P)
+// pnn_inner_products(vectors (B, N, K)) -> products of all pairs (B, P), P = N (N - 1) / 2
 #define KERNELS "inner_products.inc"
 #include "each_isa.h"
 
 namespace pnn {
 
-static bool concatenated(const Attributes& attributes) { return integer(attributes, "concatenate", 0) != 0; }
-
-static MXReturnValue forward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
+static MXReturnValue forward(const Attributes&, Tensors* inputs, Tensors* outputs, const OpResource&) {
   MXTensor& vectors = (*inputs)[0];
   const int64_t fields = vectors.shape[1], size = vectors.shape[2];
   const float* v = vectors.data<float>();
   float* out = (*outputs)[0].data<float>();
-  const bool concatenate = concatenated(attributes);
   const int64_t scratch_size = PNN_FOR_THIS_PROCESSOR(inner_products_scratch)(fields, size);
   const auto run = PNN_FOR_THIS_PROCESSOR(inner_products_rows);
   for_chunks(vectors.shape[0], [&](int64_t, int64_t begin, int64_t end) {
     static thread_local Scratch scratch;
-    run(v, out, begin, end, fields, size, concatenate, scratch.get(scratch_size));
+    run(v, out, begin, end, fields, size, scratch.get(scratch_size));
   });
   return MX_SUCCESS;
 }
 
-static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
-  MXTensor& vectors = (*inputs)[1];  // d_out, vectors, out
+static MXReturnValue backward(const Attributes&, Tensors* inputs, Tensors* outputs, const OpResource&) {
+  MXTensor& vectors = (*inputs)[1];  // d_products, vectors, products
   const int64_t fields = vectors.shape[1], size = vectors.shape[2];
-  const float *d_out = (*inputs)[0].data<float>(), *v = vectors.data<float>();
+  const float *d_products = (*inputs)[0].data<float>(), *v = vectors.data<float>();
   float* dv = (*outputs)[0].data<float>();
-  const bool concatenate = concatenated(attributes);
   const int64_t scratch_size = PNN_FOR_THIS_PROCESSOR(inner_products_scratch)(fields, size);
   const auto run = PNN_FOR_THIS_PROCESSOR(inner_products_rows_backward);
   for_chunks(vectors.shape[0], [&](int64_t, int64_t begin, int64_t end) {
     static thread_local Scratch scratch;
-    run(d_out, v, dv, begin, end, fields, size, concatenate, scratch.get(scratch_size));
+    run(d_products, v, dv, begin, end, fields, size, scratch.get(scratch_size));
   });
   return MX_SUCCESS;
 }
 
-static MXReturnValue shapes(const Attributes& attributes, Shapes* inputs, Shapes* outputs) {
+static MXReturnValue shapes(const Attributes&, Shapes* inputs, Shapes* outputs) {
   const Shape& v = (*inputs)[0];
   if (v.size() != 3)
     return refuse("pnn_inner_products: vectors must have the shape (B, N, K), not " + std::to_string(v.size()) +
                   " axes");
   if (v[1] < 2) return refuse("pnn_inner_products: N must be 2 or more, not " + std::to_string(v[1]));
-  (*outputs)[0] = {v[0], v[1] * (v[1] - 1) / 2 + (concatenated(attributes) ? v[1] * v[2] : 0)};
+  (*outputs)[0] = {v[0], v[1] * (v[1] - 1) / 2};
   return MX_SUCCESS;
 }
 

@@ -49,6 +49,8 @@ constexpr int64_t kFewestStrips = 2;   // of a task
 constexpr int64_t kTasksOfAThread = 4;
 constexpr int64_t kFirstLevel = 1 << 13;  // floats of a first-level cache
 constexpr int64_t kWordsOfARun = 16;      // packed at a time where neighbours along k are not neighbours in memory
+constexpr int64_t kWordsOfAMadeRun = 32;
+static_assert(kWordMultiple % kRowMultiple == 0 && kWordsOfAMadeRun % kRowMultiple == 0, "where rows of B begin");
 
 // Floats that a task keeps at hand, its packed A and its sums: half of the second-level cache.
 static int64_t floats_of_a_task() {
@@ -125,33 +127,49 @@ static void for_runs(const Plan& plan, bool neighbours, int64_t k, int64_t k_end
   for (; k < k_end; k += most) run(k, std::min(k_end, k + most));
 }
 
-// B, by all threads of the team.
-static void pack_panels(const Plan& plan, Matrix b, float* packed_b, int64_t threads) {
-  const Kernels& kernels = plan.kernels;
-  const Matrix from = transposed(b);
-  const int64_t most = kWordsOfARun * kernels.step;
-  const int64_t runs = from.column_stride == 1 ? 1 : divided_up(plan.depth, most);
-  const int64_t parts = std::min(plan.panels, runs == 1 ? plan.panels : divided_up(kTasksOfAThread * threads, runs));
-#pragma omp for schedule(dynamic)
-  for (int64_t i = 0; i < plan.depths * runs * parts; ++i) {
-    const int64_t block = i / (runs * parts), first = block * plan.depth, end = plan.end_of(block);
-    const int64_t k = first + i / parts % runs * most, k_end = runs == 1 ? end : std::min(end, k + most);
-    const Range panels = part_of(plan.panels, i % parts, parts);
-    for (int64_t panel = panels.first; panel < panels.last && k < k_end; ++panel)
-      kernels.pack_b(
-          from, panel * kernels.panel, plan.n, k, k_end,
-          packed_b + (block * plan.panels + panel) * plan.panel_size() + (k - first) / kernels.step * kernels.panel,
-          plan.b_plane());
-  }
-}
-
-// A product as it was asked for: A is there or made, its rows are written or taken.
+// A product as it was asked for: A and B are there or made, rows are written or taken.
 struct Request {
   Matrix a, b;
   Product product;
-  const MadeRows* made;
+  const MadeRows *made_a, *made_b;
   const TakenRows* taken;
 };
+
+// Panels of B from k to k_end, into a block that begins at `first`; of a B that is made, all panels.
+static void pack_run(const Plan& plan, Range panels, int64_t k, int64_t k_end, int64_t first, const Request& asked,
+                     float* packed_b) {
+  const Kernels& kernels = plan.kernels;
+  Matrix from = transposed(asked.b);
+  int64_t row = 0;  // of B, where `from` begins
+  if (asked.made_b != nullptr) {
+    static thread_local Scratch scratch;
+    float* made = scratch.get((k_end - k) * plan.n);
+    asked.made_b->make(asked.made_b->of, k, k_end, 0, plan.n, made, plan.n);
+    from = transposed(row_major(made, plan.n));
+    row = k;
+  }
+  float* to = packed_b + (k - first) / kernels.step * kernels.panel;
+  for (int64_t panel = panels.first; panel < panels.last; ++panel)
+    kernels.pack_b(from, panel * kernels.panel, plan.n, k - row, k_end - row, to + panel * plan.panel_size(),
+                   plan.b_plane());
+}
+
+// B, by all threads of the team.
+static void pack_panels(const Plan& plan, const Request& asked, float* packed_b, int64_t threads) {
+  const bool made = asked.made_b != nullptr, neighbours = !made && asked.b.row_stride == 1;
+  const int64_t most = (made ? kWordsOfAMadeRun : kWordsOfARun) * plan.kernels.step;
+  const int64_t runs = neighbours ? 1 : divided_up(plan.depth, most);
+  const int64_t wanted = neighbours ? plan.panels : made ? 1 : divided_up(kTasksOfAThread * threads, runs);
+  const int64_t parts = std::min(plan.panels, wanted);
+#pragma omp for schedule(dynamic)
+  for (int64_t i = 0; i < plan.depths * runs * parts; ++i) {
+    const int64_t block = i / (runs * parts), first = block * plan.depth, end = plan.end_of(block);
+    const int64_t k = first + i / parts % runs * most, k_end = neighbours ? end : std::min(end, k + most);
+    if (k < k_end)
+      pack_run(plan, part_of(plan.panels, i % parts, parts), k, k_end, first, asked,
+               packed_b + block * plan.panels * plan.panel_size());
+  }
+}
 
 // Strips of A from k to k_end, side by side along k of a block that begins at `first`.
 static void pack_strips(const Plan& plan, Range strips, int64_t k, int64_t k_end, int64_t first, const Request& asked,
@@ -159,14 +177,14 @@ static void pack_strips(const Plan& plan, Range strips, int64_t k, int64_t k_end
   const Kernels& kernels = plan.kernels;
   static thread_local Scratch scratch;
   const int64_t stride = k_end - k + 16;
-  float* made = asked.made == nullptr ? nullptr : scratch.get(kernels.strip * stride);
+  float* made = asked.made_a == nullptr ? nullptr : scratch.get(kernels.strip * stride);
   float* to = packed_a + (k - first) / kernels.step * kernels.strip;
   for (int64_t strip = strips.first; strip < strips.last; ++strip, to += plan.strip_size()) {
     const int64_t row = strip * kernels.strip, row_end = std::min(plan.m, row + kernels.strip);
     if (made == nullptr) {
       kernels.pack_a(asked.a, row, plan.m, k, k_end, to, a_plane);
     } else {
-      asked.made->make(asked.made->of, row, row_end, k, k_end, made, stride);
+      asked.made_a->make(asked.made_a->of, row, row_end, k, k_end, made, stride);
       kernels.pack_a({made, stride, 1}, 0, row_end - row, 0, k_end - k, to, a_plane);
     }
   }
@@ -204,7 +222,7 @@ static void multiply_part(const Plan& plan, Range strips, Range panels, const Re
   const Kernels& kernels = plan.kernels;
   const int64_t a_plane = strips.size() * plan.strip_size(), stride = plan.sums_stride(panels.size());
   const int64_t b_plane = packed_b == nullptr ? plan.panel_size() : plan.b_plane();
-  const bool neighbours = asked.made != nullptr || asked.a.column_stride == 1;
+  const bool neighbours = asked.made_a != nullptr || asked.a.column_stride == 1;
   for (int64_t block = 0; block < plan.depths; ++block) {
     const int64_t first = block * plan.depth;
     for_runs(plan, neighbours, first, plan.end_of(block),
@@ -270,12 +288,13 @@ static void compute(const Plan& plan, const Request& asked) {
   }
   const Tasks tasks(plan, threads, asked.taken != nullptr);
   static thread_local Scratch shared;
-  const bool of_one_task = tasks.rows == 1;  // every panel: then B need not go through memory once more
+  // Panels of the only task of some columns need not go through memory once more.
+  const bool of_one_task = tasks.rows == 1 && asked.made_b == nullptr;
   float* packed_b = of_one_task ? nullptr : shared.get(kernels.planes * plan.b_plane());
 #pragma omp parallel
   {
     if (kernels.enter != nullptr) kernels.enter();
-    if (!of_one_task) pack_panels(plan, asked.b, packed_b, threads);
+    if (!of_one_task) pack_panels(plan, asked, packed_b, threads);
     static thread_local Scratch own_a, own_sums;
     float* packed_a = own_a.get(kernels.planes * tasks.strips * plan.strip_size());
     float* sums = own_sums.get(tasks.strips * kernels.strip * plan.sums_stride(tasks.panels));
@@ -288,15 +307,19 @@ static void compute(const Plan& plan, const Request& asked) {
 }
 
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product) {
-  compute(Plan(precision, m, n, k), {a, b, product, nullptr, nullptr});
+  compute(Plan(precision, m, n, k), {a, b, product, nullptr, nullptr, nullptr});
 }
 
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, MadeRows a, Matrix b, Product product) {
-  compute(Plan(precision, m, n, k), {{}, b, product, &a, nullptr});
+  compute(Plan(precision, m, n, k), {{}, b, product, &a, nullptr, nullptr});
+}
+
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, MadeRows b, Product product) {
+  compute(Plan(precision, m, n, k), {a, {}, product, nullptr, &b, nullptr});
 }
 
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, TakenRows rows) {
-  compute(Plan(precision, m, n, k), {a, b, {}, nullptr, &rows});
+  compute(Plan(precision, m, n, k), {a, b, {}, nullptr, nullptr, &rows});
 }
 
 }  // namespace pnn

@@ -20,12 +20,15 @@ struct Matrix {
 inline Matrix row_major(const float* data, int64_t columns) { return {data, columns, 1}; }
 inline Matrix transposed(Matrix x) { return {x.data, x.column_stride, x.row_stride}; }
 
-// A (m, k) whose rows are made when they are needed: `make` writes rows i ... i_end from k to k_end, with `stride`
-// numbers from one to the next.
+// A matrix whose rows are made when they are packed: `make` writes rows i ... i_end from column j to j_end, with
+// `stride` numbers from one to the next. Of A it may be asked for a number more than once; of B it is asked for each
+// row once, for all of its columns, and i is a multiple of kRowMultiple.
 struct MadeRows {
   const void* of;
-  void (*make)(const void* of, int64_t i, int64_t i_end, int64_t k, int64_t k_end, float* to, int64_t stride);
+  void (*make)(const void* of, int64_t i, int64_t i_end, int64_t j, int64_t j_end, float* to, int64_t stride);
 };
+
+constexpr int64_t kRowMultiple = 16;
 
 // What takes complete rows i ... i_end of the product in place of memory, each row once, from several threads.
 struct TakenRows {
@@ -62,6 +65,7 @@ struct Kernels {
 // float32, which is more exact, and bf16 in float32 on rounded numbers.
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, Product product);
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, MadeRows a, Matrix b, Product product);
+void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, MadeRows b, Product product);
 void matrix_product(Precision precision, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, TakenRows rows);
 
 }  // namespace pnn
