@@ -5,6 +5,7 @@ of the fuzzer.
 
 `python -m tests.ops.sanitize [FILTER]` from the root of a checkout, or `make sanitize`; FILTER is a part of the names
 of the builds to take. It prints a table and ends with status 1 if something failed; logs lie in work/sanitize.
+Besides g++ it needs clang++ with OpenMP and the sanitizers' library (Debian: clang, libomp-dev, libclang-rt-14-dev).
 """
 
 import importlib.util
