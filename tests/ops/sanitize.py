@@ -32,7 +32,7 @@ FLAGS += ["-Wno-psabi", "-Wno-unknown-pragmas"]
 SANITIZED = ["-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
 QUICK = ["tests/ops/test_dense.py", "tests/ops/test_layer_norm.py", "tests/ops/test_pair_network_operator.py"]
 QUICK += ["tests/ops/test_embedding_operator.py", "tests/ops/test_optimizers.py", "tests/ops/test_inner_products.py"]
-QUICK += ["tests/ops/test_pair_network_precision.py"]
+QUICK += ["tests/ops/test_pair_network_precision.py", "tests/ops/test_normalized_dense.py"]
 CUTTER = ("tests/data/test_row_cutter.py", "tests/fuzz/test_fuzz.py::test_what_is_read_is_right_or_refused[lines]")
 IN_CHILDREN = "threads or instruction_set or asked_for or tile_configuration or trial or library"
 """Tests that start processes of their own, which take the installed library, or that look at no library."""

@@ -245,7 +245,7 @@ static void multiply_part(const Plan& plan, Range strips, Range panels, const Re
 static bool is_long(const Plan& plan, const Request& asked, int64_t threads) {
   const Kernels& kernels = plan.kernels;
   const int64_t floats_of_a_block = plan.strips * (plan.strip_size() + kernels.strip * plan.sums_stride(plan.panels));
-  return kernels.enter == nullptr && asked.made == nullptr && asked.taken == nullptr &&
+  return kernels.enter == nullptr && asked.made_a == nullptr && asked.made_b == nullptr && asked.taken == nullptr &&
          plan.depths >= kTasksOfAThread * threads && floats_of_a_block <= 2 * floats_of_a_task();
 }
 
