@@ -86,8 +86,13 @@ class Live:
         data = None if body is None else json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            text = answer.read().decode()
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            if error.code >= 500:  # the answer does not say why, and the log goes with the folder
+                error.add_note((self.home / "logs" / "api-server.log").read_text(errors="replace")[-8000:])
+            raise
         return json.loads(text) if text.startswith(("{", "[")) else text
 
     def backfill(self, days: Sequence[datetime.date], at_once: int = 2) -> None:
