@@ -120,7 +120,7 @@ def _encoded(
         whole = pa.record_batch([given[name] for name in feature_map.layout.names], feature_map.layout.names)
         ids.append(encode_batch(feature_map, whole, known=known).ids)
         start += piece.num_rows
-    carried = dict(zip(columns, batch.columns[len(others) :], strict=True))
+    carried = dict(zip(columns, batch.columns[len(others) : len(others) + len(columns)], strict=True))
     return EncodedBatch(ids[0] if len(ids) == 1 else np.concatenate(ids), carried)
 
 

@@ -103,6 +103,21 @@ def test_ids_are_those_of_the_texts_in_any_file(
     assert_as_sql(feature_map, path, {"site", "tags", "value"}, batch_rows=11)
 
 
+def test_a_map_of_texts_alone_is_read_with_nothing_carried(tmp_path: Path, always_coded: None) -> None:
+    counts = write_counts(tmp_path / "counts.parquet", {("site", "a"): (1, 0)})
+    sites = grow(None, config_of(FIELDS[:1]), day_number(0), [counts], None, "")
+    pq.write_table(pa.table({"site": ["a", None, "b", "a"]}), tmp_path / "rows.parquet")
+    with connect(EngineConfig(threads=1)) as connection:
+        ids = [
+            np.concatenate(
+                [batch.ids for batch in encode_rows(connection, sites, tmp_path / "rows.parquet", where=where)]
+            )
+            for where in ("true", WITH_SQL)
+        ]
+    np.testing.assert_array_equal(*ids)
+    assert len(set(ids[0][:, 0])) == 3
+
+
 def test_row_groups_may_be_empty_and_have_other_dictionaries(
     feature_map: FeatureMap, tmp_path: Path, always_coded: None
 ) -> None:
