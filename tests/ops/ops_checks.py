@@ -1,9 +1,21 @@
 """What every native operator is held to: the outputs and gradients of its plain twin."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from pnn_gluon.ops import dense_precision, library_state, native_operators, plain_operators
 from pnn_gluon.runtime import mx
+
+
+def told_by_a_child(program, **variables):
+    """What a process prints that runs a program in Python with these variables; it may import what tests here do."""
+    path = os.pathsep.join([os.getcwd(), str(Path(__file__).parent)])
+    command, env = [sys.executable, "-W", "ignore", "-c", program], {**os.environ, "PYTHONPATH": path, **variables}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
 def check_twins(make, shapes, *, seed=1, rtol=2e-4, atol=2e-5, hybrids=(False, True)):

@@ -1,12 +1,10 @@
 """Lookups with means over slots, native and plain; gradients of tables are row sparse, the same for any threads."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from ops_checks import told_by_a_child
 
 from pnn_gluon.blocks.embedding import EmbeddingOptions, FieldEmbedding, LinearTerm, SlotEmbedding
 from pnn_gluon.blocks.id_table import part_sizes
@@ -197,10 +195,6 @@ def bits():
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():
-    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import test_embedding_operator as t; "
-    digests = set()
-    for threads in ("1", "3"):
-        env = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONPATH": os.getcwd()}
-        command = [sys.executable, "-W", "ignore", "-c", code + "print(t.bits())"]
-        digests.add(subprocess.run(command, env=env, capture_output=True, check=True, text=True).stdout)
+    program = "import test_embedding_operator as t; print(t.bits())"
+    digests = {told_by_a_child(program, OMP_NUM_THREADS=threads) for threads in ("1", "3")}
     assert len(digests) == 1

@@ -1,13 +1,10 @@
 """Attention of fields to one another, native and plain."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from ops_checks import check_twins, check_x3
+from ops_checks import check_twins, check_x3, told_by_a_child
 from test_dense import bfloat16
 
 from pnn_gluon.blocks.field_attention import FieldAttention
@@ -162,12 +159,7 @@ def test_the_block_takes_the_precision_of_dense_layers():
             assert f'precision": "{precision}"' in FieldAttention(3, 2, 2)(mx.sym.var("v")).tojson()
 
 
-DIGEST = f"""
-import sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
-from test_field_attention_operator import digests
-print(*digests())
-"""
+DIGEST = "from test_field_attention_operator import digests; print(*digests())"
 
 
 def digests():
@@ -180,25 +172,14 @@ def digests():
     return of_examples.hexdigest(), of_examples.hexdigest() + of_all.hexdigest()
 
 
-def digests_of_a_child(**variables):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", DIGEST],
-        env={**os.environ, "PYTHONPATH": os.getcwd(), **variables},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
-
-
 def test_bits_do_not_depend_on_the_number_of_threads():
     """One thread takes blocks of 9100 rows for the gradient of the weight, three take its rows."""
-    found = {digests_of_a_child(OMP_NUM_THREADS=threads)[1] for threads in ("1", "2", "3")}
+    found = {told_by_a_child(DIGEST, OMP_NUM_THREADS=threads).split()[1] for threads in ("1", "2", "3")}
     assert len(found) == 1
 
 
 def test_emulated_tiles_give_examples_the_bits_of_the_processors_own_words():
     if "avx512_bf16" not in outcomes(LIBRARY):
         pytest.skip("this processor does not multiply bfloat16, or PNN_GLUON_ISA forbids it")
-    emulated, own = (digests_of_a_child(PNN_GLUON_ISA=isa)[0] for isa in ("emulated_tiles", "avx512_bf16"))
+    emulated, own = (told_by_a_child(DIGEST, PNN_GLUON_ISA=isa).split()[0] for isa in ("emulated_tiles", "avx512_bf16"))
     assert emulated == own

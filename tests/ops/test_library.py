@@ -1,12 +1,10 @@
 """The library of native operators: what serves when, and what does not depend on threads or instruction sets."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from ops_checks import told_by_a_child
 
 from pnn_gluon.blocks.layout import FieldLayout
 from pnn_gluon.blocks.normalization import LayerNorm
@@ -59,13 +57,7 @@ print(json.dumps(found))
 
 
 def digests(**variables):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", DIGESTS],
-        env={**os.environ, "PYTHONPATH": os.getcwd(), **variables},
-        capture_output=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    return json.loads(told_by_a_child(DIGESTS, **variables))
 
 
 @pytest.mark.parametrize(
@@ -101,14 +93,7 @@ print(*sorted(set(dir(mx.nd)) - known))
 
 
 def test_loading_adds_the_librarys_operators_and_makes_no_others_anew():
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LOAD],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    added = set(done.stdout.splitlines())
+    added = set(told_by_a_child(LOAD).splitlines())
     assert len(added) == 1
     assert {"pnn_dense", "pnn_embedding", "pnn_layer_norm"} <= set(added.pop().split())
 

@@ -114,14 +114,20 @@ class Scratch {
   int64_t size_ = 0;
 };
 
-// to[j] = sum of from[chunk][j] in the order of the chunks, for chunks with rows.
-inline void add_chunks(const float* from, int64_t stride, int64_t rows, float* to, int64_t size) {
+// to[j] = sum of from[part][j] in the order of the parts, for those that `counts` says.
+template <class Counts>
+void add_parts(const float* from, int64_t stride, int64_t parts, Counts&& counts, float* to, int64_t size) {
   std::memset(to, 0, static_cast<size_t>(size) * 4);
-  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
-    if (chunk_begin(rows, chunk) == chunk_begin(rows, chunk + 1)) continue;
-    const float* part = from + chunk * stride;
-    for (int64_t j = 0; j < size; ++j) to[j] += part[j];
+  for (int64_t part = 0; part < parts; ++part, from += stride) {
+    if (!counts(part)) continue;
+    for (int64_t j = 0; j < size; ++j) to[j] += from[j];
   }
+}
+
+// The same of chunks, those with rows.
+inline void add_chunks(const float* from, int64_t stride, int64_t rows, float* to, int64_t size) {
+  const auto has_rows = [&](int64_t chunk) { return chunk_begin(rows, chunk) < chunk_begin(rows, chunk + 1); };
+  add_parts(from, stride, kChunks, has_rows, to, size);
 }
 
 // ------------------------------------------------------------------------------------------ instruction sets

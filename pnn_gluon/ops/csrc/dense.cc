@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #define KERNELS "dense.inc"
+#include "dense.h"
 #include "each_isa.h"
 #include "matrix_product.h"
 #include "precision.h"
@@ -98,21 +99,18 @@ static void narrow_backward(const float* d, const Parts& x, const float* weight,
   for (int64_t unit = 0; unit < n; ++unit) add_chunks(sums + unit * padded, n * padded, rows, d_weight + unit * k, k);
 }
 
-// The gradient through the activation, dy itself if there is none, and its sum over rows, if there is a bias.
-static const float* through_activation(const Attributes& attributes, const float* dy, const float* y, float* d_bias,
-                                       int64_t rows, int64_t n) {
-  const bool has_relu = relu(attributes);
-  if (!has_relu && d_bias == nullptr) return dy;
+const float* through_activation(bool relu, const float* dy, const float* y, float* d_bias, int64_t rows, int64_t n) {
+  if (!relu && d_bias == nullptr) return dy;
   const int64_t padded = (n + 15) / 16 * 16;
   static thread_local Scratch sums_scratch, masked_scratch;
-  float *masked = has_relu ? masked_scratch.get(rows * n) : nullptr, *sums = sums_scratch.zeros(kChunks * padded);
+  float *masked = relu ? masked_scratch.get(rows * n) : nullptr, *sums = sums_scratch.zeros(kChunks * padded);
   const auto run =
-      has_relu ? PNN_FOR_THIS_PROCESSOR(dense_rows_backward<true>) : PNN_FOR_THIS_PROCESSOR(dense_rows_backward<false>);
+      relu ? PNN_FOR_THIS_PROCESSOR(dense_rows_backward<true>) : PNN_FOR_THIS_PROCESSOR(dense_rows_backward<false>);
   for_chunks(rows, [&](int64_t chunk, int64_t begin, int64_t end) {
     run(dy, y, masked, sums + chunk * padded, begin, end, n);
   });
   if (d_bias != nullptr) add_chunks(sums, padded, rows, d_bias, n);
-  return has_relu ? masked : dy;
+  return relu ? masked : dy;
 }
 
 static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
@@ -124,7 +122,7 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   const float* weight = weights.data<float>();
   float* d_bias = biased(attributes) ? (*outputs)[parts + 1].data<float>() : nullptr;
   const float* d =
-      through_activation(attributes, (*inputs)[0].data<float>(), inputs->back().data<float>(), d_bias, rows, n);
+      through_activation(relu(attributes), (*inputs)[0].data<float>(), inputs->back().data<float>(), d_bias, rows, n);
   float* d_weight = (*outputs)[parts].data<float>();
   if (n <= kNarrow) {
     narrow_backward(d, x, weight, dx, d_weight, n, k);

@@ -6,6 +6,7 @@
 #include "layer_norm.h"
 
 #define KERNELS "normalized_dense.inc"
+#include "dense.h"
 #include "each_isa.h"
 #include "matrix_product.h"
 #include "precision.h"
@@ -61,12 +62,8 @@ class Sums {
   int64_t padded() const { return padded_; }
 
   void add(int64_t number, float* to) const {
-    std::memset(to, 0, static_cast<size_t>(k_) * 4);
-    for (int64_t group = 0; group < static_cast<int64_t>(used_.size()); ++group) {
-      if (used_[static_cast<size_t>(group)] == 0) continue;
-      const float* part = of(group, number);
-      for (int64_t j = 0; j < k_; ++j) to[j] += part[j];
-    }
+    const auto used = [&](int64_t group) { return used_[static_cast<size_t>(group)] != 0; };
+    add_parts(of(0, number), stride_, static_cast<int64_t>(used_.size()), used, to, k_);
   }
 
  private:
@@ -138,16 +135,6 @@ static void wide_backward(const Hidden& h, Precision how, const float* dy, const
                  Product{d_weight, nullptr, false});
 }
 
-static void add_rows(const float* dy, float* d_bias, int64_t rows, int64_t n) {
-  const int64_t padded = (n + 15) / 16 * 16;
-  static thread_local Scratch scratch;
-  float* sums = scratch.zeros(kChunks * padded);
-  for_chunks(rows, [&](int64_t chunk, int64_t begin, int64_t end) {
-    PNN_FOR_THIS_PROCESSOR(dense_rows_backward<false>)(dy, nullptr, nullptr, sums + chunk * padded, begin, end, n);
-  });
-  add_chunks(sums, padded, rows, d_bias, n);
-}
-
 static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Tensors* outputs, const OpResource&) {
   const Hidden h = hidden_of(attributes, inputs, 1);  // dy, x, shift, gamma, beta, weight, bias if there is one, y
   const int64_t n = (*inputs)[5].shape[0];
@@ -160,7 +147,7 @@ static MXReturnValue backward(const Attributes& attributes, Tensors* inputs, Ten
   else
     wide_backward(h, precision_of(attributes), dy, weight, n, dx, d_weight, sums);
   for (size_t i = 0; i < 3; ++i) sums.add(static_cast<int64_t>(i), (*outputs)[1 + i].data<float>());
-  if (outputs->size() > 5) add_rows(dy, (*outputs)[5].data<float>(), h.rows, n);
+  if (outputs->size() > 5) through_activation(false, dy, nullptr, (*outputs)[5].data<float>(), h.rows, n);
   return MX_SUCCESS;
 }
 

@@ -6,8 +6,6 @@
 
 namespace pnn {
 
-constexpr int64_t kNarrow = 4;  // dense layers of up to so many units are float32 always, and no matrix products
-
 inline bool names_precision(const Attributes& attributes) {
   const std::string name = text(attributes, "precision", "f32");
   return name == "f32" || name == "x3" || name == "bf16";
